@@ -1,0 +1,1 @@
+"""initlint: whether a PyTorch model's parameters start out right."""

@@ -1,0 +1,654 @@
+"""The vocabulary that both front ends fill and every rule reads.
+
+A fact is immutable and says one thing about a model or its source. What could not be established is
+``UNKNOWN``, a value that cannot be reasoned with: comparing it, testing its truth, computing with it,
+formatting it or taking an attribute of it raises ``UnknownFact``, which the engine catches to drop that
+subject for that rule only. So a rule is written as if everything were known, and is silent where it is not.
+
+Two things need care in a rule. ``x is None`` cannot raise, so ask ``absent(x)`` whether a fact is *known*
+to be absent. And ``known(x)`` is for front ends and reports; a rule may use it only to leave a detail out
+of its message.
+
+This module imports neither torch nor libcst nor click.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from initlint.location import Location
+
+__all__ = [
+    "UNKNOWN",
+    "Activation",
+    "Application",
+    "Branch",
+    "Chain",
+    "ClassFacts",
+    "Consumer",
+    "Distribution",
+    "Escape",
+    "Fact",
+    "Facts",
+    "InitCall",
+    "Initializer",
+    "Layer",
+    "LayerProbe",
+    "Model",
+    "Parameter",
+    "Probe",
+    "Script",
+    "Statistics",
+    "Target",
+    "UnknownFact",
+    "Write",
+    "absent",
+    "close",
+    "known",
+    "layer_family",
+]
+
+
+class UnknownFact(Exception):
+    """A rule reasoned about something that is not known."""
+
+
+class _Unknown:
+    """The value of what could not be established; every use of it raises UnknownFact."""
+
+    __slots__ = ()
+
+    def _raise(self, *_: object) -> NoReturn:
+        raise UnknownFact
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _raise
+    __bool__ = __hash__ = __len__ = __iter__ = __contains__ = __getitem__ = __call__ = _raise
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _raise
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _raise
+    __neg__ = __pos__ = __abs__ = __int__ = __float__ = __index__ = __round__ = _raise
+    __str__ = __format__ = _raise
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):  # copy, pickle and inspection ask for these: not reasoning
+            raise AttributeError(name)
+        raise UnknownFact
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+    def __copy__(self) -> _Unknown:
+        return self
+
+    def __deepcopy__(self, _: object) -> _Unknown:
+        return self
+
+    def __reduce__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN: Any = _Unknown()
+
+
+def known(value: object) -> bool:
+    """Whether a value is known (for front ends and reports; a rule lets UNKNOWN raise)."""
+    return value is not UNKNOWN
+
+
+def absent(value: object) -> bool:
+    """Whether something is known not to exist; raises UnknownFact where that is not known."""
+    if value is UNKNOWN:
+        raise UnknownFact
+    return value is None
+
+
+def close(a: float, b: float, *, relative: float = 0.02, absolute: float = 1e-12) -> bool:
+    """Whether two numbers agree within a tolerance (measured numbers are never compared with ==)."""
+    return math.isclose(a + 0.0, b + 0.0, rel_tol=relative, abs_tol=absolute)
+
+
+class Fact:
+    """Base of every fact; facts compare by identity."""
+
+    __slots__ = ()
+
+
+def _own(fact: Fact, name: str, value: object) -> None:
+    """Set a back reference while the owner is being made; nothing else ever changes a fact."""
+    object.__setattr__(fact, name, value)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Distribution(Fact):
+    """What values a tensor holds, or a statement draws.
+
+    ``family`` is one of ``FAMILIES``. ``mean`` and ``std`` are the elementwise moments (a truncated normal's
+    std is that *after* truncation); a constant has ``std == 0`` and its value as ``mean``. ``low`` and
+    ``high`` are the bounds of the support (+-inf for a normal).
+
+    ``gain`` and ``mode`` describe a fan-scaled scheme: std = gain / sqrt(fan), the fan being
+    ``"fan_in"``, ``"fan_out"`` or ``"fan_avg"`` = (fan_in + fan_out) / 2 of the layout that the
+    *initialiser* sees. They can be known where ``std`` is not (the shape was not read). ``scheme`` is the
+    scheme's name ("xavier_uniform", "kaiming_normal", "lecun_normal", "default", …), None if it has none.
+
+    ``known_by`` is "read" (from source), "recorded" (the statement was seen to run) or "measured".
+    """
+
+    family: str
+    mean: float = UNKNOWN
+    std: float = UNKNOWN
+    low: float = UNKNOWN
+    high: float = UNKNOWN
+    gain: float = UNKNOWN
+    mode: str = UNKNOWN
+    scheme: str | None = None
+    known_by: str = "read"
+    confidence: float = 1.0
+
+    @property
+    def is_constant(self) -> bool:
+        """One value everywhere."""
+        return self.family == "constant"
+
+    @property
+    def value(self) -> float:
+        """The value of a constant."""
+        if not self.is_constant:
+            raise UnknownFact
+        return self.mean
+
+    @property
+    def is_zero(self) -> bool:
+        """Exactly zero everywhere."""
+        return self.is_constant and self.mean == 0
+
+    @property
+    def is_random(self) -> bool:
+        """Drawn elementwise or as a whole from a random distribution."""
+        return self.family in RANDOM_FAMILIES
+
+    @property
+    def is_uninitialized(self) -> bool:
+        """Memory that nobody wrote."""
+        return self.family == "uninitialized"
+
+
+RANDOM_FAMILIES = frozenset({"normal", "truncated_normal", "uniform", "orthogonal", "sparse"})
+FAMILIES = RANDOM_FAMILIES | {"constant", "identity", "dirac", "uninitialized", "data"}
+"""``data`` is values taken from somewhere (arange, a checkpoint, numpy) whose law is not one of the others."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Write(Fact):
+    """One event that set values of a parameter.
+
+    ``function`` is canonical: "torch.nn.init.normal_", "torch.Tensor.zero_", "torch.empty",
+    "torch.nn.Linear.reset_parameters", "copy.deepcopy", "torch.nn.Module.load_state_dict".
+    ``author`` is "framework" (torch's own default), "library" (installed code that is not the project),
+    "user" (code of the project) or "checkpoint". ``location`` is the user's statement (innermost frame in
+    the project, else the innermost that is not torch), None where there is none. ``order`` counts events of
+    one construction: a later write has a larger one. ``overwrites`` is False where old values survive
+    (a slice, mul_, a masked write). ``application`` is the apply()/modules() loop it happened in, None if it
+    was addressed to this parameter directly.
+    """
+
+    function: str
+    distribution: Distribution
+    author: str = UNKNOWN
+    location: Location | None = UNKNOWN
+    order: int = UNKNOWN
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    overwrites: bool = True
+    application: Application | None = None
+    related: tuple[Location, ...] = ()
+
+    @property
+    def is_deliberate(self) -> bool:
+        """Written by the project's own code rather than by a layer's default."""
+        return self.author == "user"
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Statistics(Fact):
+    """What was measured on a parameter's values, before any training step.
+
+    ``row_spread`` is the largest difference between any row (index of dimension 0) and the first row, over
+    max |w|: 0 where all rows are equal, UNKNOWN for fewer than two rows or dimensions.
+    ``mean_z`` is the mean in standard errors (mean / (std / sqrt(n))). ``digest`` is equal for bit-identical
+    tensors of one shape and dtype. ``finite`` is False if any element is NaN or infinite.
+    """
+
+    count: int
+    mean: float
+    std: float
+    minimum: float
+    maximum: float
+    zeros: float = UNKNOWN
+    finite: bool = UNKNOWN
+    row_spread: float = UNKNOWN
+    digest: str = UNKNOWN
+
+    @property
+    def mean_z(self) -> float:
+        """The mean in units of its standard error."""
+        return abs(self.mean) / (self.std / math.sqrt(self.count)) if self.std > 0 else math.inf
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Escape(Fact):
+    """What the escape test saw of one parameter (DESIGN.md, Live front end).
+
+    ``reached``: some backward gave it a gradient (not None). ``received``: some backward gave it a gradient
+    that is not exactly zero. ``steps``: backwards run until the fixpoint. ``row_spread``: as in Statistics,
+    at the fixpoint with dropout and drop-path at 0. ``frozen``: requires_grad is False.
+    """
+
+    reached: bool
+    received: bool
+    steps: int
+    row_spread: float = UNKNOWN
+
+    @property
+    def stuck(self) -> bool:
+        """The loss reaches it, and training never moves it."""
+        return self.reached and not self.received
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Parameter(Fact):
+    """One parameter (or buffer) of a layer.
+
+    ``name`` is dotted within the model. ``role`` is one of ``ROLES``. ``fan_in`` and ``fan_out`` are those of
+    the map *as the layer uses it* (groups, transposed, packed, stacked experts); UNKNOWN for what is no
+    linear map. ``writes`` are in order, the framework's default first; the whole tuple is UNKNOWN where some
+    write may have been missed. ``names`` are all names of one shared tensor, ``name`` among them.
+    """
+
+    name: str
+    role: str = UNKNOWN
+    shape: tuple[int, ...] = UNKNOWN
+    fan_in: int = UNKNOWN
+    fan_out: int = UNKNOWN
+    writes: tuple[Write, ...] = UNKNOWN
+    trainable: bool = UNKNOWN
+    is_buffer: bool = False
+    names: tuple[str, ...] = UNKNOWN
+    location: Location | None = UNKNOWN
+    statistics: Statistics = UNKNOWN
+    measured: Distribution = UNKNOWN
+    escape: Escape = UNKNOWN
+    layer: Layer = field(default=UNKNOWN, repr=False)
+
+    @property
+    def distribution(self) -> Distribution:
+        """What it holds when construction is over: measured if it was, else what the last write drew."""
+        if self.measured is not UNKNOWN:
+            return self.measured
+        return self.last_write.distribution
+
+    @property
+    def last_write(self) -> Write:
+        """The last event that set its values."""
+        if not self.writes:
+            raise UnknownFact
+        last = self.writes[-1]
+        if not last.overwrites:  # what a partial write leaves is not what it drew
+            raise UnknownFact
+        return last
+
+    @property
+    def statement(self) -> Location | None:
+        """Where the finding points: the statement that wrote the values, else where it was made."""
+        if self.writes is not UNKNOWN and self.writes:
+            where = self.writes[-1].location
+            if where is not UNKNOWN and where is not None:
+                return where
+        return self.location
+
+    @property
+    def is_weight(self) -> bool:
+        """The matrix or kernel of a linear map (not a bias, scale, embedding or token)."""
+        return self.role in ("weight", "recurrent_weight")
+
+
+ROLES = frozenset(
+    {
+        "weight",  # matrix or kernel of a linear map
+        "recurrent_weight",
+        "bias",
+        "norm_scale",
+        "norm_bias",
+        "embedding",
+        "scale",  # LayerScale, PReLU, temperature, gate: 0-D, 1-D, or broadcast-multiplied
+        "token",  # cls, mask, position tables, queries: added or concatenated, not multiplied
+        "other",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Activation(Fact):
+    """A nonlinearity that follows a layer.
+
+    ``name`` is lower case as in torch.nn.functional ("relu", "leaky_relu", "gelu", "tanh", "identity" where it
+    is known that none follows before the next linear map, "custom" for one that has no name).
+    ``gain`` and ``backward_gain`` are 1/sqrt(E[phi(z)^2]) and 1/sqrt(E[phi'(z)^2]) for z ~ N(0, 1).
+    """
+
+    name: str
+    gain: float = UNKNOWN
+    backward_gain: float = UNKNOWN
+    slope: float = UNKNOWN
+    location: Location | None = None
+
+    @property
+    def is_relu_like(self) -> bool:
+        """Half of the pre-activations give nothing, or next to nothing."""
+        return self.name in ("relu", "relu6") or (self.name == "leaky_relu" and self.slope < 0.3)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Consumer(Fact):
+    """One thing that takes a layer's output.
+
+    ``kind``: "activation", "norm", "layer" (another linear map), "sum" (residual), "product" (gate),
+    "softmax", "output" (leaves the model), "other". ``name``: the activation's, the layer's, or the operation's.
+    """
+
+    kind: str
+    name: str = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class LayerProbe(Fact):
+    """What one forward and backward measured at a layer's output (pre-activation), over its calls.
+
+    ``forward_std`` is across the batch: the root mean over units of the variance over samples; biases do not
+    hide a collapse. ``total_std`` is over all elements. ``gradient_std`` is of dLoss/d(output).
+    ``dead_fraction``: units that are zero after the activation for every sample; ``saturated_fraction``: share of
+    values in the flat region of the sigmoid, tanh or softmax that follows. ``samples`` is how many values a unit had.
+    """
+
+    forward_std: float
+    total_std: float = UNKNOWN
+    gradient_std: float = UNKNOWN
+    dead_fraction: float = UNKNOWN
+    saturated_fraction: float = UNKNOWN
+    samples: int = UNKNOWN
+    finite: bool = True
+    calls: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Layer(Fact):
+    """A module that owns parameters, or (static) a statement that makes such modules.
+
+    ``kind`` is the nearest class of torch.nn ("Linear", "Conv2d", "BatchNorm2d", …) or "Module" for a class
+    of the user's that owns bare parameters; ``class_name`` is the class itself. ``family`` groups kinds.
+    ``activation`` is what acts on its output before the next linear map, None if it is known that the
+    question has no answer (several different ones), ``Activation(name="identity")`` for none.
+    ``normalized``: a norm consumes its output before any nonlinearity or linear map does.
+    ``ends_branch``: its output goes into a residual sum, directly or through dropout, scale or norm.
+    ``is_head``: its output leaves the model. ``origin``: "constructed", "cloned" (deepcopy of another) or
+    "unknown". ``aliases``: every name of one instance, in order, ``name`` first. ``order``: see Write.order.
+    """
+
+    name: str
+    kind: str = UNKNOWN
+    class_name: str = UNKNOWN
+    parameters: tuple[Parameter, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    location: Location | None = UNKNOWN
+    order: int = UNKNOWN
+    consumers: tuple[Consumer, ...] = UNKNOWN
+    activation: Activation | None = UNKNOWN
+    normalized: bool = UNKNOWN
+    ends_branch: bool = UNKNOWN
+    is_head: bool = UNKNOWN
+    origin: str = UNKNOWN
+    aliases: tuple[str, ...] = UNKNOWN
+    probe: LayerProbe = UNKNOWN
+    model: Model = field(default=UNKNOWN, repr=False)
+
+    def __post_init__(self) -> None:
+        for parameter in self.parameters:
+            _own(parameter, "layer", self)
+
+    @property
+    def family(self) -> str:
+        """"linear", "convolution", "transposed", "norm", "embedding", "recurrent", "attention" or "other"."""
+        return layer_family(self.kind)
+
+    @property
+    def weight(self) -> Parameter:
+        """The parameter called weight; UnknownFact if the layer has none."""
+        found = self.parameter("weight")
+        if found is None:
+            raise UnknownFact
+        return found
+
+    @property
+    def bias(self) -> Parameter | None:
+        """The parameter called bias, None if the layer is known to have none."""
+        return self.parameter("bias")
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The layer's own parameter of that (undotted) name, or None."""
+        for parameter in self.parameters:
+            if parameter.name.rpartition(".")[2] == name:
+                return parameter
+        return None
+
+
+_FAMILIES_OF_KINDS: dict[str, str] = {
+    "Linear": "linear",
+    "NonDynamicallyQuantizableLinear": "linear",
+    "Bilinear": "bilinear",
+    "Conv1d": "convolution",
+    "Conv2d": "convolution",
+    "Conv3d": "convolution",
+    "ConvTranspose1d": "transposed",
+    "ConvTranspose2d": "transposed",
+    "ConvTranspose3d": "transposed",
+    "BatchNorm1d": "norm",
+    "BatchNorm2d": "norm",
+    "BatchNorm3d": "norm",
+    "SyncBatchNorm": "norm",
+    "LayerNorm": "norm",
+    "GroupNorm": "norm",
+    "InstanceNorm1d": "norm",
+    "InstanceNorm2d": "norm",
+    "InstanceNorm3d": "norm",
+    "RMSNorm": "norm",
+    "Embedding": "embedding",
+    "EmbeddingBag": "embedding",
+    "RNN": "recurrent",
+    "LSTM": "recurrent",
+    "GRU": "recurrent",
+    "RNNCell": "recurrent",
+    "LSTMCell": "recurrent",
+    "GRUCell": "recurrent",
+    "MultiheadAttention": "attention",
+    "PReLU": "activation",
+}
+
+
+def layer_family(kind: str) -> str:
+    """The family of a torch.nn class name; "other" for what is not in the table."""
+    if kind is UNKNOWN:
+        raise UnknownFact
+    return _FAMILIES_OF_KINDS.get(kind, "other")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Chain(Fact):
+    """Layers one after another along which signal flows with nothing normalising it in between.
+
+    In order from input to output. A norm ends a chain unless it was measured not to restore the scale.
+    A residual sum does not end a chain; the layers inside a branch form chains of their own.
+    """
+
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Application(Fact):
+    """One run of an initialiser over a module tree: ``self.apply(fn)`` or a loop over modules().
+
+    ``root`` is the dotted name of the module it ran over ("" is the model). ``covered`` are the names of the
+    layers that it wrote, ``kinds`` the kinds of layer it handles (read from its filters, or seen written).
+    """
+
+    initializer: str
+    location: Location | None
+    order: int
+    root: str = ""
+    kinds: tuple[str, ...] = UNKNOWN
+    covered: tuple[str, ...] = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Probe(Fact):
+    """One forward and backward of the whole model on a sample batch.
+
+    ``batch`` says what went in, as --batch would spell it; ``batch_size`` is how many samples it holds.
+    ``loss`` is the value at the first step, ``loss_kind`` "model", "target" (mean square to random
+    targets) or the name given. ``first_non_finite`` names the first layer whose output is NaN or infinite, None if
+    all were finite; ``finite`` covers outputs, loss and gradients.
+    """
+
+    batch: str
+    batch_size: int = UNKNOWN
+    device: str = "cpu"
+    dtype: str = "float32"
+    seed: int = 0
+    loss: float = UNKNOWN
+    loss_kind: str = UNKNOWN
+    finite: bool = UNKNOWN
+    first_non_finite: str | None = UNKNOWN
+    escape_steps: int = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Model(Fact):
+    """The layers of one model (or of one class, where it was only read), and how signal runs through them."""
+
+    name: str
+    class_name: str = UNKNOWN
+    location: Location | None = UNKNOWN
+    layers: tuple[Layer, ...] = ()
+    chains: tuple[Chain, ...] = UNKNOWN
+    applications: tuple[Application, ...] = UNKNOWN
+    probe: Probe = UNKNOWN
+
+    def __post_init__(self) -> None:
+        for layer in self.layers:
+            _own(layer, "model", self)
+
+    @property
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter, layer by layer; a shared tensor comes once."""
+        for layer in self.layers:
+            yield from layer.parameters
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Target(Fact):
+    """What an initialiser call writes.
+
+    ``kinds``: the layer kinds it can be ("Linear", "BatchNorm2d"), from isinstance filters or from the layer itself.
+    ``attribute``: "weight", "bias", … (None where the target is a tensor without such a name).
+    ``text``: as written ("m.weight", "self.fc.bias"). ``dimensions``: how many, where all kinds agree.
+    ``is_module``: the target is a module and not a tensor.
+    """
+
+    text: str
+    kinds: tuple[str, ...] = UNKNOWN
+    attribute: str | None = UNKNOWN
+    dimensions: int = UNKNOWN
+    shape: tuple[int, ...] = UNKNOWN
+    is_module: bool = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class InitCall(Fact):
+    """One call of an initialiser, read in source or recorded while it ran.
+
+    ``function`` is canonical ("torch.nn.init.normal_"), ``written`` is how the source spells it
+    ("init.normal_"). ``arguments`` are bound by parameter name, defaults included, each value UNKNOWN
+    where it is; ``given`` are the names passed by the caller, ``positional`` those passed by position.
+    ``spellings`` maps an argument to the identifier it was passed as ("init_std"), where it was one.
+    ``within`` is the name of the enclosing function ("_init_weights"), None at module level.
+    """
+
+    function: str
+    written: str
+    target: Target
+    location: Location
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
+    positional: tuple[str, ...] = ()
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    distribution: Distribution = UNKNOWN
+    within: str | None = UNKNOWN
+    class_name: str | None = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Branch(Fact):
+    """One arm of an initialiser: the layer kinds its test lets through, and what it does with them."""
+
+    kinds: tuple[str, ...] = UNKNOWN
+    calls: tuple[InitCall, ...] = ()
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Initializer(Fact):
+    """A function or method that initialises a module it is given.
+
+    ``callers``: the places in reach that call or apply it (by name, as a callback, through a base class);
+    UNKNOWN where they cannot all be seen (the class has a base that may call it, the name is exported, …).
+    """
+
+    name: str
+    location: Location
+    class_name: str | None = None
+    branches: tuple[Branch, ...] = UNKNOWN
+    callers: tuple[Location, ...] = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ClassFacts(Fact):
+    """A class as it was read. ``bases`` are canonical names; ``model`` are the layers it makes, where it is a module."""
+
+    name: str
+    location: Location
+    bases: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    is_module: bool = UNKNOWN
+    model: Model = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Script(Fact):
+    """The top level of a file: when it seeds, builds, loads and trains (locations in order of running)."""
+
+    path: str
+    seeds: tuple[Location, ...] = ()
+    builds: tuple[Location, ...] = ()
+    trains: tuple[Location, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Facts(Fact):
+    """Everything one front end says of one file or one target. ``origin`` is "source" or "live"."""
+
+    origin: str
+    calls: tuple[InitCall, ...] = ()
+    initializers: tuple[Initializer, ...] = ()
+    classes: tuple[ClassFacts, ...] = ()
+    models: tuple[Model, ...] = ()
+    scripts: tuple[Script, ...] = ()

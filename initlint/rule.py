@@ -1,0 +1,138 @@
+"""What a rule is written with.
+
+A rule is a class with a docstring (its documentation), a code, a name, a default severity, what it needs, and
+examples. It has one ``check_<subject>`` method for each kind of fact it looks at, which yields findings made with
+``self.at``. It never asks which front end made a fact, and it never asks whether a fact is known: what is
+unknown raises, and the engine drops that subject for that rule.
+
+The subjects: ``call`` (InitCall), ``initializer`` (Initializer), ``klass`` (ClassFacts), ``script`` (Script),
+``model`` (Model), ``layer`` (Layer), ``parameter`` (Parameter), ``chain`` (Chain).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from initlint.facts import (
+    UNKNOWN,
+    Application,
+    Fact,
+    InitCall,
+    Layer,
+    Model,
+    Parameter,
+    known,
+)
+from initlint.findings import Finding, Related, Severity
+from initlint.location import Location
+
+__all__ = ["SUBJECTS", "Bad", "Entry", "Good", "Rule"]
+
+SUBJECTS = ("call", "initializer", "klass", "script", "model", "layer", "parameter", "chain")
+
+SOURCE, PARAMETERS, GRAPH, PROBE = "source", "parameters", "graph", "probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A snippet in which the rule must find something on every line that ends in ``#~``, and nowhere else.
+
+    ``by`` names the front ends that must see it: "source" reads it, "live" builds and probes it. A live snippet
+    defines one root nn.Module that needs no argument, or ``build()`` returning a module or ``(module, batch)``.
+    ``import math, torch``, ``nn`` and ``F`` are there without being imported.
+    ``severity`` is what the finding must have where that is not the rule's default.
+    """
+
+    code: str
+    by: tuple[str, ...] = ("source",)
+    severity: Severity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A snippet in which the rule must find nothing: a sound way, or a legitimate look-alike."""
+
+    code: str
+    by: tuple[str, ...] = ("source",)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the registry: enough to select a rule and to know when it is worth importing."""
+
+    code: str
+    name: str
+    severity: Severity
+    module: str
+    subjects: tuple[str, ...]
+
+
+class Rule:
+    """Base of every rule; see the module's docstring."""
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    severity: ClassVar[Severity]
+    highest: ClassVar[Severity | None] = None
+    """The severity it may raise a finding to, where that is above its default."""
+    needs: ClassVar[tuple[str, ...]]
+    """The kinds of evidence it can stand on: of "source", "parameters", "graph", "probe"."""
+    bad: ClassVar[Sequence[Bad]] = ()
+    good: ClassVar[Sequence[Good]] = ()
+
+    def at(
+        self,
+        subject: Fact | Location | None,
+        message: str,
+        *,
+        help: str,
+        severity: Severity | None = None,
+        evidence: Mapping[str, Any] | None = None,
+        parameters: Iterable[Parameter] = (),
+        related: Iterable[Related] = (),
+        layer: Layer | None = None,
+    ) -> Finding:
+        """A finding that points at a fact.
+
+        A parameter's finding points at the statement that wrote it. ``parameters`` are those that share the defect,
+        where they are more than the subject itself. ``layer`` is the layer it is about, where the subject is
+        a place and not a layer or a parameter.
+        """
+        names = tuple(parameter.name for parameter in parameters)
+        if isinstance(subject, Parameter):
+            names = names or (subject.name,)
+            if layer is None and known(subject.layer):
+                layer = subject.layer
+        elif isinstance(subject, Layer):
+            layer = subject
+        model: Model = layer.model if layer is not None else UNKNOWN
+        if isinstance(subject, Model):
+            model = subject
+        return Finding(
+            code=self.code,
+            name=self.name,
+            severity=self.severity if severity is None else severity,
+            message=message,
+            location=_place(subject),
+            model=model.name if known(model) else None,
+            layer=layer.name if layer is not None else None,
+            parameter=names[0] if names else None,
+            parameters=names,
+            help=help,
+            evidence={} if evidence is None else {k: v for k, v in evidence.items() if known(v)},
+            related=tuple(related),
+        )
+
+
+def _place(subject: Fact | Location | None) -> Location | None:
+    """Where a subject stands; None where it has no place in a file."""
+    where: Any = None
+    if isinstance(subject, Location) or subject is None:
+        return subject
+    if isinstance(subject, Parameter):
+        where = subject.statement
+    elif isinstance(subject, (InitCall, Layer, Model, Application)) or hasattr(subject, "location"):
+        where = subject.location
+    return where if known(where) else None

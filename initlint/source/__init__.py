@@ -1,0 +1,1 @@
+"""Facts read from source by the standard library's ast: runs nothing, imports no torch."""

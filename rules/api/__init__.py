@@ -1,0 +1,1 @@
+"""INI5xx: misuse of the initialisers' API."""

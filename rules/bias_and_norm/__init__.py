@@ -1,0 +1,1 @@
+"""INI3xx: biases and norms."""

@@ -1,0 +1,1 @@
+"""INI1xx: values that cannot learn, or were never set."""

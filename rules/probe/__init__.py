@@ -1,0 +1,1 @@
+"""INI7xx: what a forward and a backward pass measured."""

@@ -1,0 +1,1 @@
+"""INI2xx: scale and scheme."""

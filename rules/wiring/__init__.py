@@ -1,0 +1,1 @@
+"""INI4xx: which statement initialises what, and when."""
