@@ -1,1 +1,39 @@
-"""initlint: whether a PyTorch model's parameters start out right."""
+"""initlint: whether a PyTorch model's parameters start out right.
+
+``initlint.audit(model, batch)`` judges a model in this process; ``initlint.check(targets)`` does what
+``initlint check`` does. Nothing is imported until it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from initlint.version import __version__
+
+if TYPE_CHECKING:
+    from initlint.api import audit, check
+    from initlint.findings import Finding, Severity
+    from initlint.result import InitError, Report
+
+__all__ = ["Finding", "InitError", "Report", "Severity", "__version__", "audit", "check"]
+
+_HOMES = {
+    "audit": "initlint.api",
+    "check": "initlint.api",
+    "Finding": "initlint.findings",
+    "Severity": "initlint.findings",
+    "InitError": "initlint.result",
+    "Report": "initlint.result",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -49,6 +49,7 @@ __all__ = [
     "close",
     "known",
     "layer_family",
+    "parameter_dimensions",
 ]
 
 
@@ -175,6 +176,9 @@ class Distribution(Fact):
         return self.family == "uninitialized"
 
 
+SURE = 0.9
+"""Confidence from which a recognised distribution outweighs what a statement was seen to draw."""
+
 RANDOM_FAMILIES = frozenset({"normal", "truncated_normal", "uniform", "orthogonal", "sparse"})
 FAMILIES = RANDOM_FAMILIES | {"constant", "identity", "dirac", "uninitialized", "data"}
 """``data`` is values taken from somewhere (arange, a checkpoint, numpy) whose law is not one of the others."""
@@ -283,10 +287,13 @@ class Parameter(Fact):
 
     @property
     def distribution(self) -> Distribution:
-        """What it holds when construction is over: measured if it was, else what the last write drew."""
-        if self.measured is not UNKNOWN:
-            return self.measured
-        return self.last_write.distribution
+        """What it holds when construction is over: measured if that is sure, else what the last write drew."""
+        measured = self.measured
+        if measured is UNKNOWN:
+            return self.last_write.distribution
+        if measured.confidence < SURE and self.writes is not UNKNOWN and self.writes and self.writes[-1].overwrites:
+            return self.writes[-1].distribution
+        return measured
 
     @property
     def last_write(self) -> Write:
@@ -306,6 +313,12 @@ class Parameter(Fact):
             if where is not UNKNOWN and where is not None:
                 return where
         return self.location
+
+    @property
+    def is_bias(self) -> bool:
+        """Added to an output: by its name, which is certain, or by its role."""
+        own = self.name.rpartition(".")[2]
+        return own == "bias" or own.startswith("bias_") or own.endswith("_bias") or self.role == "bias"
 
     @property
     def is_weight(self) -> bool:
@@ -393,6 +406,7 @@ class Layer(Fact):
     ``ends_branch``: its output goes into a residual sum, directly or through dropout, scale or norm.
     ``is_head``: its output leaves the model. ``origin``: "constructed", "cloned" (deepcopy of another) or
     "unknown". ``aliases``: every name of one instance, in order, ``name`` first. ``order``: see Write.order.
+    ``within``: qualified name of the function whose statement made it ("Net.__init__").
     """
 
     name: str
@@ -402,6 +416,7 @@ class Layer(Fact):
     arguments: Mapping[str, Any] = field(default_factory=dict)
     location: Location | None = UNKNOWN
     order: int = UNKNOWN
+    within: str = UNKNOWN
     consumers: tuple[Consumer, ...] = UNKNOWN
     activation: Activation | None = UNKNOWN
     normalized: bool = UNKNOWN
@@ -418,7 +433,7 @@ class Layer(Fact):
 
     @property
     def family(self) -> str:
-        """"linear", "convolution", "transposed", "norm", "embedding", "recurrent", "attention" or "other"."""
+        """ "linear", "convolution", "transposed", "norm", "embedding", "recurrent", "attention" or "other"."""
         return layer_family(self.kind)
 
     @property
@@ -482,6 +497,22 @@ def layer_family(kind: str) -> str:
     return _FAMILIES_OF_KINDS.get(kind, "other")
 
 
+_WEIGHT_DIMENSIONS = {"Linear": 2, "Bilinear": 3, "Embedding": 2, "EmbeddingBag": 2, "PReLU": 1, "GroupNorm": 1}
+
+
+def parameter_dimensions(kind: str, attribute: str | None) -> int | None:
+    """How many dimensions a parameter of a torch.nn layer has; None where that depends on the layer (LayerNorm)."""
+    family = layer_family(kind)
+    vector = kind == "GroupNorm" or kind == "SyncBatchNorm" or kind.startswith(("BatchNorm", "InstanceNorm"))
+    if attribute == "bias":
+        return 1 if vector or family in ("linear", "bilinear", "convolution", "transposed") else None
+    if attribute != "weight":
+        return None
+    if family in ("convolution", "transposed"):
+        return 2 + int(kind[-2])
+    return 1 if vector else _WEIGHT_DIMENSIONS.get(kind)
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Chain(Fact):
     """Layers one after another along which signal flows with nothing normalising it in between.
@@ -499,6 +530,7 @@ class Application(Fact):
 
     ``root`` is the dotted name of the module it ran over ("" is the model). ``covered`` are the names of the
     layers that it wrote, ``kinds`` the kinds of layer it handles (read from its filters, or seen written).
+    ``within`` is the qualified name of the function that holds the statement ("Net.__init__").
     """
 
     initializer: str
@@ -507,6 +539,7 @@ class Application(Fact):
     root: str = ""
     kinds: tuple[str, ...] = UNKNOWN
     covered: tuple[str, ...] = UNKNOWN
+    within: str = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -571,6 +604,14 @@ class Target(Fact):
     shape: tuple[int, ...] = UNKNOWN
     is_module: bool = UNKNOWN
 
+    @property
+    def fewest_dimensions(self) -> int:
+        """Of the tensors that the call may write: how many dimensions the smallest has."""
+        if self.dimensions is not UNKNOWN:
+            return self.dimensions
+        found = [parameter_dimensions(kind, self.attribute) for kind in self.kinds]
+        return min((n for n in found if n is not None), default=UNKNOWN)
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class InitCall(Fact):
@@ -622,7 +663,7 @@ class Initializer(Fact):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ClassFacts(Fact):
-    """A class as it was read. ``bases`` are canonical names; ``model`` are the layers it makes, where it is a module."""
+    """A class as it was read. ``bases`` are canonical names; ``model`` holds the layers of a module class."""
 
     name: str
     location: Location

@@ -65,3 +65,5 @@ class Finding:
     consequences: tuple[str, ...] = ()
     related: tuple[Related, ...] = ()
     fingerprint: str = ""
+    suspects: tuple[str, ...] = ()
+    """Layers whose own findings would explain this one (for a drift: the chain up to the first deviating layer)."""

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 from initlint.findings import Finding, Severity
+from initlint.location import Location
+from initlint.version import __version__
 
-__all__ = ["InitError", "LayerRow", "ModelRun", "Report", "Summary"]
+__all__ = ["InitError", "LayerRow", "ModelRun", "Report", "Summary", "printable"]
+
+SCHEMA_VERSION = 1
+
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Text with control characters, bidirectional marks and lone surrogates spelled as escapes.
+
+    A name or a message may come from the code under check, and must not move the cursor or hide what stands there.
+    """
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class InitError(AssertionError):
@@ -15,7 +34,10 @@ class InitError(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """One line of a model's table; None where a figure is not known. Ratios are to the layer before in the chain."""
+    """One line of a model's table; None where a figure is not known. Ratios are to the layer before in the chain.
+
+    ``verdict`` is "ok", or the codes of the findings about the layer, separated by spaces.
+    """
 
     name: str
     kind: str
@@ -62,7 +84,8 @@ class Report:
     """Everything one run has to say.
 
     ``notes`` are lines for stderr that change no exit code; ``failures`` are lines for stderr that mean
-    that something which was asked for could not be done (exit 2).
+    that something which was asked for could not be done (exit 2). ``lines`` holds the source lines that the findings
+    point at, as far as they could be read.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -71,8 +94,138 @@ class Report:
     failures: tuple[str, ...] = ()
     summary: Summary = field(default_factory=Summary)
     fail_on: Severity = Severity.WARNING
+    lines: Mapping[Location, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
         """Nothing at or above ``fail_on``, and nothing that could not be done."""
         return not self.failures and not any(f.severity >= self.fail_on for f in self.findings)
+
+    def raise_for_findings(self) -> None:
+        """Raise InitError with the findings as its text unless ``ok``: the one line a test needs."""
+        if self.ok:
+            return
+        count = len(self.findings)
+        head = [f"{count} {'finding' if count == 1 else 'findings'}"] if self.findings else []
+        raise InitError("\n".join([*head, *map(_line, self.findings), *self.failures]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data, in the layout of ``--format json`` (schema version 1).
+
+        Floats are rounded to 4 significant digits; those that are not finite are the strings "nan", "inf" and "-inf".
+        """
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "tool": {"name": "initlint", "version": __version__},
+            "findings": [_finding(finding) for finding in self.findings],
+            "models": [_model(run) for run in self.models],
+            "notes": [*self.notes, *self.failures],
+            "summary": {
+                "files": self.summary.files,
+                "models": self.summary.models,
+                "error": self.summary.error,
+                "warning": self.summary.warning,
+                "advice": self.summary.advice,
+                "suppressed": self.summary.suppressed,
+                "seconds": round(self.summary.seconds, 3),
+            },
+        }
+
+    def _repr_html_(self) -> str:
+        """The findings as a small table, for notebooks."""
+        from html import escape
+
+        if not self.findings:
+            return "<p>initlint: no findings</p>"
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+            for cells in ((f.code, f.severity.label, _where(f), f.message, f.help) for f in self.findings)
+        )
+        titles = ("code", "severity", "where", "message", "help")
+        head = "".join(f"<th>{title}</th>" for title in titles)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _where(finding: Finding) -> str:
+    """The place of a finding in one word: its line, else the parameter or the model it is about."""
+    if finding.location is not None:
+        return str(finding.location)
+    return finding.parameter or finding.layer or finding.model or "model"
+
+
+def _line(finding: Finding) -> str:
+    return printable(f"{_where(finding)}: {finding.code} [{finding.severity.label}] {finding.message}")
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    where = finding.location
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity.label,
+        "message": finding.message,
+        "path": where.path if where else None,
+        "line": where.line if where else None,
+        "column": where.column if where else None,
+        "end_line": where.end_line if where else None,
+        "end_column": where.end_column if where else None,
+        "model": finding.model,
+        "layer": finding.layer,
+        "parameter": finding.parameter,
+        "parameters": list(finding.parameters),
+        "cell": where.cell if where else None,
+        "help": finding.help,
+        "sources": list(finding.sources),
+        "evidence": _plain(finding.evidence),
+        "consequences": list(finding.consequences),
+        "related": [
+            {"path": other.location.path, "line": other.location.line, "message": other.message}
+            for other in finding.related
+        ],
+        "fingerprint": finding.fingerprint,
+        "fix": None,
+    }
+
+
+def _model(run: ModelRun) -> dict[str, Any]:
+    return {
+        "target": run.target,
+        "status": run.status,
+        "reason": run.reason,
+        "batch": run.batch,
+        "device": run.device,
+        "parameters": run.parameters,
+        "layers": [
+            {
+                "name": row.name,
+                "kind": row.kind,
+                "shape": _plain(row.shape),
+                "scheme": row.scheme,
+                "gain": _plain(row.gain),
+                "activation": row.activation,
+                "forward_std": _plain(row.forward_std),
+                "forward_ratio": _plain(row.forward_ratio),
+                "gradient_std": _plain(row.gradient_std),
+                "gradient_ratio": _plain(row.gradient_ratio),
+                "dead_fraction": _plain(row.dead_fraction),
+                "verdict": row.verdict,
+            }
+            for row in run.layers
+        ],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can hold it; what is no number, text or collection is spelled as Python does."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        rounded = float(f"{value:.4g}")
+        return rounded if math.isfinite(rounded) else str(rounded)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, Set):
+        return sorted((_plain(each) for each in value), key=str)
+    if isinstance(value, Sequence):
+        return [_plain(each) for each in value]
+    return repr(value)

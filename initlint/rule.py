@@ -93,12 +93,13 @@ class Rule:
         parameters: Iterable[Parameter] = (),
         related: Iterable[Related] = (),
         layer: Layer | None = None,
+        suspects: Iterable[Layer] = (),
     ) -> Finding:
         """A finding that points at a fact.
 
         A parameter's finding points at the statement that wrote it. ``parameters`` are those that share the defect,
         where they are more than the subject itself. ``layer`` is the layer it is about, where the subject is
-        a place and not a layer or a parameter.
+        a place and not a layer or a parameter. ``suspects`` are the layers whose findings would explain this one.
         """
         names = tuple(parameter.name for parameter in parameters)
         if isinstance(subject, Parameter):
@@ -123,6 +124,7 @@ class Rule:
             help=help,
             evidence={} if evidence is None else {k: v for k, v in evidence.items() if known(v)},
             related=tuple(related),
+            suspects=tuple(suspect.name for suspect in suspects),
         )
 
 

@@ -1,0 +1,264 @@
+"""The command line: click commands, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from initlint.version import __version__
+
+if TYPE_CHECKING:
+    from initlint.result import Report
+
+__all__ = ["main"]
+
+FINDINGS, FAILURE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+
+LIVE_OPTIONS = ("batch", "arg", "device", "seed", "python", "timeout", "memory_limit")
+
+
+def main() -> NoReturn:
+    """Run the command line; an error of usage is one line on stderr and exit 2, Ctrl-C is exit 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a character gets its escape, not a traceback
+            stream.reconfigure(errors="backslashreplace")
+    code: Any = 0
+    try:
+        code = commands.main(prog_name="initlint", standalone_mode=False)
+    except click.ClickException as error:
+        complain(error.format_message())
+        code = FAILURE
+    except (click.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="initlint", message="%(prog)s %(version)s")
+def commands() -> None:
+    """Tell whether a PyTorch model's parameters start out right."""
+
+
+def codes(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Comma-separated codes of an option that may be repeated; None where it was not given."""
+    return tuple(part.strip().upper() for value in values for part in value.split(",") if part.strip()) or None
+
+
+@commands.command()
+@click.argument("targets", metavar="[TARGET]...", nargs=-1)
+@click.option("--static", is_flag=True, help="Read only; build and run nothing.")
+@click.option("--batch", metavar="SPEC", multiple=True, help='Sample input: 8x3x32x32, "int64[2,128]<50257", x=8x16.')
+@click.option("--arg", metavar="NAME=VALUE", multiple=True, help="An argument for building the model.")
+@click.option("--device", metavar="D", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Seed for building and probing.")
+@click.option("--python", metavar="PATH", help="The interpreter that has your torch.")
+@click.option("--timeout", metavar="S", type=click.FloatRange(min=0, min_open=True), help="Seconds a model may take.")
+@click.option("--memory-limit", metavar="SIZE", help="Memory a model may take: 4G, 500M.")
+@click.option("--stdin-filename", metavar="PATH", help="The name of what is read from -.")
+@click.option("--select", metavar="CODES", multiple=True, callback=codes, help="Codes, prefixes or ALL, and no others.")
+@click.option("--extend-select", metavar="CODES", multiple=True, callback=codes, help="Codes to add to the default.")
+@click.option("--ignore", metavar="CODES", multiple=True, callback=codes, help="Codes to leave out.")
+@click.option("--advice", is_flag=True, help="Advice too.")
+@click.option("--fail-on", type=click.Choice(["error", "warning", "advice"]), default="warning", show_default=True)
+@click.option("--exit-zero", is_flag=True, help="Exit 0 although there are findings.")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output", metavar="FILE", help="Write the report there.")
+@click.option("--statistics", is_flag=True, help="Count the findings of each code.")
+@click.option("-q", "--quiet", is_flag=True, help="Findings only.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@click.pass_context
+def check(context: click.Context, targets: tuple[str, ...], **options: Any) -> None:
+    """Read files, build and probe the models they define, and report what is wrong.
+
+    A TARGET is a file, a directory, - (standard input), path.py::Name or pkg.module:attr; without one, the
+    current directory. Directories are read and never run. A file that is named is read, then the models in it are
+    built in a child process with your rights, unless --static is given.
+
+    Exit code: 0 nothing found, 1 findings, 2 something could not be done.
+    """
+    from initlint.api import check as run
+
+    refuse_contradictions(context, targets, options)
+    progress = None if options["quiet"] or not sys.stderr.isatty() else show_progress
+    exit_on_termination()
+    try:
+        report = run(
+            targets or (".",),
+            static=options["static"],
+            batch=options["batch"],
+            arguments=options["arg"],
+            device=options["device"],
+            seed=options["seed"],
+            python=options["python"],
+            timeout=options["timeout"],
+            memory_limit=options["memory_limit"],
+            stdin=sys.stdin.buffer.read if "-" in targets else None,
+            stdin_filename=options["stdin_filename"],
+            select=options["select"],
+            extend_select=options["extend_select"] or (),
+            ignore=options["ignore"] or (),
+            advice=options["advice"],
+            fail_on=options["fail_on"],
+            progress=progress,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    finally:
+        if progress is not None:
+            progress("")
+    for note in () if options["quiet"] else report.notes:
+        complain(note, kind="note")
+    for failure in report.failures:
+        complain(failure)
+    code = FAILURE if report.failures else FINDINGS if not report.ok and not options["exit_zero"] else 0
+    deliver(rendered(report, options), options["output"])
+    context.exit(code)
+
+
+def refuse_contradictions(context: click.Context, targets: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Raise UsageError for options that cannot both be meant, or that would do nothing."""
+    from click.core import ParameterSource
+
+    def given(name: str) -> bool:
+        return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+    if options["static"]:
+        for name in filter(given, LIVE_OPTIONS):
+            raise click.UsageError(f"--{name.replace('_', '-')} is for building models, and --static builds none")
+    if options["quiet"] and options["statistics"]:
+        raise click.UsageError("--quiet and --statistics exclude each other")
+    if options["statistics"] and options["format_"] == "json":
+        raise click.UsageError("--statistics goes with --format text; in JSON the summary counts")
+    if given("stdin_filename") and "-" not in targets:
+        raise click.UsageError("--stdin-filename names what is read from -, which is not among the targets")
+    if options["output"]:
+        folder = os.path.dirname(os.path.abspath(options["output"]))
+        if not os.path.isdir(folder):
+            raise click.UsageError(f"--output {options['output']}: there is no directory {folder}")
+        if os.path.isdir(options["output"]):
+            raise click.UsageError(f"--output {options['output']}: is a directory")
+
+
+def rendered(report: Report, options: dict[str, Any]) -> str:
+    """The report in the format asked for."""
+    if options["format_"] == "json":
+        from initlint.report.json import render as as_json
+
+        return as_json(report)
+    from initlint.report.text import render, statistics
+
+    to_terminal = options["output"] is None and sys.stdout.isatty()
+    color = options["color"] == "always" or (
+        options["color"] == "auto"
+        and to_terminal
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
+    width = None
+    if to_terminal:
+        import shutil
+
+        width = shutil.get_terminal_size().columns
+    text = render(report, color=color, width=width, quiet=options["quiet"])
+    return text + ("\n" + statistics(report) if options["statistics"] else "")
+
+
+def deliver(text: str, output: str | None) -> None:
+    """Print the report, or put it in place of a file as a whole."""
+    if output is None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader has seen enough; the exit code still tells the verdict
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    target = os.path.realpath(output)
+    try:
+        if os.path.exists(target) and not os.path.isfile(target):  # a pipe or a device is written to
+            with open(target, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            return
+        import tempfile
+
+        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".initlint-")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(temporary, 0o666 & ~mask)
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise click.ClickException(f"--output {output}: {error.strerror}") from None
+
+
+@commands.command()
+@click.argument("code")
+def explain(code: str) -> None:
+    """Print the documentation of the rule called CODE (or by its name)."""
+    from initlint.api import explanation
+
+    try:
+        text = explanation(code)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    deliver(text, None)
+
+
+@commands.command()
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def rules(format_: str) -> None:
+    """List the rules: code, name, severity, and what each looks at."""
+    from initlint.api import catalogue
+
+    entries = catalogue()
+    if format_ == "json":
+        import json
+
+        deliver(json.dumps(entries, indent=2) + "\n", None)
+        return
+    width = max(len(entry["name"]) for entry in entries)
+    lines = []
+    for entry in entries:
+        severity = entry["severity"] + (f" ({entry['highest']})" if entry["highest"] != entry["severity"] else "")
+        lines.append(f"{entry['code']}  {entry['name']:<{width}}  {severity:<16}  {entry['summary']}\n")
+    deliver("".join(lines), None)
+
+
+def complain(message: str, kind: str = "error") -> None:
+    """One line on stderr; whatever it holds, it stays one line."""
+    from initlint.result import printable
+
+    sys.stderr.write(f"initlint: {kind}: {printable(' '.join(message.split()))}\n")
+
+
+def show_progress(what: str) -> None:
+    """Replace the progress line of a terminal; empty text removes it."""
+    import shutil
+
+    from initlint.result import printable
+
+    room = shutil.get_terminal_size().columns - 1
+    sys.stderr.write("\r\x1b[K" + printable(what)[:room])
+    sys.stderr.flush()
+
+
+def exit_on_termination() -> None:
+    """Let SIGTERM and SIGHUP unwind the stack, so that no child process is left behind."""
+    import signal
+
+    def leave(*_: object) -> NoReturn:
+        raise SystemExit(TERMINATED)
+
+    names: tuple[str, ...] = ("SIGTERM", "SIGHUP")
+    handler: Callable[..., NoReturn] = leave
+    for name in names:
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:
+            signal.signal(getattr(signal, name), handler)

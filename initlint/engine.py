@@ -1,0 +1,256 @@
+"""Facts and rules in, findings out: which rules run, on what, and how what they say becomes one report.
+
+The path of a finding: ``judge`` hands every subject to every selected rule that looks at its kind, drops a subject
+about which the rule needed something unknown, merges what several front ends or parameters say of one
+defect, and turns a measured drift into the consequence of the finding that explains it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from initlint.facts import Fact, Facts, UnknownFact, known
+from initlint.findings import Finding, Severity
+from initlint.profile import rows
+from initlint.rule import SUBJECTS, Entry, Rule
+
+__all__ = ["Selection", "judge", "load", "registry", "rows"]
+
+SOURCES = ("source", "parameters", "graph", "probe")
+
+CONSEQUENCES = frozenset({"INI203", "INI204", "INI701", "INI702", "INI703", "INI704", "INI705", "INI707", "INI708"})
+"""Codes that measure an effect; where another finding names the cause, they are told as its consequences."""
+
+STUCK = ("INI101", "INI102", "INI103")
+"""Codes that say a part of the model cannot train; whatever else gets no gradient is their echo."""
+
+
+@functools.cache
+def registry() -> Mapping[str, Entry]:
+    """Every rule's entry by its code, in order of codes; imports no rule."""
+    from initlint_rules import RULES
+
+    return {entry.code: entry for entry in sorted(RULES, key=lambda entry: entry.code)}
+
+
+@functools.cache
+def load(code: str) -> Rule:
+    """The rule of that code, imported when first asked for; KeyError for a code that is not registered."""
+    entry = registry()[code]
+    for value in vars(importlib.import_module(entry.module)).values():
+        if isinstance(value, type) and issubclass(value, Rule) and getattr(value, "code", None) == code:
+            return value()
+    raise LookupError(f"{entry.module} defines no rule with code {code}")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rules run. Each pattern is a code, a prefix of codes, or ``ALL``; the longest match wins.
+
+    ``select`` replaces the default set (everything but advice), ``extend_select`` adds to it, ``ignore`` takes away.
+    A prefix does not switch advice on; a full code, ``ALL`` or ``advice`` does.
+    """
+
+    select: tuple[str, ...] | None = None
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    advice: bool = False
+
+    def codes(self) -> frozenset[str]:
+        """The codes selected; ValueError, naming near misses, for a pattern that matches no rule."""
+        for pattern in (*(self.select or ()), *self.extend_select, *self.ignore):
+            if pattern != "ALL" and not any(code.startswith(pattern) for code in registry()):
+                raise ValueError(_unknown(pattern))
+        return frozenset(code for code, entry in registry().items() if self._takes(code, entry))
+
+    def _takes(self, code: str, entry: Entry) -> bool:
+        chosen = (*(self.select if self.select is not None else ()), *self.extend_select)
+        best = max((_rank(pattern, code) for pattern in chosen), default=-1)
+        if self.select is None and best < 0:
+            best = 0
+        if best < 0 or max((_rank(pattern, code) for pattern in self.ignore), default=-1) >= max(best, 1):
+            return False
+        return entry.severity > Severity.ADVICE or self.advice or code in chosen or "ALL" in chosen
+
+
+def _rank(pattern: str, code: str) -> int:
+    """How specific a match is: the length of the prefix, 1 for ALL, -1 for no match."""
+    if pattern == "ALL":
+        return 1
+    return len(pattern) if code.startswith(pattern) else -1
+
+
+def _unknown(pattern: str) -> str:
+    import difflib
+
+    names = {entry.name: code for code, entry in registry().items()}
+    near = difflib.get_close_matches(pattern.upper(), list(registry()), n=2, cutoff=0.6)
+    near = near or [names[name] for name in difflib.get_close_matches(pattern.lower(), list(names), n=1)]
+    return f"no rule is called {pattern!r}" + (f": did you mean {' or '.join(near)}?" if near else "")
+
+
+def judge(facts: Sequence[Facts], codes: Iterable[str], *, notes: list[str] | None = None) -> list[Finding]:
+    """What the rules of ``codes`` say of the facts: merged, explained and in order.
+
+    A rule that fails on a fact it did not expect loses that subject only: a line in ``notes`` says so (without
+    ``notes`` the exception goes through, as tests want it).
+    """
+    said: list[Finding] = []
+    rules_of = _by_subject(codes)
+    for part in facts:
+        for subject, fact in _subjects(part):
+            for entry in rules_of[subject]:
+                said += _ask(load(entry.code), subject, fact, part.origin, notes)
+    return sorted(explain(merge(said)), key=_order)
+
+
+def _by_subject(codes: Iterable[str]) -> dict[str, list[Entry]]:
+    wanted = set(codes)
+    table: dict[str, list[Entry]] = {subject: [] for subject in SUBJECTS}
+    for code, entry in registry().items():
+        if code in wanted:
+            for subject in entry.subjects:
+                table[subject].append(entry)
+    return table
+
+
+def _subjects(facts: Facts) -> Iterator[tuple[str, Fact]]:
+    """Everything in a bundle of facts that some rule may look at, with its kind."""
+    for kind, several in (
+        ("call", facts.calls),
+        ("initializer", facts.initializers),
+        ("klass", facts.classes),
+        ("script", facts.scripts),
+        ("model", facts.models),
+    ):
+        if known(several):
+            for fact in several:
+                yield kind, fact
+    for model in facts.models if known(facts.models) else ():
+        if known(model.layers):
+            for layer in model.layers:
+                yield "layer", layer
+                if known(layer.parameters):
+                    for parameter in layer.parameters:
+                        yield "parameter", parameter
+        if known(model.chains):
+            for chain in model.chains:
+                yield "chain", chain
+
+
+def _ask(rule: Rule, subject: str, fact: Fact, origin: str, notes: list[str] | None) -> list[Finding]:
+    check: Callable[[Fact], Iterator[Finding]] = getattr(rule, f"check_{subject}")
+    try:
+        found = list(check(fact))
+    except UnknownFact:
+        return []
+    except Exception as error:
+        if notes is None:
+            raise
+        notes.append(f"{rule.code} could not judge a {subject} ({type(error).__name__}: {error}); please report this")
+        return []
+    if origin == "source":
+        sources: tuple[str, ...] = ("source",)
+    else:
+        sources = tuple(need for need in rule.needs if need != "source") or ("parameters",)
+    return [replace(finding, sources=sources) for finding in found]
+
+
+def _order(finding: Finding) -> tuple[str, int, int, str, str, str]:
+    place = finding.location
+    return (
+        place.path if place else "",
+        place.line if place else 0,
+        place.column if place else 0,
+        finding.code,
+        finding.model or "",
+        finding.parameter or "",
+    )
+
+
+def merge(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding for one defect: the same code at the same statement, or, without a place, on like parameters."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        where = finding.location
+        if where is not None:
+            key: tuple[object, ...] = (finding.code, where.path, where.cell, where.line)
+        else:
+            kind = (finding.parameter or "").rpartition(".")[2]
+            key = (finding.code, finding.model, kind, finding.parameter is None and finding.layer)
+        groups.setdefault(key, []).append(finding)
+    return [_merged(group) for group in groups.values()]
+
+
+def _merged(group: list[Finding]) -> Finding:
+    # The gravest speaks; between equals the one that measured.
+    first = max(group, key=lambda f: (f.severity, f.sources != ("source",), f.location is not None))
+    if len(group) == 1:
+        return first
+    names = tuple(dict.fromkeys(n for f in (first, *group) for n in f.parameters))
+    measured = [f for f in group if f.sources != ("source",)]
+    if measured and first not in measured:  # a name as the built model has it says more than a pattern
+        names = tuple(dict.fromkeys(n for f in measured for n in f.parameters)) or names
+    elif measured:
+        names = tuple(dict.fromkeys(n for f in (first, *measured) for n in f.parameters))
+    evidence: dict[str, object] = {}
+    for finding in (*group, first):
+        evidence.update(finding.evidence)
+    others = len(names) - len(first.parameters)
+    spans = [f.location for f in group if f.location is not None and f.location.end_line is not None]
+    return replace(
+        first,
+        message=first.message + (f" (and {others} more like it)" if others > 0 else ""),
+        location=first.location if first.location is None or not spans else spans[0],
+        model=next((f.model for f in (first, *measured, *group) if f.model), None),
+        layer=next((f.layer for f in (first, *measured, *group) if f.layer), None),
+        parameter=names[0] if names else None,
+        parameters=names,
+        sources=tuple(s for s in SOURCES if any(s in f.sources for f in group)),
+        evidence=evidence,
+        related=tuple(dict.fromkeys(r for f in group for r in f.related)),
+        suspects=tuple(dict.fromkeys(s for f in group for s in f.suspects)),
+    )
+
+
+def explain(findings: list[Finding]) -> list[Finding]:
+    """Turn what only measures an effect into a consequence of the finding that names its cause."""
+    kept = list(findings)
+    # From the last cause to the first, so that 701 can go to 204 and both to what made the weights small.
+    for effect in sorted((f for f in findings if f.code in CONSEQUENCES), key=lambda f: f.code, reverse=True):
+        cause = next((f for f in kept if f is not effect and _explains(f, effect)), None)
+        if cause is None:
+            continue
+        kept.remove(effect)
+        kept[kept.index(cause)] = replace(
+            cause,
+            severity=max(cause.severity, effect.severity),
+            consequences=tuple(dict.fromkeys((*cause.consequences, effect.message, *effect.consequences))),
+            sources=tuple(s for s in SOURCES if s in (*cause.sources, *effect.sources)),
+        )
+    return kept
+
+
+def _explains(cause: Finding, effect: Finding) -> bool:
+    if cause.severity == Severity.ADVICE or (cause.code in CONSEQUENCES and cause.code >= effect.code):
+        return False
+    if cause.model != effect.model and cause.model is not None and cause.location is None:
+        return False
+    if effect.code == "INI707" and cause.code in STUCK:
+        return cause.model == effect.model
+    if effect.location is not None and _same_statement(cause, effect):
+        return True
+    layers: set[str | None] = {cause.layer, *(name.rpartition(".")[0] for name in cause.parameters)}
+    suspects: set[str | None] = set(effect.suspects) or {effect.layer}
+    return cause.model == effect.model and bool(layers & suspects - {None})
+
+
+def _same_statement(a: Finding, b: Finding) -> bool:
+    return (
+        a.location is not None
+        and b.location is not None
+        and (a.location.path, a.location.cell, a.location.line) == (b.location.path, b.location.cell, b.location.line)
+    )

@@ -1,0 +1,228 @@
+"""What the recorder notes while a model is built: events on stretches of memory, and the laws of what they drew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from initlint.facts import UNKNOWN, Distribution, known
+from initlint.live.provenance import Home, Site
+from initlint.location import Location
+from initlint.theory.schemes import NOTHING_KNOWN, drawn
+
+__all__ = [
+    "DATA",
+    "UNINITIALIZED",
+    "Applied",
+    "Event",
+    "Extent",
+    "Law",
+    "Memory",
+    "Run",
+    "author_of",
+    "place",
+    "storage_key",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """What every element of a tensor was drawn from: ``scale`` * (what ``function`` draws) + ``shift``.
+
+    It keeps the call and not its moments: most laws are never asked for theirs. ``default`` marks what a torch
+    layer's own constructor or reset_parameters draws.
+    """
+
+    function: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    shape: tuple[int, ...] = ()
+    scale: float = 1.0
+    shift: float = 0.0
+    default: bool = False
+
+    def affine(self, scale: float, shift: float) -> Law:
+        """The law of ``scale * x + shift``."""
+        if self is DATA or self is UNINITIALIZED:
+            return self
+        return replace(self, scale=self.scale * scale, shift=self.shift * scale + shift)
+
+    def distribution(self) -> Distribution:
+        """The distribution; what theory cannot say of it is UNKNOWN."""
+        if self is DATA:
+            return Distribution(family="data", known_by="recorded")
+        base = replace(drawn(self.function, self.arguments, self.shape), known_by="recorded")
+        if self.default and self.function in _DEFAULTS and base.family == "uniform":
+            base = replace(base, scheme="default")
+        if self.scale == 1.0 and self.shift == 0.0:
+            return base
+        return _affine(base, self.scale, self.shift)
+
+
+_DEFAULTS = ("torch.nn.init.kaiming_uniform_", "torch.nn.init.uniform_")
+
+DATA = Law("data")
+UNINITIALIZED = Law("torch.empty")
+
+
+def _affine(base: Distribution, scale: float, shift: float) -> Distribution:
+    """The distribution of ``scale * x + shift``; nothing is known for a family that an affine map does not keep."""
+    if not known(base.family) or base.family not in ("constant", "normal", "truncated_normal", "uniform"):
+        return NOTHING_KNOWN
+    ends = [scale * end + shift if known(end) and scale else UNKNOWN for end in (base.low, base.high)]
+    if scale < 0:
+        ends.reverse()
+    return Distribution(
+        family=base.family if scale else "constant",
+        mean=scale * base.mean + shift if known(base.mean) else UNKNOWN,
+        std=abs(scale) * base.std if known(base.std) else UNKNOWN,
+        low=ends[0],
+        high=ends[1],
+        gain=abs(scale) * base.gain if known(base.gain) and not shift else UNKNOWN,
+        mode=base.mode if not shift else UNKNOWN,
+        known_by=base.known_by,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The bytes of a storage from ``start`` to ``end`` (exclusive); ``dense`` if every one of them belongs to it."""
+
+    start: int
+    end: int
+    dense: bool
+
+    @classmethod
+    def of(cls, tensor: torch.Tensor) -> Extent:
+        """Where a tensor's elements lie in its storage."""
+        item = tensor.element_size()
+        start = tensor.storage_offset() * item
+        if tensor.numel() == 0:
+            return cls(start, start, True)
+        reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True)) + 1
+        return cls(start, start + reach * item, reach == tensor.numel())
+
+    def meets(self, other: Extent) -> bool:
+        """Whether the two have a byte in common."""
+        return self.start < other.end and other.start < self.end or self == other
+
+    def covers(self, other: Extent) -> bool:
+        """Whether every element of the other lies in this one."""
+        return self.dense and self.start <= other.start and other.end <= self.end
+
+    def within(self, origin: Extent) -> Extent:
+        """This extent as it lies in a dense copy of ``origin``, which begins at byte 0."""
+        start, end = max(self.start, origin.start), min(self.end, origin.end)
+        return Extent(start - origin.start, end - origin.start, self.dense)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One run of Module.apply; ``root`` is a weak reference to the module that it ran over."""
+
+    name: str
+    function: Any
+    order: int
+    sites: tuple[Site, ...]
+    root: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that set bytes of a storage.
+
+    ``whole`` is False where old values show through (mul_, a mask). ``inherited`` marks what happened to the tensor
+    that this one was cloned from.
+    """
+
+    order: int
+    function: str
+    arguments: Mapping[str, Any]
+    law: Law | None
+    author: str
+    sites: tuple[Site, ...]
+    extent: Extent
+    whole: bool = True
+    applied: Applied | None = None
+    shape: tuple[int, ...] = ()
+    inherited: bool = False
+
+
+@dataclass(slots=True)
+class Run:
+    """One call of a torch.nn.init function.
+
+    ``initializer`` is its canonical name; ``function`` is what stands for it in a Write: that, or the torch layer's
+    reset_parameters that somebody called. ``given`` and ``positional`` are as passed, None where only the function's frame was seen, not its caller's call.
+    """
+
+    order: int
+    function: str
+    initializer: str
+    arguments: Mapping[str, Any]
+    author: str
+    sites: tuple[Site, ...]
+    default: bool
+    key: int | None
+    extent: Extent | None
+    shape: tuple[int, ...] | None
+    applied: Applied | None
+    given: tuple[str, ...] | None = None
+    positional: tuple[str, ...] | None = None
+    event: Event | None = None
+
+
+class Memory:
+    """One storage and what happened to it.
+
+    ``law`` holds for every element there is, None where they have none in common. ``allocation`` is how the
+    memory came to be, if it came empty. ``complete`` says that no write can have been missed.
+    """
+
+    __slots__ = ("allocation", "complete", "events", "law", "reference")
+
+    def __init__(self, storage: torch.UntypedStorage, *, complete: bool) -> None:
+        # A weak reference keeps the address from being given to another storage, and does not keep the memory.
+        self.reference = StorageWeakRef(storage)
+        self.events: list[Event] = []
+        self.law: Law | None = None
+        self.allocation: Event | None = None
+        self.complete = complete
+
+    def copy_history(self, source: Memory, origin: Extent, *, cloned: bool) -> None:
+        """Take over what happened to the part ``origin`` of another storage, of which this is a dense copy."""
+        self.events = [
+            replace(event, extent=event.extent.within(origin), inherited=cloned or event.inherited)
+            for event in source.events
+            if event.extent.meets(origin)
+        ]
+        self.law, self.allocation, self.complete = source.law, source.allocation, source.complete
+
+
+def storage_key(tensor: torch.Tensor) -> int | None:
+    """What identifies a tensor's storage while it lives; None for a tensor that has no storage of its own."""
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (RuntimeError, NotImplementedError, ValueError, AttributeError):  # sparse, functorch's, uninitialized lazy ones
+        return None
+
+
+def place(sites: tuple[Site, ...]) -> tuple[Location | None, tuple[Location, ...]]:
+    """The statement to point at, and the other statements of the project that led there, inner ones first."""
+    if not sites:
+        return None, ()
+    ours = [site for site in sites if site.home is Home.PROJECT]
+    chosen = (ours or sites)[0].location
+    others = dict.fromkeys(site.location for site in ours[1:])
+    others.pop(chosen, None)
+    return chosen, tuple(others)
+
+
+def author_of(sites: tuple[Site, ...]) -> str:
+    """Who wrote the innermost statement: "user", "library", or "framework" where nobody but torch did."""
+    if not sites:
+        return "framework"
+    return "user" if sites[0].home is Home.PROJECT else "library"

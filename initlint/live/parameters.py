@@ -1,0 +1,180 @@
+"""Every parameter and float buffer of a built module, as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from initlint.facts import UNKNOWN, Distribution, Escape, Parameter, Write, known, layer_family
+from initlint.live.statistics import measured, statistics
+from initlint.live.trace import Trace, Use
+from initlint.theory.fans import Fans, layer_fans
+
+__all__ = ["Owned", "describe_parameter", "layer_kind", "owned_tensors"]
+
+
+@dataclass(slots=True)
+class Owned:
+    """One tensor of a module: who owns it, under which names."""
+
+    tensor: Tensor
+    owner: str
+    leaf: str
+    names: tuple[str, ...]
+    is_buffer: bool
+
+    @property
+    def name(self) -> str:
+        """Dotted within the model."""
+        return f"{self.owner}.{self.leaf}" if self.owner else self.leaf
+
+
+def layer_kind(module: nn.Module) -> str:
+    """The nearest torch.nn class that belongs to a family, "Module" if there is none."""
+    for base in type(module).__mro__:
+        if base.__module__.startswith("torch.nn.modules") and layer_family(base.__name__) != "other":
+            return base.__name__
+    return "Module"
+
+
+def owned_tensors(module: nn.Module) -> dict[str, list[Owned]]:
+    """Parameters and floating-point buffers by the module that registered them first; a shared tensor comes once."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]:
+        names.setdefault(id(tensor), []).append(name)
+    found: dict[str, list[Owned]] = {}
+    seen: set[int] = set()
+    for owner, child in module.named_modules():
+        pairs: list[tuple[str, Any, bool]] = [(n, p, False) for n, p in child._parameters.items()]
+        pairs += [(n, b, True) for n, b in child._buffers.items()]
+        for leaf, tensor, is_buffer in pairs:
+            if tensor is None or id(tensor) in seen or not tensor.is_floating_point():
+                continue
+            seen.add(id(tensor))
+            found.setdefault(owner, []).append(Owned(tensor, owner, leaf, tuple(names.get(id(tensor), ())), is_buffer))
+    return found
+
+
+_ROLES_BY_USE = {
+    "matmul": "weight",
+    "convolution": "weight",
+    "bilinear": "weight",
+    "recurrent": "recurrent_weight",
+    "embedding": "embedding",
+    "bias": "bias",
+    "scale": "scale",
+    "norm_scale": "norm_scale",
+    "norm_bias": "norm_bias",
+    "token": "token",
+}
+_STRONGEST = ("weight", "embedding", "norm_scale", "norm_bias", "token", "bias", "scale")
+_MODULE_ROLES: dict[str, Mapping[str, str]] = {
+    "linear": {"weight": "weight", "bias": "bias"},
+    "bilinear": {"weight": "weight", "bias": "bias"},
+    "convolution": {"weight": "weight", "bias": "bias"},
+    "transposed": {"weight": "weight", "bias": "bias"},
+    "norm": {"weight": "norm_scale", "bias": "norm_bias"},
+    "embedding": {"weight": "embedding"},
+    "activation": {"weight": "scale"},
+}
+
+
+def _role_in_module(kind: str, leaf: str) -> str | None:
+    """The role that a layer of torch's gives its own parameter."""
+    family = layer_family(kind)
+    if family == "recurrent":
+        if leaf.startswith("weight_hh"):
+            return "recurrent_weight"
+        return "weight" if leaf.startswith("weight") else "bias"
+    if family == "attention":
+        if leaf.endswith("weight"):
+            return "weight"
+        return "token" if leaf in ("bias_k", "bias_v") else "bias"
+    return _MODULE_ROLES.get(family, {}).get(leaf)
+
+
+def _role(kind: str, owned: Owned, uses: list[Use]) -> str:
+    if owned.is_buffer:
+        return "other"
+    by_module = _role_in_module(kind, owned.leaf)
+    if by_module is not None:
+        return by_module
+    roles = {_ROLES_BY_USE.get(use.kind, "other") for use in uses}
+    if not roles:
+        return UNKNOWN  # type: ignore[no-any-return]
+    role = next((role for role in _STRONGEST if role in roles), "other")
+    if role == "weight" and sum(size > 1 for size in owned.tensor.shape) < 2:
+        return "scale"  # the g of a weight norm, the magnitude of a factored weight
+    return role
+
+
+def _fans(kind: str, child: nn.Module, owned: Owned, role: str, uses: list[Use]) -> Fans:
+    unknown = Fans(UNKNOWN, UNKNOWN)
+    if owned.is_buffer or not known(role) or role not in ("weight", "recurrent_weight", "embedding"):
+        return unknown
+    if kind != "Module" and _role_in_module(kind, owned.leaf) is not None:
+        stride: Any = getattr(child, "stride", 1)
+        groups: Any = getattr(child, "groups", 1)
+        numeric = isinstance(stride, int) or (isinstance(stride, tuple) and all(isinstance(s, int) for s in stride))
+        return layer_fans(
+            kind,
+            tuple(owned.tensor.shape),
+            name=owned.leaf,
+            groups=groups if isinstance(groups, int) else UNKNOWN,
+            stride=stride if numeric else UNKNOWN,
+        )
+    if role == "embedding":
+        return Fans(1, int(owned.tensor.shape[-1]))
+    maps = {(use.fan_in, use.fan_out) for use in uses if use.kind in ("matmul", "convolution")}
+    if len(maps) != 1:
+        return unknown
+    fan_in, fan_out = maps.pop()
+    return Fans(UNKNOWN if fan_in is None else fan_in, UNKNOWN if fan_out is None else fan_out)
+
+
+def describe_parameter(
+    owned: Owned,
+    child: nn.Module,
+    trace: Trace | None,
+    escape: Escape,
+    recording: Any | None,
+) -> Parameter:
+    """One tensor's facts. ``recording`` gives its writes and its place, where construction was watched."""
+    kind = layer_kind(child)
+    tensor = owned.tensor
+    uses = trace.uses.get(id(tensor), []) if trace is not None else []
+    role = _role(kind, owned, uses)
+    fans = _fans(kind, child, owned, role, uses)
+    facts, law = _values(tensor, fans)
+    writes: tuple[Write, ...] = UNKNOWN
+    location = UNKNOWN
+    if recording is not None:
+        writes = recording.writes(tensor)
+        location = recording.parameter_location(tensor)
+    return Parameter(
+        name=owned.name,
+        role=role,
+        shape=tuple(tensor.shape),
+        fan_in=fans.fan_in,
+        fan_out=fans.fan_out,
+        writes=writes,
+        trainable=bool(tensor.requires_grad) and not owned.is_buffer,
+        is_buffer=owned.is_buffer,
+        names=owned.names,
+        location=location,
+        statistics=facts,
+        measured=law,
+        escape=escape,
+    )
+
+
+def _values(tensor: Tensor, fans: Fans) -> tuple[Any, Distribution]:
+    plain = type(tensor) in (Tensor, nn.Parameter, nn.Buffer)
+    if not plain or tensor.is_meta or not tensor.numel() or tensor.layout is not torch.strided:
+        return UNKNOWN, UNKNOWN
+    facts, kurtosis = statistics(tensor)
+    return facts, measured(tensor, facts, kurtosis, fans.fan_in, fans.fan_out)

@@ -1,0 +1,243 @@
+"""One forward and backward with a sample of each layer's output and gradient kept, and the figures taken afterwards.
+
+Hooks only clone a small strided sample: statistics computed inside them would cost more than the pass. Everything
+else happens once the pass is over, on the device, with a single read-back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from initlint.facts import UNKNOWN, Activation, LayerProbe, known
+
+__all__ = ["Measured", "Sample", "hooked", "measure", "output_shapes"]
+
+_UNITS, _MAX_ROWS = 32, 64
+_BUDGET = 2048
+"""Elements kept of each output: a batch of 8 leaves 256 units, 32 channels at 8 positions each."""
+
+
+@dataclass(slots=True)
+class Sample:
+    """What the hooks kept of one call of a layer: strided clones of its output and gradient, aligned with each other."""
+
+    forward: Tensor
+    batch_dim: int | None
+    channel_dim: int
+    rows: int = 1  # kept of each sample, in the batch dimension
+    gradient: Tensor | None = None
+
+
+@dataclass(slots=True)
+class Measured:
+    """Samples by layer name, one a call."""
+
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    recording: bool = True
+
+
+def _first_tensor(output: Any) -> Tensor | None:
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, (tuple, list)) and output:
+        return _first_tensor(output[0])
+    return None
+
+
+def _grid(
+    shape: Sequence[int], batch_dim: int | None, channel_dim: int, batch: int | None
+) -> tuple[tuple[slice, ...], int]:
+    """A slice a dimension (the batch first, then channels, then positions, within the budget), and rows kept a sample.
+
+    Windows and the like that are folded into the batch dimension (size batch * fold, samples outermost) are thinned
+    evenly, so that the rows kept still divide by the batch.
+    """
+    steps = [1] * len(shape)
+    taken, rows = 1, 1
+    if batch_dim is not None and batch is not None:
+        fold = shape[batch_dim] // batch
+        wanted = max(1, _MAX_ROWS // batch)
+        if batch > _MAX_ROWS:
+            steps[batch_dim] = fold * -(-batch // _MAX_ROWS)
+        elif fold > wanted:
+            steps[batch_dim] = next(step for step in range(-(-fold // wanted), fold + 1) if fold % step == 0)
+            rows = fold // steps[batch_dim]
+        else:
+            rows = fold
+        taken = -(-shape[batch_dim] // steps[batch_dim])
+    others = [d for d in range(len(shape)) if d not in (batch_dim, channel_dim)]
+    positions = 1
+    for d in others:
+        positions *= max(1, shape[d])
+    room = max(1, _BUDGET // taken)
+    if channel_dim != batch_dim:
+        wanted = min(_UNITS, room) if positions > 1 else room
+        steps[channel_dim] = max(1, -(-shape[channel_dim] // wanted))
+        taken *= max(1, -(-shape[channel_dim] // steps[channel_dim]))
+    room = max(1, _BUDGET // taken)
+    for left, d in enumerate(others):
+        share = max(1, round(room ** (1 / (len(others) - left))))
+        steps[d] = max(1, -(-shape[d] // share))
+        room = max(1, room // max(1, -(-shape[d] // steps[d])))
+    # A start inside the step keeps clear of the padded border, where biases speak louder than the signal.
+    return tuple(slice(step // 2 if d in others else 0, None, step) for d, step in enumerate(steps)), rows
+
+
+@contextlib.contextmanager
+def hooked(
+    module: nn.Module,
+    names: Sequence[str],
+    batch: int | None,
+    batch_dims: Mapping[str, int],
+    channel_dims: Mapping[str, int],
+) -> Iterator[Measured]:
+    """Sample the outputs of the submodules called ``names`` during the pass that runs inside, and their gradients."""
+    measured = Measured()
+    modules = dict(module.named_modules())
+    handles = []
+
+    def hook_for(name: str) -> Callable[..., None]:
+        samples = measured.samples.setdefault(name, [])
+
+        def hook(_: nn.Module, __: Any, output: Any) -> None:
+            tensor = _first_tensor(output)
+            if not measured.recording or tensor is None or not tensor.dim() or not tensor.is_floating_point():
+                return
+            channel = channel_dims.get(name, tensor.dim() - 1)
+            if channel >= tensor.dim():
+                channel = tensor.dim() - 1
+            dim = batch_dims.get(name)
+            if dim is not None and (dim >= tensor.dim() or not batch or tensor.shape[dim] % batch):
+                dim = None
+            index, rows = _grid(tensor.shape, dim, channel, batch)
+            sample = Sample(tensor.detach()[index].clone(), dim, channel, rows)
+            samples.append(sample)
+            if tensor.requires_grad:
+
+                def keep(gradient: Tensor) -> None:
+                    if sample.gradient is None:
+                        sample.gradient = gradient[index].clone()
+
+                tensor.register_hook(keep)
+
+        return hook
+
+    try:
+        for name in names:
+            handles.append(modules[name].register_forward_hook(hook_for(name)))
+        yield measured
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextlib.contextmanager
+def output_shapes(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str, list[tuple[int, ...]]]]:
+    """The shapes that the submodules called ``names`` give, call by call, during the pass that runs inside."""
+    shapes: dict[str, list[tuple[int, ...]]] = {}
+    modules = dict(module.named_modules())
+    handles = []
+
+    def hook_for(name: str) -> Callable[..., None]:
+        def hook(_: nn.Module, __: Any, output: Any) -> None:
+            tensor = _first_tensor(output)
+            shapes.setdefault(name, []).append(tuple(tensor.shape) if tensor is not None else ())
+
+        return hook
+
+    try:
+        for name in names:
+            handles.append(modules[name].register_forward_hook(hook_for(name)))
+        yield shapes
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _figures(sample: Sample) -> list[Tensor]:
+    """[across-batch variance, total variance, gradient mean square, non-finite count] as 0-d tensors."""
+    x = sample.forward
+    x = x.to(torch.float64 if x.device.type == "cpu" else torch.float32)
+    nan = x.new_full((), float("nan"))
+    finite = torch.isfinite(x)
+    across = nan
+    if sample.batch_dim is not None:
+        rows = x.movedim(sample.batch_dim, 0)
+        samples = rows.shape[0] // sample.rows
+        if samples > 1:
+            across = rows.reshape(samples, -1).var(dim=0).mean()
+    total = x.var(unbiased=False) if x.numel() > 1 else nan
+    gradient = nan
+    if sample.gradient is not None:
+        g = sample.gradient.to(x.dtype)
+        gradient = g.square().mean()
+    return [across, total, gradient, (~finite).sum().to(x.dtype)]
+
+
+def _dead(sample: Sample, function: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
+    """Share of channels that are zero after the activation for every sample and position, and how many values each had."""
+    x = sample.forward.to(torch.float64)
+    rows = x.movedim(sample.channel_dim, 0).reshape(x.shape[sample.channel_dim], -1)
+    after = function(rows.reshape(-1)).reshape(rows.shape)
+    return (after == 0).all(dim=1).to(torch.float64).mean(), rows.shape[1]
+
+
+_FLAT = {"sigmoid": 5.98, "tanh": 2.99, "hardtanh": 1.0, "hardsigmoid": 3.0, "softsign": 9.0}
+"""|x| beyond which the slope is under 1% of its largest."""
+
+
+def measure(
+    measured: Measured, activations: Mapping[str, tuple[Activation, Callable[[Tensor], Tensor]]]
+) -> dict[str, LayerProbe]:
+    """The figures of every sampled layer.
+
+    Where it is not known in which dimension the samples lie, across-batch figures are UNKNOWN. ``activations`` are the functions that follow, by layer. A layer called several times is judged by its
+    first call, except that it counts as finite only if all calls were.
+    """
+    columns: list[Tensor] = []
+    plan: list[tuple[str, int, int, bool, bool]] = []
+    for name, samples in measured.samples.items():
+        if not samples:
+            continue
+        first = samples[0]
+        columns.extend(_figures(first))
+        bad = torch.stack([(~torch.isfinite(s.forward)).any() for s in samples]).any().to(columns[-1].dtype)
+        columns.append(bad)
+        values = 0
+        activation, function = activations.get(name, (None, None))
+        if function is not None:
+            fraction, values = _dead(first, function)
+            columns.append(fraction.to(columns[-1].device))
+        flat = _FLAT.get(activation.name) if activation is not None else None
+        if flat is not None:
+            columns.append((first.forward.abs() > flat).to(torch.float64).mean().to(columns[-1].device))
+        plan.append((name, len(samples), values, function is not None, flat is not None))
+    if not columns:
+        return {}
+    numbers = iter(torch.stack([c.double() if c.device.type != "mps" else c for c in columns]).tolist())
+    result: dict[str, LayerProbe] = {}
+    for name, calls, values, dead, saturated in plan:
+        across, total, gradient, _, bad_calls = (next(numbers) for _ in range(5))
+        result[name] = LayerProbe(
+            forward_std=_root(across),
+            total_std=_root(total),
+            gradient_std=_root(gradient),
+            dead_fraction=next(numbers) if dead else UNKNOWN,
+            saturated_fraction=next(numbers) if saturated else UNKNOWN,
+            samples=values if dead else UNKNOWN,
+            finite=bad_calls == 0,
+            calls=calls,
+        )
+    return result
+
+
+def _root(variance: float) -> float:
+    if not known(variance) or variance != variance:
+        return UNKNOWN  # type: ignore[no-any-return]
+    return float(max(0.0, variance) ** 0.5)

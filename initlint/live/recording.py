@@ -1,0 +1,387 @@
+"""What was recorded of one model, as facts."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from initlint.facts import UNKNOWN, Application, Distribution, InitCall, Target, Write
+from initlint.live.events import UNINITIALIZED, Applied, Event, Extent, Memory, Run, place, storage_key
+from initlint.live.provenance import Activation, Call, Site, call_at
+from initlint.location import Location
+from initlint.theory.schemes import NOTHING_KNOWN
+
+__all__ = ["Birth", "Recording"]
+
+_METHODS = frozenset(
+    "torch.Tensor." + name
+    for name in (
+        "normal_", "uniform_", "fill_", "zero_", "random_", "exponential_", "bernoulli_", "cauchy_", "log_normal_", "geometric_",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """When, where and how a module came to be."""
+
+    module: weakref.ref[nn.Module]
+    order: int
+    sites: tuple[Site, ...]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """A place where a model keeps a tensor."""
+
+    layer: str
+    kind: str
+    attribute: str
+
+
+class Recording:
+    """The writes, births and initialiser runs of one model; made by ``Recorder.finish``."""
+
+    def __init__(
+        self,
+        root: nn.Module,
+        *,
+        memories: Mapping[int, Memory],
+        earlier: Mapping[int, tuple[weakref.ref[torch.Tensor], tuple[Event, ...]]],
+        parameters: Mapping[int, tuple[weakref.ref[torch.Tensor], tuple[Site, ...]]],
+        births: Mapping[int, Birth],
+        runs: tuple[Run, ...],
+        order: int,
+    ) -> None:
+        self._root = root
+        self._memories, self._earlier, self._parameters, self._births = memories, earlier, parameters, births
+        self._runs, self._order = runs, order
+        self._owners: dict[int, list[_Owner]] = {}
+        self._tensors: dict[int, torch.Tensor] = {}
+        for name, module in root.named_modules():
+            for attribute, tensor in (*module._parameters.items(), *module._buffers.items()):
+                if tensor is not None and not is_lazy(tensor):
+                    self._owners.setdefault(id(tensor), []).append(_Owner(name, kind_of(module), attribute))
+                    self._tensors[id(tensor)] = tensor
+        self._written: dict[int, tuple[Event, list[_Owner]]] = {}
+        for key, tensor in self._tensors.items():
+            for event, _ in self._history(tensor) or ():
+                if not event.inherited:
+                    self._written.setdefault(event.order, (event, []))[1].extend(self._owners[key])
+        self._applications: dict[object, Application] = {}
+        self._loops: dict[int, Activation] = {}
+        self._find_applications()
+        self._fresh = {key: event for key, tensor in self._tensors.items() if (event := self._settle(tensor)) is not None}
+
+    # What was asked for
+
+    def writes(self, tensor: torch.Tensor) -> tuple[Write, ...]:
+        """The writes of a parameter or buffer in order, the framework's default first; UNKNOWN if one may be missing."""
+        history = self._history(tensor)
+        if history is None:
+            return UNKNOWN  # type: ignore[no-any-return]
+        writes = [self._write(event, overwrites) for event, overwrites in history]
+        if (fresh := self._fresh.get(id(tensor))) is not None:
+            writes.append(fresh)
+        return tuple(writes)
+
+    def made(self, module: nn.Module) -> tuple[int, Location | None]:
+        """When a module was made (see Write.order) and the statement that made it; UNKNOWN, both, if that was not seen."""
+        birth = self._birth(module)
+        return (UNKNOWN, UNKNOWN) if birth is None else (birth.order, place(birth.sites)[0])
+
+    def origin(self, module: nn.Module) -> str:
+        """ "constructed", "cloned" (by copy.deepcopy) or UNKNOWN."""
+        birth = self._birth(module)
+        return UNKNOWN if birth is None else birth.origin  # type: ignore[no-any-return]
+
+    def parameter_location(self, tensor: torch.Tensor) -> Location | None:
+        """The statement that made a tensor a parameter, or made its memory; UNKNOWN if neither was seen."""
+        reference, sites = self._parameters.get(id(tensor), (None, ()))
+        if reference is not None and reference() is tensor:
+            return place(sites)[0]
+        key = storage_key(tensor)
+        memory = None if key is None else self._memories.get(key)
+        if memory is not None and memory.events and memory.events[-1].function == "copy.deepcopy":
+            return place(memory.events[-1].sites)[0]
+        if memory is not None and memory.allocation is not None:
+            return place(memory.allocation.sites)[0]
+        if memory is not None and memory.events:
+            return place(memory.events[0].sites)[0]
+        return UNKNOWN  # type: ignore[no-any-return]
+
+    def applications(self, root: nn.Module) -> tuple[Application, ...]:
+        """The runs of initialisers over several layers of ``root``, in order."""
+        if root is not self._root:
+            return UNKNOWN  # type: ignore[no-any-return]
+        return tuple(sorted(self._applications.values(), key=lambda application: application.order))
+
+    @property
+    def calls(self) -> tuple[InitCall, ...]:
+        """The calls of initialisers by the user's and libraries' code, in order, with what they were really given."""
+        made: list[tuple[int, InitCall]] = []
+        for run in self._runs:
+            if not run.default and run.sites:
+                made.append((run.order, self._run_call(run)))
+        for event, owners in self._written.values():
+            if event.function in _METHODS and event.author in ("user", "library") and event.sites:
+                made.append((event.order, self._method_call(event, owners)))
+        return tuple(call for _, call in sorted(made, key=lambda pair: pair[0]))
+
+    # Events
+
+    def _birth(self, module: nn.Module) -> Birth | None:
+        birth = self._births.get(id(module))
+        return birth if birth is not None and birth.module() is module else None
+
+    def _history(self, tensor: torch.Tensor) -> list[tuple[Event, bool]] | None:
+        """The events of a tensor and whether each set all of it; None if some may have been missed."""
+        if is_lazy(tensor) or (key := storage_key(tensor)) is None:
+            return None
+        memory = self._memories.get(key)
+        if memory is None or not memory.complete:
+            return None
+        extent = Extent.of(tensor)
+        reference, earlier = self._earlier.get(id(tensor), (None, ()))
+        history = [(event, event.whole) for event in earlier] if reference is not None and reference() is tensor else []
+        return history + [
+            (event, event.whole and event.extent.covers(extent)) for event in memory.events if event.extent.meets(extent)
+        ]
+
+    def _write(self, event: Event, overwrites: bool) -> Write:
+        location, related = place(event.sites)
+        law = event.law
+        return Write(
+            function=event.function,
+            distribution=NOTHING_KNOWN if law is None else law.distribution(),
+            author=event.author,
+            location=location,
+            order=event.order,
+            arguments=event.arguments,
+            overwrites=overwrites,
+            application=self._application_of(event),
+            related=related,
+        )
+
+    def _settle(self, tensor: torch.Tensor) -> Write | None:
+        """The write that says a tensor, or a part of it, was never written; its filling becomes zeros."""
+        history = self._history(tensor)
+        key = storage_key(tensor)
+        if history is None or key is None:
+            return None
+        allocation = self._memories[key].allocation
+        full = [event for event, overwrites in history if overwrites]
+        if full and full[-1].law is not UNINITIALIZED:
+            return None
+        source = full[-1] if full else allocation
+        if source is None:
+            return None
+        if tensor.is_meta:
+            untouched, partly = not history or bool(full), False
+        else:
+            filling = _filling(tensor)
+            if filling is None:
+                return None
+            untouched, partly = bool(filling.all()), bool(filling.any())
+            if partly and (tensor.is_floating_point() or tensor.is_complex() or (untouched and not history)):
+                with torch.no_grad():
+                    tensor.data.masked_fill_(filling, 0)
+            elif not untouched or history:
+                return None  # an integer of that value may as well have been written
+        if not untouched and not partly:
+            return None
+        location, related = place(source.sites)
+        self._order += 1
+        return Write(
+            function=source.function,
+            distribution=Distribution(family="uninitialized", known_by="recorded"),
+            author=source.author,
+            location=location,
+            order=self._order,
+            overwrites=untouched,
+            related=related,
+        )
+
+    # Initialiser runs over several layers
+
+    def _find_applications(self) -> None:
+        written: dict[Applied, list[_Owner]] = {}
+        loose: list[tuple[Event, list[_Owner]]] = []
+        for event, owners in self._written.values():
+            if event.applied is not None:
+                written.setdefault(event.applied, []).extend(owners)
+            elif event.author in ("user", "library"):
+                loose.append((event, owners))
+        names = {id(module): name for name, module in self._root.named_modules()}
+        for applied, owners in written.items():
+            subject = applied.root()
+            self._applications[applied] = Application(
+                initializer=applied.name,
+                location=place(applied.sites)[0],
+                order=applied.order,
+                root=UNKNOWN if subject is None or id(subject) not in names else names[id(subject)],
+                kinds=_unique(owner.kind for owner in owners),
+                covered=_unique(owner.layer for owner in owners),
+            )
+        runs = self._loops_of(loose)
+        for activation, members in runs.items():
+            first, index, _ = min(members, key=lambda member: member[0].order)
+            own = activation.code.co_name in ("__init__", "<module>")
+            sites = first.sites[index:] if own else first.sites[index + 1 :] or first.sites[index:]
+            subject = None if activation.module is None else activation.module()
+            owned = [owner for _, _, owners in members for owner in owners]
+            self._applications[activation] = Application(
+                initializer=activation.code.co_name,
+                location=place(sites)[0],
+                order=first.order,
+                root=UNKNOWN if subject is None or id(subject) not in names else names[id(subject)],
+                kinds=_unique(owner.kind for owner in owned),
+                covered=_unique(owner.layer for owner in owned),
+            )
+
+    def _loops_of(
+        self, loose: list[tuple[Event, list[_Owner]]]
+    ) -> dict[Activation, list[tuple[Event, int, list[_Owner]]]]:
+        """The runs of functions in which one statement wrote several layers that were there already, with what each wrote."""
+        layers = dict(self._root.named_modules())
+        statements: dict[tuple[Activation, int], list[tuple[Event, str]]] = {}
+        for event, owners in loose:
+            for site in _outwards(event.sites):
+                statements.setdefault((site.activation, site.offset), []).append((event, owners[0].layer))
+        loops = set()
+        for statement, written in statements.items():
+            births = [self._birth(layers[layer]) for _, layer in written]
+            first = min(event.order for event, _ in written)
+            there = all(birth is not None and birth.order < first for birth in births)
+            if there and len({layer for _, layer in written}) > 1:
+                loops.add(statement)
+        runs: dict[Activation, list[tuple[Event, int, list[_Owner]]]] = {}
+        for event, owners in loose:
+            for index, site in enumerate(_outwards(event.sites)):
+                if (site.activation, site.offset) in loops:
+                    runs.setdefault(site.activation, []).append((event, index, owners))
+                    self._loops[event.order] = site.activation
+                    break
+        return runs
+
+    def _application_of(self, event: Event) -> Application | None:
+        key = event.applied if event.applied is not None else self._loops.get(event.order)
+        return None if key is None else self._applications.get(key)
+
+    # Calls
+
+    def _run_call(self, run: Run) -> InitCall:
+        location, _ = place(run.sites)
+        assert location is not None
+        call = call_at(run.sites[0].location)
+        named = None if call is None or call.text.rpartition(".")[2] != run.initializer.rpartition(".")[2] else call
+        names = tuple(run.arguments)
+        positional, given = run.positional, run.given
+        if named is not None and positional is None and named.positional is not None:
+            positional = ("tensor", *names)[: named.positional]
+            given = positional + named.keywords
+        owners = self._written[run.order][1] if run.order in self._written else []
+        law = None if run.event is None else run.event.law
+        return InitCall(
+            function=run.initializer,
+            written=run.initializer.rpartition(".")[2] if named is None else named.text,
+            target=_target(owners, run.shape, "" if named is None else named.target, is_module=run.key is None),
+            location=location,
+            arguments=run.arguments,
+            given=UNKNOWN if given is None else given,
+            positional=UNKNOWN if positional is None else positional,
+            spellings={} if named is None else _spellings(named, ("tensor", *names)),
+            distribution=NOTHING_KNOWN if law is None else law.distribution(),
+            within=_within(run.sites[0]),
+        )
+
+    def _method_call(self, event: Event, owners: list[_Owner]) -> InitCall:
+        location, _ = place(event.sites)
+        assert location is not None
+        call = call_at(event.sites[0].location)
+        named = None if call is None or call.text.rpartition(".")[2] != event.function.rpartition(".")[2] else call
+        names = tuple(event.arguments)
+        positional: Any = UNKNOWN
+        given: Any = UNKNOWN
+        if named is not None and named.positional is not None:
+            positional = names[: named.positional]
+            given = positional + named.keywords
+        return InitCall(
+            function=event.function,
+            written=event.function.rpartition(".")[2] if named is None else named.text,
+            target=_target(owners, event.shape, "" if named is None else named.text.rpartition(".")[0]),
+            location=location,
+            arguments=event.arguments,
+            given=given,
+            positional=positional,
+            spellings={} if named is None else _spellings(named, names),
+            distribution=NOTHING_KNOWN if event.law is None else event.law.distribution(),
+            within=_within(event.sites[0]),
+        )
+
+
+def kind_of(module: nn.Module) -> str:
+    """The nearest class of torch.nn among a module's ancestors; "Module" if it has none but that."""
+    for owner in type(module).__mro__:
+        if owner.__module__.startswith("torch.nn.modules."):
+            return owner.__name__
+    return "Module"
+
+
+def _filling(tensor: torch.Tensor) -> torch.Tensor | None:
+    """Which elements hold what torch fills fresh memory with; None for a type that it does not fill."""
+    values = tensor.detach()
+    if values.layout is not torch.strided or values.is_quantized or values.numel() == 0:
+        return None
+    if values.is_floating_point() or values.is_complex():
+        try:
+            return torch.isnan(values)
+        except (RuntimeError, NotImplementedError):  # some eight-bit floats
+            return None
+    return values if values.dtype is torch.bool else values == torch.iinfo(values.dtype).max
+
+
+def _target(owners: list[_Owner], shape: tuple[int, ...] | None, text: str, *, is_module: bool = False) -> Target:
+    return Target(
+        text=text or (owners[0].attribute if owners else ""),
+        kinds=_unique(owner.kind for owner in owners) if owners else UNKNOWN,
+        attribute=owners[0].attribute if owners else UNKNOWN,
+        dimensions=UNKNOWN if shape is None else len(shape),
+        shape=UNKNOWN if shape is None else shape,
+        is_module=is_module,
+    )
+
+
+def _spellings(call: Call, names: tuple[str, ...]) -> dict[str, str]:
+    """The identifiers that arguments were passed as, by the argument's name."""
+    spelled = {}
+    for key, identifier in call.identifiers.items():
+        if isinstance(key, str):
+            spelled[key] = identifier
+        elif call.positional is not None and key < len(names):
+            spelled[names[key]] = identifier
+    spelled.pop("tensor", None)
+    return spelled
+
+
+def _outwards(sites: tuple[Site, ...]) -> tuple[Site, ...]:
+    """The frames of an event up to the first constructor: what a constructor writes belongs to what it makes."""
+    for index, site in enumerate(sites):
+        if site.code.co_name in ("__init__", "<module>"):
+            return sites[: index + 1]
+    return sites
+
+
+def _within(site: Site) -> str | None:
+    return None if site.code.co_name == "<module>" else site.code.co_name
+
+
+def _unique(values: Iterator[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

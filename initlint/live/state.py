@@ -1,0 +1,120 @@
+"""Leaves a module, and the process, as they were found."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["has_lazy_parameters", "preserved", "quiet_dropout"]
+
+_REGISTRIES = ("_parameters", "_buffers", "_modules")
+_DROP_RATES = ("p", "drop_prob", "drop_path", "drop_path_prob", "dropout", "attn_drop", "attn_dropout", "attention_dropout")
+
+
+def has_lazy_parameters(module: nn.Module) -> bool:
+    """Whether some parameter or buffer has no shape before the first forward."""
+    lazy = nn.parameter.UninitializedTensorMixin
+    tensors: list[Any] = [*module.parameters(), *module.buffers()]
+    return any(isinstance(tensor, lazy) for tensor in tensors)
+
+
+@contextlib.contextmanager
+def _random_state() -> Iterator[None]:
+    numpy: Any = sys.modules.get("numpy")
+    python, cpu = random.getstate(), torch.get_rng_state()
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+    array = numpy.random.get_state() if numpy is not None else None
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        torch.set_rng_state(cpu)
+        if devices is not None:
+            torch.cuda.set_rng_state_all(devices)
+        if numpy is not None and array is not None:
+            numpy.random.set_state(array)
+
+
+@contextlib.contextmanager
+def preserved(module: nn.Module) -> Iterator[None]:
+    """Whatever happens inside, ``module`` and the random generators are afterwards as they were before.
+
+    Values of parameters and buffers, the tensors themselves (a forward may rebind a buffer), gradients,
+    ``requires_grad``, training modes, hooks and plain attributes of every submodule (old weight_norm leaves its product
+    there, others cache masks), the generators of torch, CUDA, numpy and random, the fused attention path. Nothing is deep-copied:
+    what a forward changes inside a container of the user's stays changed. Modules with lazy parameters cannot be
+    preserved (ValueError), since the first forward gives them another class.
+    """
+    if has_lazy_parameters(module):
+        raise ValueError("lazy parameters have no shape yet: run one forward first")
+    modules = list(module.modules())
+    attributes = [dict(child.__dict__) for child in modules]
+    registries = [{name: dict(child.__dict__[name]) for name in _REGISTRIES} for child in modules]
+    hooks = [
+        {name: dict(value) for name, value in child.__dict__.items() if name.endswith("_hooks") and isinstance(value, dict)}
+        for child in modules
+    ]
+    tensors = list({id(t): t for t in [*module.parameters(), *module.buffers()]}.values())
+    with torch.no_grad():
+        values = [(tensor, tensor.data, None if tensor.is_meta else tensor.detach().clone()) for tensor in tensors]
+    gradients = [(p, p.grad, p.requires_grad) for p in module.parameters()]
+    fastpath = torch.backends.mha.get_fastpath_enabled()
+    enabled = torch.is_grad_enabled()
+    for parameter, _, _ in gradients:
+        parameter.grad = None
+    with _random_state():
+        try:
+            torch.backends.mha.set_fastpath_enabled(False)
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fastpath)
+            torch.set_grad_enabled(enabled)
+            for child, before, tables, callbacks in zip(modules, attributes, registries, hooks, strict=True):
+                child.__dict__.clear()
+                child.__dict__.update(before)
+                for name, table in [*tables.items(), *callbacks.items()]:
+                    child.__dict__[name].clear()
+                    child.__dict__[name].update(table)
+            with torch.no_grad():
+                for tensor, data, value in values:
+                    if tensor.data_ptr() != data.data_ptr() or tensor.shape != data.shape:
+                        tensor.data = data
+                    if value is not None and not _identical(tensor, value):
+                        tensor.copy_(value)
+            for parameter, gradient, requires in gradients:
+                parameter.grad = gradient
+                if parameter.requires_grad != requires:
+                    parameter.requires_grad_(requires)
+
+
+def _identical(tensor: Tensor, value: Tensor) -> bool:
+    """Bit for bit; where NaN stands on both sides too, so that an untouched tensor keeps its version."""
+    return torch.equal(tensor, value)
+
+
+@contextlib.contextmanager
+def quiet_dropout(module: nn.Module) -> Iterator[None]:
+    """Dropout and drop-path at rate 0, the training mode as it is (batch norm keeps to the batch)."""
+    changed: list[tuple[nn.Module, str, float]] = []
+    for child in module.modules():
+        kind = type(child).__name__.lower()
+        drops = "drop" in kind or "stochasticdepth" in kind
+        for name in _DROP_RATES:
+            rate = child.__dict__.get(name)
+            if isinstance(rate, float) and 0 < rate <= 1 and (drops or name != "p"):
+                changed.append((child, name, rate))
+                child.__dict__[name] = 0.0
+        if isinstance(child, nn.RNNBase) and child.dropout:
+            changed.append((child, "dropout", child.dropout))
+            child.dropout = 0.0
+    try:
+        yield
+    finally:
+        for child, name, rate in reversed(changed):
+            child.__dict__[name] = rate

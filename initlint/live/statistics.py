@@ -1,0 +1,147 @@
+"""What is measured on one parameter's values."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import math
+
+import torch
+from torch import Tensor
+
+from initlint.facts import UNKNOWN, Distribution, Statistics
+from initlint.theory.recognition import Summary, recognise
+
+__all__ = ["measured", "statistics"]
+
+_CHUNK = 1 << 22
+_SAMPLE = 4096
+
+
+def _moments(values: Tensor) -> tuple[float, float, float]:
+    """(mean, std, kurtosis) in float64, chunk by chunk: the mean first, then central moments, merged without cancellation."""
+    count = values.numel()
+    chunks = values.split(_CHUNK)
+    mean = math.fsum(chunk.sum(dtype=torch.float64).item() for chunk in chunks) / count
+    second = fourth = 0.0
+    for chunk in chunks:
+        squares = (chunk.to(torch.float64) - mean).square_()
+        second += squares.sum().item()
+        fourth += squares.square_().sum().item()
+    variance = second / count
+    return mean, math.sqrt(variance), fourth / count / variance**2 if variance > 0 else 0.0
+
+
+def _row_spread(values: Tensor, largest: float) -> float:
+    if values.dim() < 2 or values.shape[0] < 2 or not largest:
+        return UNKNOWN  # type: ignore[no-any-return]
+    rows = values.reshape(values.shape[0], -1)
+    return float((rows[1:] - rows[:1]).abs().amax()) / largest
+
+
+def digest(tensor: Tensor) -> str:
+    """A hash of dtype, shape and bits."""
+    plain = tensor.detach().cpu().contiguous()
+    header = f"{plain.dtype}{tuple(plain.shape)}".encode()
+    state = hashlib.blake2b(header, digest_size=16)
+    size = plain.numel() * plain.element_size()
+    if size:
+        state.update((ctypes.c_char * size).from_address(plain.data_ptr()))
+    return state.hexdigest()
+
+
+def statistics(tensor: Tensor) -> tuple[Statistics, float]:
+    """The statistics of a floating-point tensor with elements, and its kurtosis (for ``measured``).
+
+    Where some values are not finite the moments are of all of them, and so NaN or infinite themselves.
+    """
+    values = tensor.detach()
+    if values.dtype in (torch.float16, torch.bfloat16) or values.element_size() == 1:
+        values = values.float()
+    flat = values.reshape(-1)
+    low, high = (float(v) for v in torch.aminmax(flat))
+    finite = math.isfinite(low) and math.isfinite(high)
+    if not finite:
+        mean, std, kurtosis = math.nan, math.nan, 0.0
+    elif low == high:
+        mean, std, kurtosis = low, 0.0, 0.0
+    else:
+        mean, std, kurtosis = _moments(flat)
+    facts = Statistics(
+        count=flat.numel(),
+        mean=mean,
+        std=std,
+        minimum=low,
+        maximum=high,
+        zeros=1 - float(torch.count_nonzero(flat)) / flat.numel(),
+        finite=finite,
+        row_spread=_row_spread(values, max(abs(low), abs(high))) if finite else UNKNOWN,
+        digest=digest(tensor),
+    )
+    return facts, kurtosis
+
+
+def measured(
+    tensor: Tensor, facts: Statistics, kurtosis: float, fan_in: int = UNKNOWN, fan_out: int = UNKNOWN
+) -> Distribution:
+    """The law that the values follow; UNKNOWN where some are not finite."""
+    if not facts.finite:
+        return UNKNOWN  # type: ignore[no-any-return]
+    values = tensor.detach().float() if tensor.dtype != torch.float64 else tensor.detach()
+    shape = tuple(tensor.shape)
+    sample: list[float] = []
+    gram = identity = UNKNOWN
+    if facts.minimum != facts.maximum:
+        step = max(1, -(-facts.count // _SAMPLE))
+        sample = values.reshape(-1)[::step].sort().values.tolist()
+        gram = _gram_deviation(values)
+        identity = _identity_deviation(values)
+    summary = Summary(
+        shape=shape,
+        count=facts.count,
+        mean=facts.mean,
+        std=facts.std,
+        minimum=facts.minimum,
+        maximum=facts.maximum,
+        kurtosis=kurtosis,
+        zero_fraction=facts.zeros,
+        sample=sample,
+        gram_deviation=gram,
+        identity_deviation=identity,
+        resolution=torch.finfo(tensor.dtype).eps,
+    )
+    return recognise(summary, fan_in, fan_out)
+
+
+def _gram_deviation(values: Tensor) -> float:
+    """max |G / c - I| of the smaller Gram matrix; a lower bound of it where the rows' norms alone rule orthogonality out."""
+    if values.dim() < 2 or values.shape[0] < 2:
+        return UNKNOWN  # type: ignore[no-any-return]
+    matrix = values.reshape(values.shape[0], -1)
+    if matrix.shape[0] > matrix.shape[1]:
+        matrix = matrix.t()
+    if matrix.shape[0] < 2:
+        return UNKNOWN  # type: ignore[no-any-return]
+    norms = matrix.square().sum(dim=1)
+    scale = norms.mean()
+    if not float(scale):
+        return UNKNOWN  # type: ignore[no-any-return]
+    rough = float((norms / scale - 1).abs().max())
+    if rough > 0.01:
+        return rough
+    gram = matrix @ matrix.t() / scale
+    gram.diagonal().sub_(1)
+    return float(gram.abs().max())
+
+
+def _identity_deviation(values: Tensor) -> float:
+    if not 2 <= values.dim() <= 5:
+        return UNKNOWN  # type: ignore[no-any-return]
+    centre = tuple(size // 2 for size in values.shape[2:])
+    diagonal = values[(slice(None), slice(None), *centre)].diagonal()
+    rough = float((diagonal - 1).abs().max()) if diagonal.numel() else math.inf
+    if rough > 1e-3:
+        return rough
+    ideal = torch.zeros_like(values)
+    ideal[(slice(None), slice(None), *centre)].fill_diagonal_(1)
+    return float((values - ideal).abs().max())

@@ -1,0 +1,100 @@
+"""A model's table: one row a layer, what was drawn, what follows, what the probe measured, and the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from initlint.facts import Distribution, Layer, Model, Parameter, known
+from initlint.findings import Finding
+from initlint.result import LayerRow
+
+__all__ = ["rows"]
+
+
+def rows(model: Model, findings: Iterable[Finding]) -> tuple[LayerRow, ...]:
+    """The table of a model, in the order in which signal passes where that is known; unknown figures are None."""
+    codes: dict[str, set[str]] = {}
+    for finding in findings:
+        if finding.model == model.name:
+            for name in {finding.layer, *(parameter.rpartition(".")[0] for parameter in finding.parameters)} - {None}:
+                codes.setdefault(name or "", set()).add(finding.code)
+    before = _predecessors(model)
+    return tuple(_row(layer, before.get(layer.name), codes.get(layer.name, set())) for layer in model.layers)
+
+
+def _predecessors(model: Model) -> dict[str, Layer]:
+    """For each layer the one before it in the longest chain that holds both."""
+    found: dict[str, Layer] = {}
+    if known(model.chains):
+        for chain in sorted(model.chains, key=lambda chain: len(chain.layers)):
+            for earlier, later in zip(chain.layers, chain.layers[1:], strict=False):
+                found[later.name] = earlier
+    return found
+
+
+def _row(layer: Layer, before: Layer | None, codes: set[str]) -> LayerRow:
+    main = _main(layer)
+    law = main.distribution if main is not None and _has_law(main) else None
+    probe = layer.probe if known(layer.probe) else None
+    earlier = before.probe if before is not None and known(before.probe) else None
+    activation = layer.activation
+    return LayerRow(
+        name=layer.name,
+        kind=layer.class_name if known(layer.class_name) else _or_none(layer.kind) or "?",
+        shape=_or_none(main.shape) if main is not None else None,
+        scheme=_scheme(law) if law is not None else None,
+        gain=_gain(main, law) if main is not None and law is not None else None,
+        activation=activation.name if known(activation) and activation is not None else None,
+        forward_std=_or_none(probe.forward_std) if probe else None,
+        forward_ratio=_ratio(probe.forward_std, earlier.forward_std) if probe and earlier else None,
+        gradient_std=_or_none(probe.gradient_std) if probe else None,
+        gradient_ratio=_ratio(probe.gradient_std, earlier.gradient_std) if probe and earlier else None,
+        dead_fraction=_or_none(probe.dead_fraction) if probe else None,
+        verdict=" ".join(sorted(codes)) or "ok",
+    )
+
+
+def _main(layer: Layer) -> Parameter | None:
+    """The parameter a row speaks of: the weight of the map, else the largest."""
+    if not known(layer.parameters) or not layer.parameters:
+        return None
+    for parameter in layer.parameters:
+        if known(parameter.role) and parameter.is_weight:
+            return parameter
+    return max(layer.parameters, key=lambda p: math.prod(p.shape) if known(p.shape) else 0)
+
+
+def _has_law(parameter: Parameter) -> bool:
+    if known(parameter.measured):
+        return True
+    return known(parameter.writes) and bool(parameter.writes) and parameter.writes[-1].overwrites
+
+
+def _scheme(law: Distribution) -> str | None:
+    """A distribution in a word: its scheme, or its family with its figures."""
+    if known(law.scheme) and law.scheme is not None:
+        return law.scheme
+    if not known(law.family):
+        return None
+    if law.family == "constant":
+        return f"constant {law.mean:.3g}" if known(law.mean) else "constant"
+    return f"{law.family} {law.std:.2g}" if known(law.std) and law.is_random else law.family
+
+
+def _gain(parameter: Parameter, law: Distribution) -> float | None:
+    """std x sqrt(fan_in): what the weight multiplies a signal's standard deviation by."""
+    if known(parameter.role) and parameter.is_weight and known(law.std) and known(parameter.fan_in):
+        return law.std * math.sqrt(parameter.fan_in)
+    return None
+
+
+def _ratio(value: float, reference: float) -> float | None:
+    if not known(value) or not known(reference) or reference == 0:
+        return None
+    return value / reference
+
+
+def _or_none(value: Any) -> Any:
+    return value if known(value) else None

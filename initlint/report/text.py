@@ -1,0 +1,154 @@
+"""Findings as text: where, what, the line at fault, what was measured, what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from initlint.findings import Finding, Severity
+from initlint.location import Location
+from initlint.result import printable
+
+if TYPE_CHECKING:
+    from initlint.result import ModelRun, Report, Summary
+
+__all__ = ["render", "statistics"]
+_COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.ADVICE: "36"}
+_MOST_PARAMETERS = 4
+
+
+def render(report: Report, *, color: bool = False, width: int | None = None, quiet: bool = False) -> str:
+    """The whole report as text.
+
+    ``width`` is the terminal's, None where the text goes to a pipe or a file and may be as wide as it needs.
+    ``quiet`` leaves only the findings.
+    """
+    parts = ["\n".join(_finding(finding, report.lines, color)) + "\n" for finding in report.findings]
+    if not quiet:
+        parts.extend(_models(report.models, color, width))
+        parts.append(_verdict(report.summary, report.models, color) + "\n")
+    return "\n".join(parts)
+
+
+def statistics(report: Report) -> str:
+    """How many findings there are of each code, the commonest first."""
+    counts: dict[tuple[str, str], int] = {}
+    for finding in report.findings:
+        counts[finding.code, finding.name] = counts.get((finding.code, finding.name), 0) + 1
+    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return "".join(f"{count:>6}  {code}  {name}\n" for (code, name), count in rows)
+
+
+def _finding(finding: Finding, lines: Mapping[Location, str], color: bool) -> Iterator[str]:
+    severity = _styled(f"[{finding.severity.label}]", _COLORS[finding.severity], color)
+    code = _styled(finding.code, "1", color)
+    where = finding.location
+    if where is None:
+        place = finding.parameter or finding.layer or finding.model or "model"
+    else:
+        cell = "" if where.cell is None else f"cell {where.cell}:"
+        place = f"{where.path}:{cell}{where.line}:{where.column}"
+    yield f"{_styled(printable(place), '1', color)}: {code} {severity} {printable(finding.message)}"
+    if where is not None and where in lines:
+        yield from _excerpt(where, lines[where], color)
+    about = _about(finding)
+    if about:
+        yield f"  in: {printable(about)}"
+    if finding.evidence:
+        measured = ", ".join(f"{_words(key)} {_value(value)}" for key, value in finding.evidence.items())
+        yield f"  measured: {printable(measured)}"
+    for consequence in finding.consequences:
+        yield f"  consequence: {printable(consequence)}"
+    for other in finding.related:
+        yield f"  see {printable(str(other.location))}: {printable(other.message)}"
+    if finding.help:
+        yield f"  {_styled('help:', '1', color)} {printable(finding.help)}"
+
+
+def _excerpt(where: Location, line: str, color: bool) -> Iterator[str]:
+    """The source line, and carets under the span that the finding points at."""
+    text = line.rstrip("\r\n").expandtabs(1)  # a tab is one code point, and columns count those
+    shown = text.lstrip()
+    if not shown:
+        return
+    indent = len(text) - len(shown)
+    start = max(where.column - 1 - indent, 0)
+    end = len(shown)
+    if where.end_line in (None, where.line) and where.end_column is not None:
+        end = min(where.end_column - 1 - indent, end)
+    elif where.end_column is None:
+        end = start + 1
+    number = str(where.line)
+    before, marked = printable(shown[:start]), printable(shown[start:end])
+    yield f"  {number} | {before}{marked}{printable(shown[end:])}"
+    carets = "^" * max(len(marked), 1)
+    yield f"  {' ' * len(number)} | {' ' * len(before)}{_styled(carets, _COLORS[Severity.ERROR], color)}"
+
+
+def _about(finding: Finding) -> str:
+    """The model and the parameters that share the defect."""
+    names = finding.parameters or ((finding.layer,) if finding.layer else ())
+    shown = ", ".join(names[:_MOST_PARAMETERS])
+    if len(names) > _MOST_PARAMETERS:
+        shown += f" and {len(names) - _MOST_PARAMETERS} more"
+    return ": ".join(part for part in (finding.model, shown) if part)
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_words(str(key))} {_value(each)}" for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_value, value)) if len(value) <= _MOST_PARAMETERS * 2 else f"{len(value)} values"
+    return str(value)
+
+
+def _models(runs: tuple[ModelRun, ...], color: bool, width: int | None) -> Iterator[str]:
+    for run in runs:
+        name = _styled(printable(run.target), "1", color)
+        if run.status != "audited":
+            yield f"{name}: {run.status}" + (f" ({printable(run.reason)})" if run.reason else "") + "\n"
+            continue
+        figures = [] if run.parameters is None else [f"{run.parameters:,} parameters"]
+        figures += [f"batch {printable(run.batch)}"] if run.batch else []
+        figures += [printable(run.device)] if run.device else []
+        body = ""
+        if run.layers:
+            from initlint.report.table import table
+
+            body = table(run.layers, color=color, width=width)
+        reason = f" ({printable(run.reason)})" if run.reason else ""
+        yield f"{name}: {', '.join(figures) or 'audited'}{reason}\n{body}"
+
+
+def _verdict(summary: Summary, runs: tuple[ModelRun, ...], color: bool) -> str:
+    """The closing line: what was found, in how much."""
+    counts = [
+        _styled(_counted(number, word), _COLORS[severity], color)
+        for number, word, severity in (
+            (summary.error, "error", Severity.ERROR),
+            (summary.warning, "warning", Severity.WARNING),
+            (summary.advice, "advice", Severity.ADVICE),
+        )
+        if number
+    ]
+    audited = sum(run.status == "audited" for run in runs)
+    scope = _counted(summary.files, "file") + " read"
+    scope += f", {_counted(audited, 'model')} audited" if runs else ""
+    scope += f", {summary.suppressed} suppressed" if summary.suppressed else ""
+    return f"{', '.join(counts) or 'No findings'} ({scope})"
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 or word == "advice" else f"{number} {word}s"
+
+
+def _styled(text: str, style: str, color: bool) -> str:
+    return f"\x1b[{style}m{text}\x1b[0m" if color else text

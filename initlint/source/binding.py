@@ -1,0 +1,50 @@
+"""An initialiser's call, its arguments bound by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from initlint.facts import UNKNOWN
+from initlint.source.initializers import REQUIRED, Row
+from initlint.source.modules import Walk, constant
+from initlint.source.values import UNSEEN, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """``given`` and ``positional`` are None where ``*args`` or ``**kwargs`` hide what was passed."""
+
+    target: Value
+    arguments: Mapping[str, Any]
+    given: tuple[str, ...] | None
+    positional: tuple[str, ...] | None
+    places: Mapping[str, int | str]
+    """For each given argument, its index among the positional ones or the keyword it was passed by."""
+
+
+def bind_call(row: Row, positional: Sequence[Value], keywords: Mapping[str, Value]) -> Bound:
+    """Bind the arguments of a call of an initialiser; a method's receiver is not among them."""
+    hidden = "**" in keywords or any(isinstance(value, Walk) and value.root is None for value in positional)
+    names = [name for name, _ in row.parameters]
+    if row.target >= 0:
+        names.insert(row.target, row.target_name)
+    passed: dict[str, Value] = dict(zip(names, positional, strict=False))
+    places: dict[str, int | str] = {name: index for index, name in enumerate(passed)}
+    by_position = tuple(name for name in passed if name != row.target_name)
+    for name, value in keywords.items():
+        if name != "**":
+            passed[name] = value
+            places[name] = name
+    target = passed.pop(row.target_name, UNSEEN)
+    places.pop(row.target_name, None)
+    arguments: dict[str, Any] = {}
+    for name, default in row.parameters:
+        if name in passed:
+            arguments[name] = constant(passed[name])
+        else:
+            arguments[name] = UNKNOWN if hidden or default is REQUIRED else default
+    if hidden:
+        return Bound(UNSEEN if "**" not in keywords else target, dict.fromkeys(arguments, UNKNOWN), None, None, places)
+    return Bound(target, arguments, tuple(passed), by_position, places)

@@ -1,0 +1,148 @@
+"""Which files a directory holds that are to be read, and their bytes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pathspec
+
+__all__ = ["MAX_BYTES", "FileTooLarge", "load", "walk"]
+
+MAX_BYTES = 1_000_000
+"""Larger files are not read: ast needs gigabytes for a 10 MB one-liner."""
+
+SUFFIXES = (".py", ".pyi")
+
+SKIPPED_DIRECTORIES = frozenset(
+    {
+        "__pycache__",
+        "__pypackages__",
+        "_build",
+        "buck-out",
+        "build",
+        "dist",
+        "node_modules",
+        "site-packages",
+        "venv",
+    }
+)
+"""Directories that hold no source of the project; hidden ones and virtual environments are skipped besides."""
+
+
+class FileTooLarge(Exception):
+    """A file is over ``MAX_BYTES``."""
+
+
+def load(path: str) -> bytes:
+    """The bytes of a file; raises OSError, or FileTooLarge where there are more than ``MAX_BYTES``."""
+    with open(path, "rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise FileTooLarge(path)
+    return data
+
+
+def walk(root: str, note: Callable[[str], None]) -> Iterator[str]:
+    """The Python files below a directory, in the order of their path's parts.
+
+    Skipped are hidden directories, virtual environments, build directories and what the .gitignore files say, those
+    above ``root`` up to the repository's top among them; ``root`` itself is never skipped, having been named. Links to
+    directories are not followed, so a walk ends. ``note`` gets a line for each directory that cannot be listed.
+    """
+    pending: list[tuple[str, bool, _Ignores]] = [(root, True, _Ignores.above(root))]
+    while pending:
+        path, is_directory, ignores = pending.pop()
+        if not is_directory:
+            yield path
+            continue
+        try:
+            with os.scandir(path) as entries:
+                children = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            note(f"{path}: cannot be listed ({error.strerror})")
+            continue
+        names = {child.name for child in children}
+        if path != root and "pyvenv.cfg" in names:
+            continue
+        ignores = ignores.within(path, names)
+        kept = []
+        for child in children:
+            is_directory = child.is_dir(follow_symlinks=False)
+            if _wanted(child, is_directory) and not ignores.ignored(child.path, is_directory):
+                kept.append((_joined(path, child.name), is_directory, ignores))
+        pending.extend(reversed(kept))
+
+
+def _is_regular(path: str) -> bool:
+    """Whether a path leads to a regular file, through links too (a pipe or a device would block)."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _wanted(entry: os.DirEntry[str], is_directory: bool) -> bool:
+    if is_directory:
+        return not entry.name.startswith(".") and entry.name not in SKIPPED_DIRECTORIES
+    return entry.name.endswith(SUFFIXES) and _is_regular(entry.path)
+
+
+def _joined(directory: str, name: str) -> str:
+    return name if directory == os.curdir else os.path.join(directory, name)
+
+
+class _Ignores:
+    """The .gitignore files in force in one directory, the outermost first."""
+
+    def __init__(self, specs: tuple[tuple[str, pathspec.GitIgnoreSpec], ...] = ()) -> None:
+        self._specs = specs
+
+    @classmethod
+    def above(cls, root: str) -> _Ignores:
+        """Those of the directories over ``root`` up to the repository's top; none if they ignore ``root`` itself."""
+        top = os.path.abspath(root)
+        parents = []
+        current = top
+        while not os.path.exists(os.path.join(current, ".git")):
+            parent = os.path.dirname(current)
+            if parent == current:
+                return cls()  # no repository: what lies above has no say
+            parents.append(parent)
+            current = parent
+        found = cls()
+        for parent in reversed(parents):
+            found = found.within(parent, {".gitignore"})
+        return cls() if found.ignored(top, is_directory=True) else found
+
+    def within(self, directory: str, names: set[str]) -> _Ignores:
+        """With the .gitignore of ``directory`` added, if it has one."""
+        if ".gitignore" not in names:
+            return self
+        try:
+            with open(os.path.join(directory, ".gitignore"), encoding="utf-8", errors="replace") as file:
+                lines = file.read().splitlines()
+        except OSError:
+            return self
+        import pathspec
+
+        try:
+            spec = pathspec.GitIgnoreSpec.from_lines(lines)
+        except ValueError:  # git passes over a pattern that it cannot read; here the file as a whole
+            return self
+        return _Ignores((*self._specs, (os.path.abspath(directory), spec)))
+
+    def ignored(self, path: str, is_directory: bool) -> bool:
+        """Whether the innermost file that speaks of a path ignores it."""
+        if not self._specs:
+            return False
+        absolute = os.path.abspath(path)
+        for base, spec in reversed(self._specs):
+            relative = os.path.relpath(absolute, base).replace(os.sep, "/")
+            verdict = spec.check_file(relative + "/" if is_directory else relative).include
+            if verdict is not None:
+                return verdict
+        return False

@@ -1,0 +1,97 @@
+"""Comments that silence findings: ``# initlint: ignore[CODE]``, ``# noqa: CODE``, ``# initlint: skip-file``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["NOTHING", "Suppressions", "read"]
+
+_MARKER = re.compile(rb"#[^\r\n]*?(?:initlint:|noqa)", re.IGNORECASE)
+_CODE = r"[A-Za-z]+[0-9]+"
+_CODES = rf"{_CODE}(?:[\s,]+{_CODE})*"
+_SKIP = re.compile(r"#\s*initlint:\s*skip-file\b")
+_IGNORE = re.compile(rf"#\s*initlint:\s*ignore(?![\w-])(?:\s*\[\s*(?P<codes>{_CODES})?\s*,?\s*(?P<end>\])?)?")
+_NOQA = re.compile(rf"#\s*noqa(?![\w-])(?P<colon>\s*:\s*(?P<codes>{_CODES})?)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressions:
+    """What the comments of one file silence.
+
+    ``codes`` maps a line to the codes silenced there, None standing for all. ``statements`` maps a line to the first
+    line of the statement it belongs to, for statements of several lines.
+    """
+
+    skip_file: bool = False
+    codes: Mapping[int, frozenset[str] | None] = field(default_factory=dict)
+    statements: Mapping[int, int] = field(default_factory=dict)
+
+    def silence(self, code: str, line: int) -> bool:
+        """Whether a finding of ``code`` at ``line`` is silenced there or on the first line of its statement."""
+        if self.skip_file:
+            return True
+        for each in {line, self.statements.get(line, line)}:
+            if each in self.codes:
+                codes = self.codes[each]
+                if codes is None or code in codes:
+                    return True
+        return False
+
+
+NOTHING = Suppressions()
+
+
+def read(data: bytes) -> Suppressions:
+    """The suppressions in a file's bytes; text in strings is none.
+
+    Tokens are only made if a marker is there at all. Of a file that cannot be tokenised to its end, what
+    stands before the fault counts.
+    """
+    if not _MARKER.search(data):
+        return NOTHING
+    import io
+    import tokenize
+
+    skip_file = False
+    codes: dict[int, frozenset[str] | None] = {}
+    statements: dict[int, int] = {}
+    first: int | None = None
+    blank = {tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING}
+    try:
+        for token in tokenize.tokenize(io.BytesIO(data).readline):
+            if token.type == tokenize.COMMENT:
+                skip_file = skip_file or _SKIP.search(token.string) is not None
+                silenced = _silenced(token.string)
+                if silenced is None or silenced:
+                    codes[token.start[0]] = silenced
+            if token.type == tokenize.NEWLINE:
+                if first is not None and first != token.start[0]:
+                    statements.update(dict.fromkeys(range(first, token.start[0] + 1), first))
+                first = None
+            elif first is None and token.type not in blank:
+                first = token.start[0]
+    except (tokenize.TokenError, SyntaxError):
+        pass
+    return Suppressions(skip_file, codes, statements)
+
+
+def _silenced(comment: str) -> frozenset[str] | None:
+    """The codes that one comment silences, None for all, empty for none."""
+    found: set[str] = set()
+    for match in _IGNORE.finditer(comment):
+        if match["codes"] is None and "[" not in match[0]:
+            return None
+        if match["codes"] and match["end"]:
+            found.update(_split(match["codes"]))
+    for match in _NOQA.finditer(comment):
+        if match["colon"] is None:
+            return None
+        if match["codes"]:
+            found.update(_split(match["codes"]))
+    return frozenset(found)
+
+
+def _split(codes: str) -> list[str]:
+    return [code.upper() for code in re.split(r"[\s,]+", codes)]

@@ -1,0 +1,111 @@
+"""Tensors made from sizes: ``torch.empty(n, m)`` and its kin."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from initlint.facts import UNKNOWN
+from initlint.source.modules import Walk, constant
+from initlint.source.values import UNSEEN, Const, Event, Items, Tensor, Unseen, Value
+
+if TYPE_CHECKING:
+    from initlint.source.modules import Modules
+    from initlint.source.state import Unit
+
+_SIZED = ("empty", "zeros", "ones", "rand", "randn")
+_LIKE = tuple(f"{name}_like" for name in (*_SIZED, "full"))
+FACTORIES = frozenset(
+    f"torch.{name}"
+    for name in (
+        *_SIZED, *_LIKE, "full", "eye", "normal", "arange", "linspace", "tensor", "as_tensor", "from_numpy", "Tensor",
+        "FloatTensor", "DoubleTensor", "HalfTensor", "LongTensor", "cuda.FloatTensor", "randint", "randperm",
+    )
+)  # fmt: skip
+"""Functions of torch that make a tensor."""
+
+_OLD = ("Tensor", "FloatTensor", "DoubleTensor", "HalfTensor", "LongTensor", "cuda.FloatTensor")
+
+
+def _dimension(value: Value) -> int | None:
+    number = constant(value)
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def sizes(positional: Sequence[Value], keywords: Mapping[str, Value]) -> tuple[int | None, ...] | None:
+    """The shape that size arguments ask for, None where the number of dimensions is not known."""
+    if not positional:
+        size = keywords.get("size")
+        positional = [size] if size is not None else []
+        if size is None:
+            return None
+    first = positional[0]
+    if len(positional) == 1 and isinstance(first, Items):
+        return None if first.rest is not None else tuple(_dimension(value) for value in first.known)
+    if any(isinstance(value, Walk) for value in positional):
+        return None
+    if len(positional) == 1 and not isinstance(first, Const):
+        return None  # a number, or a tuple of them
+    return tuple(_dimension(value) for value in positional)
+
+
+def factory(
+    machine: Modules, name: str, positional: list[Value], keywords: Mapping[str, Value], made: tuple[Unit, ast.AST]
+) -> Value:
+    """The tensor that a call of ``name`` makes."""
+    short = name[6:]
+    arguments: dict[str, Any] = {}
+    shape: tuple[int | None, ...] | None
+    function = name
+    if short in _LIKE:
+        source = positional[0] if positional else UNSEEN
+        shape = source.shape if isinstance(source, Tensor) else None
+        if short == "full_like":
+            arguments["fill_value"] = constant(positional[1] if len(positional) > 1 else keywords.get("fill_value", UNSEEN))
+    elif short in _SIZED:
+        shape = sizes(positional, keywords)
+    elif short == "full":
+        shape = sizes(positional[:1], keywords)
+        arguments["fill_value"] = constant(positional[1] if len(positional) > 1 else keywords.get("fill_value", UNSEEN))
+    elif short == "eye":
+        rows = _dimension(positional[0]) if positional else None
+        shape = (rows, _dimension(positional[1]) if len(positional) > 1 else rows)
+    elif short == "normal":
+        arguments["mean"] = constant(positional[0] if positional else keywords.get("mean", UNSEEN))
+        arguments["std"] = constant(positional[1] if len(positional) > 1 else keywords.get("std", UNSEEN))
+        shape = sizes(positional[2:3], keywords)
+    elif short in _OLD:
+        shape = sizes(positional, {})
+        whole = bool(positional) and all(
+            isinstance(value, Const) and isinstance(value.value, int) and not isinstance(value.value, bool)
+            for value in positional
+        )
+        several = len(positional) > 1 and all(not isinstance(value, Items) for value in positional)
+        if not (whole or several) or any(isinstance(value, Walk) for value in positional):
+            return Tensor(machine.cell(), None, None)  # values, or a size: it is not known which
+        function = "torch.empty"
+    else:
+        return _data(machine, short, positional, made)
+    event = Event(function, arguments, "user", made, machine.now())
+    tensor = Tensor(machine.cell(), shape, (event,), made)
+    out = keywords.get("out")
+    return tensor if out is None else Unseen()
+
+
+def _data(machine: Modules, short: str, positional: list[Value], made: tuple[Unit, ast.AST]) -> Value:
+    first = positional[0] if positional else UNSEEN
+    if short in ("tensor", "as_tensor"):
+        value = constant(first)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            event = Event("torch.full", {"fill_value": value}, "user", made, machine.now())
+            return Tensor(machine.cell(), (), (event,), made)
+        shape = None
+        if isinstance(value, tuple) and value and all(isinstance(v, (int, float)) for v in value):
+            shape = (len(value),)
+        event = Event("torch.tensor", {}, "user", made, machine.now())
+        return Tensor(machine.cell(), shape, (event,), made)
+    event = Event(f"torch.{short}", {}, "user", made, machine.now())
+    known = constant(first, UNKNOWN)
+    one = (known,) if short in ("arange", "randperm") and isinstance(known, int) and len(positional) == 1 else (None,)
+    return Tensor(machine.cell(), one if short in ("arange", "linspace", "randperm") else None, (event,), made)

@@ -1,0 +1,117 @@
+"""Signal and gradient along a chain of facts: measured where it was run, predicted where it was read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from initlint.facts import UNKNOWN, Chain, Layer, Parameter, absent, known
+from initlint.theory.drift import deviating, drift
+from initlint.theory.nonlinearities import nonlinearity
+from initlint.theory.variance import ChainLayer, predicted_drift
+
+__all__ = ["Flow", "culprit", "excess_gain", "flow", "gradient_flow", "keeps_zero", "matrices", "signal_flow"]
+
+
+class Flow(NamedTuple):
+    """How the standard deviation of signal (or gradient) moves along a chain.
+
+    ``ratio`` is end over start, in the direction of the flow. ``start`` and ``end`` are the values at both ends, UNKNOWN if
+    only the ratio follows. ``departs`` is the first layer at which the value has left its start by more than tenfold,
+    ``upto`` the layers passed until then. ``ends`` are the layers it starts and ends at. ``measured`` tells a probe from a prediction.
+    """
+
+    ratio: float
+    start: float
+    end: float
+    departs: Layer
+    upto: tuple[Layer, ...]
+    ends: tuple[Layer, Layer]
+    measured: bool
+
+    @property
+    def told(self) -> str:
+        """The ratio in words for a message."""
+        if known(self.start) and known(self.end):
+            return f"{self.start:.2g} -> {self.end:.2g}"
+        return f"by a predicted factor of {self.ratio:.2g}"
+
+
+def signal_flow(chain: Chain) -> Flow:
+    """The across-batch std of each layer's output, as the probe measured it."""
+    return _measured(chain.layers, [layer.probe.forward_std for layer in chain.layers])
+
+
+def gradient_flow(chain: Chain) -> Flow:
+    """The std of the loss's gradient at each layer's output, from the chain's end to its start."""
+    layers = chain.layers[::-1]
+    return _measured(layers, [layer.probe.gradient_std for layer in layers])
+
+
+def flow(chain: Chain) -> Flow:
+    """``signal_flow`` where the chain was probed, else what the mean-field maps predict from the weights."""
+    if all(known(layer.probe) for layer in chain.layers):
+        return signal_flow(chain)
+    stages = [
+        ChainLayer(
+            weight_std=matrix.distribution.std,
+            fan_in=matrix.fan_in,
+            fan_out=matrix.fan_out,
+            bias_std=_bias_scale(layer),
+            phi=layer.activation.name if layer.activation is not None else UNKNOWN,
+            slope=layer.activation.slope if layer.activation is not None else UNKNOWN,
+        )
+        for layer, matrix in matrices(chain)
+    ]
+    ratio = predicted_drift(stages).across_batch
+    return Flow(ratio, UNKNOWN, UNKNOWN, chain.layers[0], chain.layers, _ends(chain.layers), measured=False)
+
+
+def _measured(layers: Sequence[Layer], values: list[float]) -> Flow:
+    ratio = drift(values)
+    at = deviating(values) if known(ratio) else None
+    present = [value for value in values if value != 0]
+    upto = tuple(layers) if at is None else tuple(layers[: at + 1])
+    start, end = (present[0], present[-1]) if present else (0.0, 0.0)
+    return Flow(ratio, start, end, upto[-1], upto, _ends(layers), measured=True)
+
+
+def _ends(layers: Sequence[Layer]) -> tuple[Layer, Layer]:
+    return layers[0], layers[-1]
+
+
+def _bias_scale(layer: Layer) -> float:
+    """Root mean square of the layer's biases."""
+    bias = layer.bias
+    if absent(bias) or bias is None:
+        return 0.0
+    return math.hypot(bias.distribution.mean, bias.distribution.std)
+
+
+def matrices(chain: Chain) -> list[tuple[Layer, Parameter]]:
+    """The weights of the linear maps along a chain, in order, each with its layer (norms and scales left out)."""
+    found = []
+    for layer in chain.layers:
+        matrix = next((parameter for parameter in layer.parameters if parameter.is_weight), None)
+        if matrix is not None:
+            found.append((layer, matrix))
+    return found
+
+
+def excess_gain(layer: Layer, matrix: Parameter) -> float:
+    """The gain a weight has (std x sqrt(fan_in)) over the gain that the nonlinearity behind it needs."""
+    if absent(layer.activation) or layer.activation is None:
+        return UNKNOWN  # type: ignore[no-any-return]
+    return matrix.distribution.std * math.sqrt(matrix.fan_in) / layer.activation.gain
+
+
+def keeps_zero(name: str) -> bool:
+    """Whether a nonlinearity maps 0 to 0, so that a zero pre-activation passes as zero."""
+    phi = nonlinearity(name).phi
+    return phi(0.0) == 0.0
+
+
+def culprit(layer: Layer) -> Parameter | Layer:
+    """What a finding about a layer's signal points at: the weight that scales it, else the layer."""
+    return next((parameter for parameter in layer.parameters if parameter.is_weight), layer)

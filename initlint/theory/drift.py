@@ -1,0 +1,59 @@
+"""Drift of measured standard deviations along a chain of layers, and where it sets in."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from initlint.facts import UNKNOWN, known
+
+__all__ = ["SHORT", "deviating", "drift"]
+
+SHORT = 8
+"""A chain with fewer values than this is judged by its ends; quarters of it would hold a single value each anyway."""
+
+
+def drift(values: Sequence[float]) -> float:
+    """How far the values have moved over the chain: median of the last quarter over median of the first.
+
+    A chain of fewer than ``SHORT`` values is judged last over first. Exact zeros are skipped (branches that start at
+    zero), before anything is counted. UNKNOWN with fewer than two values left, where one is UNKNOWN, negative or NaN,
+    and where both ends are infinite.
+    """
+    if not _usable(values):
+        return UNKNOWN  # type: ignore[no-any-return]
+    present = [value for value in values if value != 0]
+    if len(present) < 2:
+        return UNKNOWN  # type: ignore[no-any-return]
+    first, last = _reference(present), _reference(present[::-1])
+    if math.isinf(first):
+        return UNKNOWN if math.isinf(last) else 0.0
+    return last / first
+
+
+def deviating(values: Sequence[float], factor: float = 10.0) -> int | None:
+    """Index of the first value that has departed from the chain's beginning by more than ``factor``, either way.
+
+    The beginning is what ``drift`` divides by. Exact zeros are skipped but counted in the index. None where no value
+    departs; UNKNOWN where ``drift`` would be.
+    """
+    if not _usable(values):
+        return UNKNOWN  # type: ignore[no-any-return]
+    present = [value for value in values if value != 0]
+    if len(present) < 2:
+        return UNKNOWN  # type: ignore[no-any-return]
+    reference = _reference(present)
+    for index, value in enumerate(values):
+        if value != 0 and (value > factor * reference or value * factor < reference):
+            return index
+    return None
+
+
+def _usable(values: Sequence[float]) -> bool:
+    return known(values) and all(known(value) and value >= 0 for value in values)
+
+
+def _reference(present: Sequence[float]) -> float:
+    """The first value of a short chain, the median of the first quarter of a longer one."""
+    return present[0] if len(present) < SHORT else statistics.median(present[: len(present) // 4])

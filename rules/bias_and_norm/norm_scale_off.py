@@ -1,0 +1,166 @@
+"""INI305 norm-scale-off."""
+
+from collections.abc import Iterator
+
+from initlint.facts import Distribution, InitCall, Parameter, layer_family
+from initlint.findings import Finding, Severity
+from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
+
+_LOWEST_MEAN = 0.6
+"""N(1, 0.02) and U(0.9, 1.1) are scales; N(0, 0.02) and U(0, 1), whose mean is 0.5, are slips."""
+
+
+class NormScaleOff(Rule):
+    """The scale of a norm is drawn around 0, as if it were a weight matrix, or is 0 where nothing adds to it.
+
+    ## What it does
+
+    Finds weights of BatchNorm, LayerNorm, GroupNorm and RMSNorm drawn from N(0, 0.02), U(0, 1) or a fan scheme, usually by a
+    branch that lists the norm beside Linear or Conv, and scales of constant 0 that do not end a residual branch.
+
+    ## Why it matters
+
+    A norm multiplies the normalised signal by its scale. At 0.02 the signal shrinks fifty-fold, once per norm; in transformers 5.23 a
+    shared branch does this to BatchNorm2d, and the last layer of EfficientNet sees a signal of 6e-31 instead of 0.19.
+    Half of the channels are turned around as well.
+
+    ## Example
+
+        if isinstance(m, (nn.Linear, nn.Conv2d, nn.BatchNorm2d)):
+            m.weight.data.normal_(0.0, 0.02)
+
+    ## Use instead
+
+        if isinstance(m, (nn.Linear, nn.Conv2d)):
+            m.weight.data.normal_(0.0, 0.02)
+        elif isinstance(m, nn.BatchNorm2d):
+            nn.init.ones_(m.weight)
+            nn.init.zeros_(m.bias)
+
+    ## When it is right to do this
+
+    N(1, 0.02) is a scale (DCGAN). Constant 0 is right for the last norm of a residual branch (Goyal et al. 2017, arXiv
+    1706.02677), and for norms that multiply by 1 + weight.
+
+    ## Fix safety
+
+    No fix yet: splitting the branch changes what is drawn.
+    """
+
+    code, name, severity = "INI305", "norm-scale-off", Severity.WARNING
+    highest = Severity.ERROR
+    needs = (SOURCE, PARAMETERS)
+    bad = [
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Sequential(
+                        nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
+                        nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
+                    )
+                    self.apply(self._init_weights)
+
+                def _init_weights(self, m):
+                    if isinstance(m, (nn.Conv2d, nn.BatchNorm2d)):
+                        m.weight.data.normal_(0.0, 0.02)  #~
+                        m.bias.data.zero_()
+
+                def forward(self, x):
+                    return self.body(x)
+            """,
+            by=("source", "live"),
+        ),
+        Bad("""
+            def weights_init(m):
+                if isinstance(m, nn.LayerNorm):
+                    nn.init.uniform_(m.weight)  #~
+            """),
+    ]
+    good = [
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU())
+                    self.apply(self._init_weights)
+
+                def _init_weights(self, m):
+                    if isinstance(m, nn.Conv2d):
+                        m.weight.data.normal_(0.0, 0.02)
+                    elif isinstance(m, nn.BatchNorm2d):
+                        m.weight.data.normal_(1.0, 0.02)
+                        m.bias.data.zero_()
+
+                def forward(self, x):
+                    return self.body(x)
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Block(nn.Module):
+                def __init__(self, dim=16):
+                    super().__init__()
+                    self.conv1 = nn.Conv2d(dim, dim, 3, padding=1)
+                    self.bn1 = nn.BatchNorm2d(dim)
+                    self.conv2 = nn.Conv2d(dim, dim, 3, padding=1)
+                    self.bn2 = nn.BatchNorm2d(dim)
+                    nn.init.zeros_(self.bn2.weight)
+
+                def forward(self, x):
+                    out = F.relu(self.bn1(self.conv1(x)))
+                    return F.relu(x + self.bn2(self.conv2(out)))
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class ShiftedNorm(nn.Module):
+                def __init__(self, dim=16):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.zeros(dim))
+                    self.fc = nn.Linear(dim, dim)
+
+                def forward(self, x):
+                    x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+                    return self.fc(x * (1 + self.weight))
+            """,
+            by=("source", "live"),
+        ),
+    ]
+
+    def check_call(self, call: InitCall) -> Iterator[Finding]:
+        norms = [kind for kind in call.target.kinds if layer_family(kind) == "norm"]
+        if norms and call.target.attribute == "weight" and self._is_off(call.distribution):
+            yield self.at(
+                call,
+                f"{call.written} draws the scale of {', '.join(norms)} {self._around(call.distribution)}",
+                help="give norms a branch of their own: nn.init.ones_(m.weight), nn.init.zeros_(m.bias)",
+                evidence={"mean": call.distribution.mean, "std": call.distribution.std},
+            )
+
+    def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
+        if parameter.role != "norm_scale" or not parameter.trainable:
+            return
+        law = parameter.distribution
+        if self._is_off(law):
+            what = f"is drawn {self._around(law)}"
+        elif law.is_zero and not parameter.layer.ends_branch:
+            what = "is 0, and its output is not added to anything"
+        else:
+            return
+        yield self.at(
+            parameter,
+            f"{parameter.name}, the scale of {parameter.layer.class_name}, {what}",
+            help="give norms a branch of their own: nn.init.ones_(m.weight), nn.init.zeros_(m.bias)",
+            evidence={"mean": law.mean, "std": law.std},
+        )
+
+    def _is_off(self, law: Distribution) -> bool:
+        return law.is_random and law.std > 0 and law.mean < _LOWEST_MEAN
+
+    def _around(self, law: Distribution) -> str:
+        return f"around {law.mean:.2g} with std {law.std:.2g} instead of 1"

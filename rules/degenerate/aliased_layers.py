@@ -1,0 +1,132 @@
+"""INI107 aliased-layers."""
+
+from collections.abc import Iterator
+
+from initlint.facts import Layer
+from initlint.findings import Finding, Severity
+from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
+
+
+class AliasedLayers(Rule):
+    """A list of layers holds one layer several times.
+
+    ## What it does
+
+    Finds containers whose slots are one instance: `nn.ModuleList([layer] * 6)`, `nn.Sequential(*[layer] * 6)`, a loop that
+    appends the same object.
+
+    ## Why it matters
+
+    `*` on a list copies references. The model prints as six layers, has the parameters of one, and applies it six times.
+    Depth is spent without the capacity that was meant, and nothing raises.
+
+    ## Example
+
+        self.layers = nn.ModuleList([nn.Linear(dim, dim)] * 6)
+
+    ## Use instead
+
+        self.layers = nn.ModuleList([nn.Linear(dim, dim) for _ in range(6)])
+
+    ## When it is right to do this
+
+    Sharing that is meant has a name: the layer is an attribute of its own, and the list repeats it (DETR's shared heads); or one layer
+    is called in a loop (ALBERT). Layers without parameters can be repeated freely.
+
+    ## Fix safety
+
+    No fix yet: a comprehension makes new layers, which changes the number of parameters.
+    """
+
+    code, name, severity = "INI107", "aliased-layers", Severity.WARNING
+    needs = (SOURCE, GRAPH)
+    bad = [
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(16, 16)] * 6)  #~
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = torch.tanh(layer(x))
+                    return x
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self, depth=4):
+                    super().__init__()
+                    block = nn.Linear(16, 16)  #~
+                    self.body = nn.Sequential(*[block] * depth)
+
+                def forward(self, x):
+                    return self.body(x)
+            """,
+            by=("source", "live"),
+        ),
+    ]
+    good = [
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(16, 16) for _ in range(6)])
+                    self.acts = nn.ModuleList([nn.ReLU()] * 6)
+
+                def forward(self, x):
+                    for layer, act in zip(self.layers, self.acts):
+                        x = act(layer(x))
+                    return x
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Detector(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.box_head = nn.Linear(16, 4)
+                    self.box_heads = nn.ModuleList([self.box_head for _ in range(6)])
+
+                def forward(self, x):
+                    return sum(head(x) for head in self.box_heads)
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Albert(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layer = nn.Linear(16, 16)
+
+                def forward(self, x):
+                    for _ in range(6):
+                        x = torch.tanh(self.layer(x))
+                    return x
+            """,
+            by=("source", "live"),
+        ),
+    ]
+
+    def check_layer(self, layer: Layer) -> Iterator[Finding]:
+        if len(layer.aliases) < 2 or not layer.parameters:
+            return
+        slots = {_without_numbers(alias) for alias in layer.aliases}
+        if len(slots) == 1:  # every name is a slot of one container; none is an attribute of its own
+            yield self.at(
+                layer,
+                f"{layer.aliases[0]} to {layer.aliases[-1]} are one layer: {len(layer.aliases)} slots, the parameters of one",
+                help="make one layer a slot: [Layer(...) for _ in range(n)]",
+                evidence={"slots": len(layer.aliases)},
+            )
+
+
+def _without_numbers(name: str) -> str:
+    """A dotted name with its indices left out."""
+    return ".".join("*" if part.isdigit() else part for part in name.split("."))

@@ -1,0 +1,186 @@
+"""INI106 cloned-layers."""
+
+from collections.abc import Iterable, Iterator
+
+from initlint.facts import Layer, Model, Parameter
+from initlint.findings import Finding, Severity
+from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
+
+
+class ClonedLayers(Rule):
+    """The layers of a stack are copies of one layer and start bit-identical.
+
+    ## What it does
+
+    Finds stacks (ModuleList, Sequential, nn.TransformerEncoder) whose layers hold the same random numbers: made by
+    `copy.deepcopy` of one layer and not drawn anew, or found equal bit by bit in the model that was built.
+
+    ## Why it matters
+
+    Copies of a random layer are no independent draws. In a stack they differ only by their place, in parallel (experts,
+    heads) not even by that. torch's documentation of
+    [nn.TransformerEncoder](https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoder.html) warns that its layers
+    start with the same parameters and recommends to initialise them anew.
+
+    ## Example
+
+        self.layers = nn.ModuleList([copy.deepcopy(layer) for _ in range(6)])
+
+    ## Use instead
+
+        self.layers = nn.ModuleList([EncoderLayer(dim) for _ in range(6)])
+
+    or draw them anew after the copy, with a loop or `self.apply(init_weights)`.
+
+    ## When it is right to do this
+
+    When a later loop draws every copy anew (DETR), for a teacher, target or average of another model, and for parameters
+    that are shared, constant or computed.
+
+    ## Fix safety
+
+    No fix yet: a factory makes independent layers, which changes what is drawn.
+    """
+
+    code, name, severity = "INI106", "cloned-layers", Severity.WARNING
+    needs = (SOURCE, PARAMETERS)
+    bad = [
+        Bad(
+            """
+            import copy
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    layer = nn.Linear(16, 16)
+                    self.layers = nn.ModuleList([copy.deepcopy(layer) for _ in range(4)])  #~
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = torch.tanh(layer(x))
+                    return x
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+                    self.encoder = nn.TransformerEncoder(layer, 3)  #~
+
+                def forward(self, x):
+                    return self.encoder(x)
+            """,
+            by=("source", "live"),
+        ),
+    ]
+    good = [
+        Good(
+            """
+            import copy
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    layer = nn.Linear(16, 16)
+                    self.layers = nn.ModuleList([copy.deepcopy(layer) for _ in range(4)])
+                    for p in self.parameters():
+                        if p.dim() > 1:
+                            nn.init.xavier_uniform_(p)
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = torch.tanh(layer(x))
+                    return x
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            import copy
+
+            class Student(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(16, 16) for _ in range(3)])
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = torch.tanh(layer(x))
+                    return x
+
+            class Byol(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.online = Student()
+                    self.target = copy.deepcopy(self.online)
+
+                def forward(self, x):
+                    return self.online(x) - self.target(x).detach()
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.norms = nn.ModuleList([nn.LayerNorm(16) for _ in range(4)])
+                    self.gates = nn.ParameterList([nn.Parameter(torch.eye(16)) for _ in range(4)])
+
+                def forward(self, x):
+                    for norm, gate in zip(self.norms, self.gates):
+                        x = norm(x) @ gate
+                    return x
+            """,
+            by=("live",),
+        ),
+    ]
+
+    def check_layer(self, layer: Layer) -> Iterator[Finding]:
+        if layer.origin == "cloned" and "*" in _slot(layer.name):
+            copied = [p for p in layer.parameters if self._is_copied(p)]
+            if copied:
+                yield self._finding(copied[0], copied, f"{layer.name} is a copy of a layer that was drawn once")
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        groups: dict[tuple[str, str], list[Parameter]] = {}
+        for parameter in model.parameters:
+            if parameter.is_weight and parameter.distribution.is_random and not parameter.is_buffer:
+                groups.setdefault((_slot(parameter.name), parameter.statistics.digest), []).append(parameter)
+        stacks: dict[str, list[list[Parameter]]] = {}
+        for (slot, _), group in groups.items():
+            if len(group) > 1 and not any(_is_loaded(parameter) for parameter in group):
+                stacks.setdefault(slot.split(".*", 1)[0], []).append(group)
+        for stack, equal in stacks.items():
+            first = equal[0]
+            yield self._finding(
+                first[-1],
+                [parameter for group in equal for parameter in group],
+                f"{len(first)} layers of {stack or 'the model'} start bit-identical ({first[0].name} equals {first[1].name})",
+            )
+
+    def _finding(self, where: Parameter, parameters: Iterable[Parameter], what: str) -> Finding:
+        return self.at(
+            where,
+            f"{what}: the copies are no independent draws",
+            help="build each layer of its own, or draw the copies anew: for p in stack.parameters(): if p.dim() > 1: "
+            "nn.init.xavier_uniform_(p)",
+            parameters=parameters,
+        )
+
+    def _is_copied(self, parameter: Parameter) -> bool:
+        """Its values are still those of the copy, and they were drawn at random."""
+        written = parameter.last_write
+        return written.function == "copy.deepcopy" and written.distribution.is_random and len(parameter.shape) > 1
+
+
+def _is_loaded(parameter: Parameter) -> bool:
+    return parameter.last_write.author == "checkpoint"
+
+
+def _slot(name: str) -> str:
+    """A dotted name with its indices left out: what the slots of one stack have in common."""
+    return ".".join("*" if part.isdigit() else part for part in name.split("."))

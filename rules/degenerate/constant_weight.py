@@ -1,0 +1,144 @@
+"""INI102 constant-weight."""
+
+from collections.abc import Iterator
+
+from initlint.facts import Chain, Parameter
+from initlint.findings import Finding, Severity
+from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
+from initlint.theory.chains import matrices
+
+_IDENTICAL, _ALIKE = 1e-5, 1e-2
+
+
+class ConstantWeight(Rule):
+    """A weight matrix is filled with one value, and its units stay copies of each other.
+
+    ## What it does
+
+    Live, it takes small training steps with dropout off and compares the rows of the matrix: under 1e-5 of the largest weight
+    apart they are one unit (error), under 1e-2 nearly so (warning). Reading source, it speaks where every matrix along a
+    chain is constant.
+
+    ## Why it matters
+
+    Units with equal weights compute equal outputs and get equal gradients, so the layer has the capacity of one unit.
+    All hidden layers constant: an MLP ends at .33 accuracy instead of 1.00 (measured, SGD). One constant layer among random
+    ones trains: the others tell its units apart.
+
+    ## Example
+
+        nn.init.constant_(m.weight, 0.1)    # for every nn.Linear
+
+    ## Use instead
+
+        nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
+
+    ## When it is right to do this
+
+    For scales of norms, LayerScale, gates, frozen averaging kernels, and layers with one output unit.
+
+    ## Fix safety
+
+    No fix: the message names what is wrong, the scheme is the author's to choose.
+    """
+
+    code, name, severity = "INI102", "constant-weight", Severity.ERROR
+    needs = (SOURCE, PARAMETERS, PROBE)
+    bad = [
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4))
+                    for m in self.modules():
+                        if isinstance(m, nn.Linear):
+                            nn.init.constant_(m.weight, 0.1)  #~
+                            nn.init.zeros_(m.bias)
+
+                def forward(self, x):
+                    return self.body(x)
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc1 = nn.Linear(16, 32, bias=False)
+                    self.fc2 = nn.Linear(32, 4, bias=False)
+                    nn.init.ones_(self.fc1.weight)  #~
+                    nn.init.ones_(self.fc2.weight)  #~
+
+                def forward(self, x):
+                    return self.fc2(torch.tanh(self.fc1(x)))
+            """,
+            by=("live",),
+        ),
+    ]
+    good = [
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc1 = nn.Linear(16, 32)
+                    self.fc2 = nn.Linear(32, 4)
+                    nn.init.constant_(self.fc1.weight, 0.1)
+
+                def forward(self, x):
+                    return self.fc2(F.relu(self.fc1(x)))
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(16, 8)
+                    self.blur = nn.Conv1d(1, 1, 3, padding=1, bias=False)
+                    nn.init.constant_(self.blur.weight, 1 / 3)
+                    self.blur.weight.requires_grad_(False)
+                    self.score = nn.Linear(8, 1)
+                    nn.init.constant_(self.score.weight, 1 / 8)
+
+                def forward(self, x):
+                    return self.score(F.relu(self.fc(self.blur(x.unsqueeze(1)).squeeze(1))))
+            """,
+            by=("source",),
+        ),
+    ]
+
+    def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
+        if not parameter.is_weight or not parameter.distribution.is_constant or parameter.distribution.value == 0:
+            return
+        if parameter.shape[0] < 2 or not parameter.trainable:
+            return
+        spread = parameter.escape.row_spread
+        if spread < _ALIKE:
+            yield self.at(
+                parameter,
+                f"{parameter.name} is {parameter.distribution.value:g} everywhere, and after "
+                f"{parameter.escape.steps} training steps its {parameter.shape[0]} units still differ by {spread:.1g} of "
+                "the largest weight",
+                help="draw it from a random scheme such as nn.init.kaiming_normal_",
+                severity=Severity.ERROR if spread < _IDENTICAL else Severity.WARNING,
+                evidence={"value": parameter.distribution.value, "row_spread": spread},
+            )
+
+    def check_chain(self, chain: Chain) -> Iterator[Finding]:
+        weights = [matrix for _, matrix in matrices(chain)]
+        if len(weights) < 2 or not all(w.distribution.is_constant and w.trainable for w in weights):
+            return
+        hidden = weights[0]
+        if hidden.distribution.value != 0 and hidden.shape[0] > 1:
+            yield self.at(
+                hidden,
+                f"{hidden.name} is {hidden.distribution.value:g} everywhere, and so is every weight behind it constant: the "
+                f"{hidden.shape[0]} units compute the same and get the same gradient",
+                help="draw it from a random scheme such as nn.init.kaiming_normal_",
+                evidence={"value": hidden.distribution.value},
+                parameters=weights,
+            )

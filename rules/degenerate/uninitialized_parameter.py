@@ -1,0 +1,135 @@
+"""INI104 uninitialized-parameter."""
+
+from collections.abc import Iterator
+
+from initlint.facts import Parameter
+from initlint.findings import Finding, Severity
+from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
+
+
+class UninitializedParameter(Rule):
+    """A parameter is allocated with torch.empty and nobody writes it.
+
+    ## What it does
+
+    Finds parameters whose last event is their allocation: `torch.empty`, `torch.Tensor(n, m)`, `torch.FloatTensor`,
+    `empty_like`, `new_empty`, `to_empty`, `skip_init`. Live, the memory is filled with NaN while the model is built, so what
+    stays NaN was never written. Biases are INI301.
+
+    ## Why it matters
+
+    `torch.empty` returns whatever the memory held ([torch.empty](https://docs.pytorch.org/docs/stable/generated/torch.empty.html)):
+    often zeros in a fresh process, and 1e30 or NaN once memory has been used. No seed makes such a model reproducible.
+
+    ## Example
+
+        self.weight = nn.Parameter(torch.empty(dim, dim))
+
+    ## Use instead
+
+        self.weight = nn.Parameter(torch.empty(dim, dim))
+        nn.init.xavier_uniform_(self.weight)
+
+    ## When it is right to do this
+
+    When something writes it before it is used: `reset_parameters()`, a loop over the parameters, the parent's
+    initialiser, a checkpoint that is always loaded. `torch.Tensor([0.5])` is a value and not a size.
+
+    ## Fix safety
+
+    No fix: which scheme fits depends on how the parameter is used.
+    """
+
+    code, name, severity = "INI104", "uninitialized-parameter", Severity.ERROR
+    needs = (SOURCE, PARAMETERS)
+    bad = [
+        Bad(
+            """
+            class Attention(nn.Module):
+                def __init__(self, dim=16):
+                    super().__init__()
+                    self.query = nn.Parameter(torch.empty(dim, dim))  #~
+                    self.key = nn.Linear(dim, dim)
+
+                def forward(self, x):
+                    return (x @ self.query) * self.key(x)
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
+            class Capsules(nn.Module):
+                def __init__(self, inputs=8, outputs=4):
+                    super().__init__()
+                    self.routing = nn.Parameter(torch.Tensor(inputs, outputs))  #~
+                    self.gain = nn.Parameter(torch.ones(outputs))
+
+                def forward(self, x):
+                    return (x @ self.routing) * self.gain
+            """,
+            by=("source", "live"),
+        ),
+    ]
+    good = [
+        Good(
+            """
+            class Attention(nn.Module):
+                def __init__(self, dim=16):
+                    super().__init__()
+                    self.query = nn.Parameter(torch.empty(dim, dim))
+                    self.scale = nn.Parameter(torch.Tensor([0.5]))
+                    for weight in [self.query]:
+                        nn.init.xavier_normal_(weight)
+
+                def forward(self, x):
+                    return (x @ self.query) * self.scale
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Experts(nn.Module):
+                def __init__(self, dim=8):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.empty(dim, dim))
+
+                def forward(self, x):
+                    return x @ self.weight
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.experts = Experts()
+                    self.apply(self._init_weights)
+
+                def _init_weights(self, m):
+                    if isinstance(m, Experts):
+                        m.weight.data.normal_(std=0.3)
+
+                def forward(self, x):
+                    return self.experts(x)
+            """,
+            by=("source", "live"),
+        ),
+        Good("""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.empty(8, 8))
+                    self.register_buffer("table", torch.empty(8, 8))
+                    initialise_everything(self)
+
+                def forward(self, x):
+                    return x @ self.weight
+            """),
+    ]
+
+    def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
+        if parameter.is_bias or parameter.is_buffer or not parameter.last_write.distribution.is_uninitialized:
+            return
+        yield self.at(
+            parameter,
+            f"{parameter.name} is allocated by {parameter.last_write.function} and never written: it holds whatever the "
+            "memory held",
+            help=f"write it, for instance with nn.init.xavier_uniform_({parameter.name})",
+        )

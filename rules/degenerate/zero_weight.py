@@ -1,0 +1,201 @@
+"""INI101 zero-weight."""
+
+import itertools
+from collections.abc import Iterator
+
+from initlint.facts import Chain, Layer, Parameter, absent
+from initlint.findings import Finding, Severity
+from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
+from initlint.theory.chains import keeps_zero, matrices
+from initlint.theory.remedies import initializer_for
+
+
+class ZeroWeight(Rule):
+    """A weight is zero, and training cannot leave it (or leaves it late).
+
+    ## What it does
+
+    Live, it takes small training steps on fresh batches and random targets until no further parameter gets a gradient; a
+    zero weight that still has none is an error. Two or more zero weights in one chain that do escape are a warning. Reading
+    source, it speaks where the same follows without running: weight and bias zero right before a ReLU, or two
+    layers in a row with zero weights and zero biases.
+
+    ## Why it matters
+
+    Behind a zero layer the signal is zero, and the gradient of a weight is the product of the signal that enters and the
+    gradient that returns. Before a ReLU the derivative at 0 is 0 too. Measured on an MLP with 600 steps: one zero layer before
+    ReLU ends at chance with SGD and with Adam; two zero weights with default biases at .13 with SGD.
+
+    ## Example
+
+        nn.init.zeros_(self.fc1.weight)
+        nn.init.zeros_(self.fc1.bias)      # F.relu(self.fc1(x)) follows
+
+    ## Use instead
+
+        nn.init.kaiming_normal_(self.fc1.weight, nonlinearity="relu")
+
+    ## When it is right to do this
+
+    In the last layer of a residual branch, an output head, LoRA's B, a ControlNet zero convolution, a gate, adaLN-zero: one zero
+    factor that the next step can leave. The escape test shows that it does, and the rule is silent.
+
+    ## Fix safety
+
+    No fix: which of the zeros was meant is not known.
+    """
+
+    code, name, severity = "INI101", "zero-weight", Severity.ERROR
+    needs = (SOURCE, PARAMETERS, PROBE)
+    bad = [
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc1 = nn.Linear(16, 32)
+                    self.fc2 = nn.Linear(32, 4)
+                    nn.init.zeros_(self.fc1.weight)  #~
+                    nn.init.zeros_(self.fc1.bias)
+
+                def forward(self, x):
+                    return self.fc2(F.relu(self.fc1(x)))
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 4))
+                    for m in self.body:
+                        if isinstance(m, nn.Linear):
+                            m.weight.data.zero_()  #~
+                            m.bias.data.zero_()
+
+                def forward(self, x):
+                    return self.body(x)
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4))
+                    for i in (2, 4):
+                        nn.init.zeros_(self.body[i].weight)  #~
+
+                def forward(self, x):
+                    return self.body(x)
+            """,
+            by=("live",),
+            severity=Severity.WARNING,
+        ),
+    ]
+    good = [
+        Good(
+            """
+            class Block(nn.Module):
+                def __init__(self, dim):
+                    super().__init__()
+                    self.up = nn.Linear(dim, dim)
+                    self.down = nn.Linear(dim, dim)
+                    nn.init.zeros_(self.down.weight)
+                    nn.init.zeros_(self.down.bias)
+
+                def forward(self, x):
+                    return x + self.down(F.relu(self.up(x)))
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.blocks = nn.Sequential(Block(16), Block(16))
+                    self.head = nn.Linear(16, 4)
+                    nn.init.zeros_(self.head.weight)
+                    nn.init.zeros_(self.head.bias)
+
+                def forward(self, x):
+                    return self.head(self.blocks(x))
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc1 = nn.Linear(16, 32)
+                    self.fc2 = nn.Linear(32, 4)
+                    nn.init.zeros_(self.fc1.weight)
+                    nn.init.zeros_(self.fc1.bias)
+
+                def forward(self, x):
+                    return self.fc2(F.gelu(self.fc1(x)))
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class LoRA(nn.Module):
+                def __init__(self, dim=16, rank=4):
+                    super().__init__()
+                    self.base = nn.Linear(dim, dim)
+                    self.a = nn.Linear(dim, rank, bias=False)
+                    self.b = nn.Linear(rank, dim, bias=False)
+                    nn.init.zeros_(self.b.weight)
+
+                def forward(self, x):
+                    return self.base(x) + self.b(self.a(x))
+            """,
+            by=("source", "live"),
+        ),
+    ]
+
+    def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
+        if parameter.is_weight and parameter.distribution.is_zero and parameter.trainable and parameter.escape.stuck:
+            yield self.at(
+                parameter,
+                f"{parameter.name} is zero and stays so: no gradient reached it in {parameter.escape.steps} training steps",
+                help="draw it from a random scheme, or keep only one zero factor on the path",
+                evidence={"steps": parameter.escape.steps},
+            )
+
+    def check_layer(self, layer: Layer) -> Iterator[Finding]:
+        if not self._outputs_zero(layer) or absent(layer.activation) or layer.activation is None:
+            return
+        if layer.activation.is_relu_like and layer.activation.slope == 0:
+            yield self.at(
+                layer.weight,
+                f"{layer.weight.name} and its bias are zero right before {layer.activation.name}, whose derivative at 0 is 0: "
+                "the layer never gets a gradient",
+                help=f"use {initializer_for(layer.activation)}",
+            )
+
+    def check_chain(self, chain: Chain) -> Iterator[Finding]:
+        stages = matrices(chain)
+        for (layer, weight), (after, following) in itertools.pairwise(stages):
+            if weight.distribution.is_zero and following.distribution.is_zero:
+                yield from self._pair(layer, weight, after, following)
+
+    def _pair(self, layer: Layer, weight: Parameter, after: Layer, following: Parameter) -> Iterator[Finding]:
+        if not (weight.trainable and following.trainable):
+            return
+        dead = self._outputs_zero(layer) and self._outputs_zero(after)
+        if dead and layer.activation is not None and keeps_zero(layer.activation.name):
+            message, severity = "both biases too: neither weight ever gets a gradient", None
+        else:
+            message, severity = "in a row: the first has no gradient until the second has moved", Severity.WARNING
+        yield self.at(
+            weight,
+            f"{weight.name} and {following.name} are zero, {message}",
+            help="leave at most one zero layer on a path, and draw the others from a random scheme",
+            severity=severity,
+            parameters=(weight, following),
+        )
+
+    def _outputs_zero(self, layer: Layer) -> bool:
+        """Weight and bias are both zero."""
+        return layer.weight.distribution.is_zero and (layer.bias is None or layer.bias.distribution.is_zero)

@@ -1,0 +1,127 @@
+"""INI703 vanishing-gradient."""
+
+from initlint.findings import Severity
+from initlint.rule import Bad, Good
+from initlint.theory.chains import gradient_flow
+
+from ._drift import DriftRule
+
+
+class VanishingGradient(DriftRule):
+    """The gradient is lost on its way back to the first layers.
+
+    ## What it does
+
+    Runs a batch forward and backward and measures the standard deviation of the loss's gradient at every layer's output. Along a
+    chain of layers with no norm between them it compares the first quarter with the last: below 1e-4 is a warning, below 1e-6
+    an error.
+
+    ## Why it matters
+
+    The first layers get steps so small that they do not train, and in float16 their gradients are rounded to zero (Glorot and
+    Bengio 2010). Adam rescales them, and then amplifies their rounding errors.
+
+    ## Example
+
+        for layer in self.layers:                     # 24 layers of width 64, ReLU
+            nn.init.normal_(layer.weight, std=0.05)
+
+    ## Use instead
+
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+    ## When it is right to do this
+
+    Residual branches that start at zero give zero gradient to what lies inside them for one step; exact zeros are left
+    out.
+
+    ## Fix safety
+
+    No fix: it measures an effect. Where another rule knows the cause, this is told as that finding's consequence.
+    """
+
+    code, name = "INI703", "vanishing-gradient"
+    flow = gradient_flow
+    limits = (1e-4, 1e-6)
+    effect = "gradient std falls"
+    remedy = "raise the gain of the layers named, or normalise between them"
+    bad = [
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(24)])
+                    for layer in self.layers:
+                        nn.init.normal_(layer.weight, std=0.05)  #~
+                        nn.init.zeros_(layer.bias)
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.relu(layer(x))
+                    return x
+            """,
+            by=("live",),
+            severity=Severity.ERROR,
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Sequential(
+                        *[nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.LeakyReLU(0.1)) for _ in range(12)]
+                    )
+                    for p in self.parameters():
+                        p.data.normal_(0, 0.04)  #~
+
+                def forward(self, x):
+                    return self.body(x)
+            """,
+            by=("live",),
+        ),
+    ]
+    good = [
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(24)])
+                    for layer in self.layers:
+                        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.relu(layer(x))
+                    return x
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Block(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.norm = nn.LayerNorm(64)
+                    self.up = nn.Linear(64, 128)
+                    self.down = nn.Linear(128, 64)
+                    nn.init.zeros_(self.down.weight)
+
+                def forward(self, x):
+                    return x + self.down(F.gelu(self.up(self.norm(x))))
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.blocks = nn.Sequential(*[Block() for _ in range(12)])
+                    self.head = nn.Linear(64, 10)
+                    nn.init.zeros_(self.head.weight)
+
+                def forward(self, x):
+                    return self.head(self.blocks(x))
+            """,
+            by=("live",),
+        ),
+    ]

@@ -1,0 +1,176 @@
+"""INI402 initialized-before-layers."""
+
+from collections.abc import Iterator
+
+from initlint.facts import Application, Layer, Model
+from initlint.findings import Finding, Related, Severity
+from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
+
+
+class InitializedBeforeLayers(Rule):
+    """The initialiser runs before some of the layers it should cover exist.
+
+    ## What it does
+
+    Finds `self.apply(fn)` and loops over `self.modules()` that are followed, in the same function, by the making of layers of
+    a kind that the initialiser handles, where nothing initialises these later.
+
+    ## Why it matters
+
+    `apply` visits the modules that exist at that moment ([Module.apply](https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html)).
+    What is assigned afterwards keeps torch's default, so one model is drawn from two schemes; the head is the usual victim.
+
+    ## Example
+
+        self.body = nn.Linear(64, 64)
+        self.apply(self._init_weights)
+        self.head = nn.Linear(64, 10)
+
+    ## Use instead
+
+        self.body = nn.Linear(64, 64)
+        self.head = nn.Linear(64, 10)
+        self.apply(self._init_weights)
+
+    ## When it is right to do this
+
+    When the later layer is initialised by a statement of its own, or is of a kind that the initialiser leaves alone.
+
+    ## Fix safety
+
+    No fix yet: moving the call to the end changes what the later layers hold, which is its purpose.
+    """
+
+    code, name, severity = "INI402", "initialized-before-layers", Severity.ERROR
+    needs = (SOURCE, PARAMETERS)
+    bad = [
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Linear(16, 16)
+                    self.apply(self._init_weights)  #~
+                    self.head = nn.Linear(16, 4)
+
+                def _init_weights(self, m):
+                    if isinstance(m, nn.Linear):
+                        nn.init.trunc_normal_(m.weight, std=0.2)
+                        nn.init.zeros_(m.bias)
+
+                def forward(self, x):
+                    return self.head(F.relu(self.body(x)))
+            """,
+            by=("source", "live"),
+        ),
+        Bad("""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.conv = nn.Conv2d(3, 8, 3)
+                    for m in self.modules():  #~
+                        if isinstance(m, nn.Conv2d):
+                            nn.init.kaiming_normal_(m.weight)
+                    self.out = nn.Conv2d(8, 8, 3)
+
+                def forward(self, x):
+                    return self.out(F.relu(self.conv(x)))
+            """),
+    ]
+    good = [
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Linear(16, 16)
+                    self.apply(self._init_weights)
+                    self.head = nn.Linear(16, 4)
+                    nn.init.zeros_(self.head.weight)
+                    nn.init.zeros_(self.head.bias)
+                    self.norm = nn.LayerNorm(4)
+
+                def _init_weights(self, m):
+                    if isinstance(m, nn.Linear):
+                        nn.init.trunc_normal_(m.weight, std=0.2)
+                        nn.init.zeros_(m.bias)
+
+                def forward(self, x):
+                    return self.norm(self.head(F.relu(self.body(x))))
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Linear(16, 16)
+                    self.apply(self._init_weights)
+                    self.head = nn.Linear(16, 4)
+                    self.apply(self._init_weights)
+
+                def _init_weights(self, m):
+                    if isinstance(m, nn.Linear):
+                        nn.init.trunc_normal_(m.weight, std=0.2)
+                        nn.init.zeros_(m.bias)
+
+                def forward(self, x):
+                    return self.head(F.relu(self.body(x)))
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Backbone(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(16, 16)
+                    self.apply(self._init_weights)
+
+                def _init_weights(self, m):
+                    if isinstance(m, nn.Linear):
+                        nn.init.trunc_normal_(m.weight, std=0.2)
+
+                def forward(self, x):
+                    return self.fc(x)
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.backbone = Backbone()
+                    self.backbone.fc = nn.Linear(16, 16)
+                    self.head = nn.Linear(16, 4)
+
+                def forward(self, x):
+                    return self.head(F.relu(self.backbone(x)))
+            """,
+            by=("source", "live"),
+        ),
+    ]
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        for application in model.applications:
+            missed = [layer for layer in model.layers if self._misses(application, layer)]
+            if missed:
+                names = ", ".join(layer.name for layer in missed[:3]) + (", …" if len(missed) > 3 else "")
+                yield self.at(
+                    application,
+                    f"{application.initializer} runs before {names} {'is' if len(missed) == 1 else 'are'} made and leaves "
+                    f"{'it' if len(missed) == 1 else 'them'} at torch's default",
+                    help="move the call to the end of __init__",
+                    parameters=[parameter for layer in missed for parameter in layer.parameters],
+                    layer=missed[0],
+                    related=[
+                        Related(layer.location, "made here") for layer in missed[:3] if layer.location is not None
+                    ],
+                )
+
+    def _misses(self, application: Application, layer: Layer) -> bool:
+        """The layer is made later in the same function, is of a kind that is handled, and nobody else writes it."""
+        return (
+            layer.order > application.order
+            and layer.within == application.within
+            and layer.kind in application.kinds
+            and not any(write.is_deliberate for parameter in layer.parameters for write in parameter.writes)
+        )
