@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from initlint.engine import Selection, judge, load, registry, rows
-from initlint.findings import Severity
-from initlint.result import ModelRun, Report
-from initlint.survey import Live, Survey
+from initlint.findings import Finding, Severity
+from initlint.fingerprint import with_fingerprints
+from initlint.result import ModelRun, Report, Summary
+from initlint.survey import Survey, shown_path
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
+
+    from initlint.facts import Facts
 
 __all__ = ["audit", "catalogue", "check", "explanation"]
 
@@ -39,25 +44,22 @@ def check(
 ) -> Report:
     """Read files and directories, build and probe the models of named files, and judge what was seen.
 
-    ``targets``, ``batch`` (``8x3x32x32``), ``arguments`` (``width=64``), ``memory_limit`` (``4G``) and the rest are spelled as on
-    the command line. Models are built in child processes with the caller's rights; with ``static`` nothing is.
-    ``timeout`` is in seconds for each model. ``stdin`` gives the bytes of the target ``-``, called ``stdin_filename``.
-    ``progress`` is called with a line for each model before it is built.
+    ``targets``, ``batch`` (``8x3x32x32``), ``arguments`` (``width=64``), ``memory_limit`` (``4G``) and the rest are
+    spelled as on the command line. Models are built in child processes with the caller's rights; with ``static`` nothing
+    is built. ``timeout`` is in seconds for each model. ``stdin`` gives the bytes of the target ``-``, which
+    ``stdin_filename`` names. ``progress`` is called with a line before each model is built.
 
     Raises ValueError for a code, batch, argument or size that means nothing; what goes wrong with one target is in
     ``Report.failures`` (asked for by name) or ``Report.notes`` (met on the way).
     """
     started = time.perf_counter()
     threshold = Severity.parse(fail_on)
-    chosen = Selection(
-        select=tuple(select) if select is not None else None,
-        extend_select=tuple(extend_select),
-        ignore=tuple(ignore),
-        advice=advice or threshold is Severity.ADVICE,
-    ).codes()
-    live = None
+    codes = _codes(select, ignore, extend_select=extend_select, advice=advice or threshold is Severity.ADVICE)
+    plan = None
     if not static:
-        live = Live.parse(
+        from initlint.building import Plan
+
+        plan = Plan.parse(
             batch=batch,
             arguments=arguments,
             device=device,
@@ -66,8 +68,7 @@ def check(
             timeout=timeout,
             memory_limit=memory_limit,
         )
-    survey = Survey(live=live, progress=progress)
+    survey = Survey()
     for target in targets:
-        survey.look_at(target, stdin=stdin, stdin_filename=stdin_filename)
-    survey.build()
-    return _report(survey, chosen, threshold, started)
+        survey.look_at(target, static=static, stdin=stdin, stdin_filename=stdin_filename)
+    facts, models = list(survey.facts), []

@@ -566,7 +566,12 @@ class Probe(Fact):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Model(Fact):
-    """The layers of one model (or of one class, where it was only read), and how signal runs through them."""
+    """The layers of one model (or of one class, where it was only read), and how signal runs through them.
+
+    ``not_run`` says in one line why the probe could not be run, or not to its end; None where it was.
+    ``differing`` names the parameters and buffers that a second build under the same seed filled with other values;
+    UNKNOWN where it could not be built twice.
+    """
 
     name: str
     class_name: str = UNKNOWN
@@ -575,6 +580,8 @@ class Model(Fact):
     chains: tuple[Chain, ...] = UNKNOWN
     applications: tuple[Application, ...] = UNKNOWN
     probe: Probe = UNKNOWN
+    not_run: str | None = UNKNOWN
+    differing: tuple[str, ...] = UNKNOWN
 
     def __post_init__(self) -> None:
         for layer in self.layers:

@@ -206,7 +206,12 @@ def storage_key(tensor: torch.Tensor) -> int | None:
     """What identifies a tensor's storage while it lives; None for a tensor that has no storage of its own."""
     try:
         return int(tensor.untyped_storage()._cdata)
-    except (RuntimeError, NotImplementedError, ValueError, AttributeError):  # sparse, functorch's, uninitialized lazy ones
+    except (
+        RuntimeError,
+        NotImplementedError,
+        ValueError,
+        AttributeError,
+    ):  # sparse, functorch's, uninitialized lazy ones
         return None
 
 

@@ -10,10 +10,10 @@ from torch import nn
 
 from initlint.facts import UNKNOWN, Activation, Consumer, known
 from initlint.live.activations import Function, describe, gated, prelu, replay
-from initlint.live.operations import ELEMENTWISE
+from initlint.live.signal_operations import ELEMENTWISE
 from initlint.live.trace import Node, Ref, Trace
 
-__all__ = ["Fate", "fates"]
+__all__ = ["Fate", "Reader"]
 
 _PASSING = frozenset({"view", "dropout", "bias", "scale", "pool", "resize"})
 _MAX_MEMBERS = 60
@@ -52,26 +52,9 @@ class _Path:
     sinks: list[tuple[str, str, int]] = field(default_factory=list)  # kind, name, node; "output" has node -1
 
 
-def fates(trace: Trace) -> dict[str, Fate]:
-    """The fate of every layer that was applied, by its name."""
-    reader = _Reader(trace)
-    found: dict[str, list[Fate]] = {}
-    for node in trace.applications():
-        if node.layer in trace.modules:
-            found.setdefault(node.layer, []).append(reader.fate(node.index))
-    for name, index in reader.norms():
-        found.setdefault(name, []).append(reader.fate(index))
-    merged = {name: _merge(calls) for name, calls in found.items()}
-    for name, fate in merged.items():
-        kind = trace.modules[name]
-        if isinstance(kind, (nn.RNNBase, nn.RNNCellBase)):  # its own gates come before anything seen here
-            fate.activation = UNKNOWN
-            fate.function = None
-    return merged
-
-
 def _merge(calls: list[Fate]) -> Fate:
-    """One fate for a layer applied several times: what all calls agree on."""
+    """One fate for a layer applied several times: what all calls agree on whose result anything uses."""
+    calls = [call for call in calls if not known(call.consumers) or call.consumers] or calls[:1]
     first = calls[0]
     if len(calls) == 1:
         return first
@@ -90,12 +73,43 @@ def _merge(calls: list[Fate]) -> Fate:
     return merged
 
 
-class _Reader:
+class Reader:
+    """Answers questions about one trace."""
+
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.ancestors = _ancestors(trace)
         self.depths = _depths(trace)
         self.outputs = trace.outputs
+
+    def fates(self) -> dict[str, Fate]:
+        """The fate of every layer that was applied, by its name."""
+        found: dict[str, list[Fate]] = {}
+        for node in self.trace.applications():
+            if node.layer in self.trace.modules:
+                found.setdefault(node.layer, []).append(self.fate(node.index))
+        for name, index in self.norms():
+            found.setdefault(name, []).append(self.fate(index))
+        merged = {name: _merge(calls) for name, calls in found.items()}
+        for name, fate in merged.items():
+            if isinstance(self.trace.modules[name], (nn.RNNBase, nn.RNNCellBase)):  # its own gates come first
+                fate.activation = UNKNOWN
+                fate.function = None
+        return merged
+
+    def is_norm(self, name: str) -> bool:
+        """Whether a module returns a normalised value."""
+        returned = self.trace.returned.get(name, [])
+        return bool(returned) and self.norm_inside(returned[0], name) is not None
+
+    def gives_own_result(self, name: str, index: int) -> bool:
+        """Whether what a module returned is its own weight's, or norm's, result: viewed, shifted or scaled at most."""
+        if self.norm_inside(index, name) is not None:
+            return True
+        node = self.trace.nodes[index]
+        while node.category in ("view", "bias") and node.inputs and node.module == name:
+            node = self.trace.nodes[node.inputs[0]]
+        return node.category == "application" and node.layer == name
 
     def norms(self) -> Iterator[tuple[str, int]]:
         """(layer, value) for each call of a module that returns a normalised value."""
@@ -104,20 +118,22 @@ class _Reader:
             if module is None or next(module.parameters(recurse=False), None) is None:
                 continue
             for index in returned:
-                if self.normalised(index, name):
+                if self.norm_inside(index, name) is not None:
                     yield name, index
 
-    def normalised(self, index: int, module: str) -> bool:
-        """Whether a value is the result of a norm computed inside a module, scaled and shifted at most."""
+    def norm_inside(self, index: int, module: str) -> int | None:
+        """The norm computed inside a module that a value is the result of, scaled and shifted at most."""
         nodes = self.trace.nodes
         for _ in range(10):
             node = nodes[index]
+            if node.module != module:
+                return None
             if node.category == "norm":
-                return node.module == module or not module
-            if node.category not in ("view", "bias", "scale") or node.module != module or not node.inputs:
-                return False
+                return index
+            if node.category not in ("view", "bias", "scale") or not node.inputs:
+                return None
             index = node.inputs[0]
-        return False
+        return None
 
     # -- one value
 
@@ -133,6 +149,7 @@ class _Reader:
             else:
                 direct.extend(Consumer(kind=kind, name=name) for kind, name, _ in path.sinks)
         if not direct:
+            fate.consumers = ()
             return fate
         fate.consumers = tuple({(c.kind, c.name): c for c in direct}.values())
         sinks = [sink for path in paths for sink in path.sinks]

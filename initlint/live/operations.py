@@ -102,7 +102,17 @@ class Operation:
         """The arguments that are plain values, by name, defaults included; the tensors it reads by their UNKNOWN."""
         bound = {**self._defaults, **dict(zip(self._names, arguments, strict=False)), **keywords}
         written = {name for _, name, _ in self._targets}
-        skipped = written | {"self", "src", "generator", "dtype", "layout", "device", "pin_memory", "memory_format", "size"}
+        skipped = written | {
+            "self",
+            "src",
+            "generator",
+            "dtype",
+            "layout",
+            "device",
+            "pin_memory",
+            "memory_format",
+            "size",
+        }
         if self.kind is Kind.COMPUTATION:
             skipped -= {"self"}
         if self.name in ("bernoulli_", "normal"):  # overloads differ in whether these are tensors

@@ -18,9 +18,9 @@ from initlint.facts import UNKNOWN, Activation, LayerProbe, known
 
 __all__ = ["Measured", "Sample", "hooked", "measure", "output_shapes"]
 
-_UNITS, _MAX_ROWS = 32, 64
+_UNITS, _MAX_ROWS = 28, 64
 _BUDGET = 2048
-"""Elements kept of each output: a batch of 8 leaves 256 units, 32 channels at 8 positions each."""
+"""Elements kept of each output: a batch of 8 leaves 256 units, 28 channels at 9 positions each."""
 
 
 @dataclass(slots=True)

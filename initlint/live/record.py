@@ -253,7 +253,11 @@ class Recorder:
         memory = self._memories.get(key)
         if memory is None:
             memory = self._memories[key] = Memory(tensor.untyped_storage(), complete=False)
-            if operation.name == "copy_" and _is_cloning(glance) and (origin := self._memory_of(arguments[1])) is not None:
+            if (
+                operation.name == "copy_"
+                and _is_cloning(glance)
+                and (origin := self._memory_of(arguments[1])) is not None
+            ):
                 # a buffer's storage is cloned as a whole, by a tensor of bytes laid over it
                 memory.copy_history(origin, Extent.of(arguments[1]), cloned=True)
                 event = self._event("copy.deepcopy", {}, origin.law, glance, Extent.of(tensor))

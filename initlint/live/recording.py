@@ -78,7 +78,9 @@ class Recording:
         self._applications: dict[object, Application] = {}
         self._loops: dict[int, Activation] = {}
         self._find_applications()
-        self._fresh = {key: event for key, tensor in self._tensors.items() if (event := self._settle(tensor)) is not None}
+        self._fresh = {
+            key: event for key, tensor in self._tensors.items() if (event := self._settle(tensor)) is not None
+        }
 
     # What was asked for
 
@@ -152,7 +154,9 @@ class Recording:
         reference, earlier = self._earlier.get(id(tensor), (None, ()))
         history = [(event, event.whole) for event in earlier] if reference is not None and reference() is tensor else []
         return history + [
-            (event, event.whole and event.extent.covers(extent)) for event in memory.events if event.extent.meets(extent)
+            (event, event.whole and event.extent.covers(extent))
+            for event in memory.events
+            if event.extent.meets(extent)
         ]
 
     def _write(self, event: Event, overwrites: bool) -> Write:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from initlint.live.operations import (
+from initlint.live.signal_operations import (
     ATTENTION,
     CAST,
     ELEMENTWISE,
@@ -374,6 +374,11 @@ class _Recorder(TorchDispatchMode):
             return "reduce", {}
         if op in ELEMENTWISE:
             return self._elementwise(op, nodes, results[0])
+        if op == "addcmul" and sum(n.data for n in nodes) == 1 and not nodes[0].data:
+            trace.use(nodes[0].parameters, Use("bias" if sum(s > 1 for s in nodes[0].shape) < 2 else "token"))
+            trace.use(frozenset().union(*(n.parameters for n in nodes[1:])), Use("scale"))
+            moving = next(n.index for n in nodes if n.data)
+            return "scale", {"inputs": (moving, *(n.index for n in nodes if n.index != moving))}
         return "other", {}
 
     def _owner(self, node: Node) -> str:
@@ -391,13 +396,11 @@ class _Recorder(TorchDispatchMode):
         for weight in weights:
             known = use if weight.exact else Use(use.kind)
             trace.use(weight.parameters, known)
-        mine = [p for p in parameters if trace.owners.get(p) == self.scope[-1]]
-        owner = mine[0] if mine else max(parameters, key=lambda p: trace.names.get(p, ""), default=0)
-        return "application", {
-            "data": True,
-            "layer": trace.owners.get(owner, ""),
-            "weights": parameters,
-        }
+        scope = self.scope[-1]
+        owners = [trace.owners.get(p, "") for p in parameters]
+        within = f"{scope}.parametrizations." if scope else "parametrizations."
+        mine = scope in owners or any(owner.startswith(within) for owner in owners)
+        return "application", {"data": True, "layer": scope if mine else max(owners, default=""), "weights": parameters}
 
     def _product(self, op: str, nodes: list[Node], args: Any) -> tuple[str, dict[str, Any]]:
         trace = self.trace

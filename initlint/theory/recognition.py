@@ -166,10 +166,6 @@ class _Values(NamedTuple):
         return cls(count, mean, math.sqrt(max(variance, 0.0)), summary.minimum, summary.maximum, kurtosis, sample)
 
 
-_DOUBT = 6.5
-"""Nats by which a truncated normal law must win: it bends to a normal or a uniform one, and beats both by chance."""
-
-
 def _family(values: _Values, resolution: float) -> tuple[str, float]:
     """The family that fits best and the probability of it against its rivals; "data" where even that does not fit."""
     if values.std <= 0 or values.n < 8:  # a few values, or one, among zeros
@@ -180,7 +176,8 @@ def _family(values: _Values, resolution: float) -> tuple[str, float]:
     parent, mass = _truncated_fit(std, bound)
     normal = -n * (math.log(std) + 0.5 * math.log(2 * math.pi) + 0.5)
     uniform = -n * math.log(high - low)
-    truncated = -n * (math.log(parent * mass) + 0.5 * math.log(2 * math.pi) + 0.5 * (std / parent) ** 2) - _DOUBT
+    truncated = -n * (math.log(parent * mass) + 0.5 * math.log(2 * math.pi) + 0.5 * (std / parent) ** 2)
+    truncated -= 1 + math.log(n)  # it bends to either of the others, and its bound is one more thing fitted
     scores = {"normal": normal, "uniform": uniform, "truncated_normal": truncated}
     best = max(scores, key=scores.__getitem__)
     total = math.fsum(math.exp(max(-700.0, score - scores[best])) for score in scores.values())
@@ -215,9 +212,9 @@ _TOO_EVEN = 0.25  # undercut with probability below 1e-6: spaced by rule, not dr
 def _fits(values: _Values, family: str, parent: float, resolution: float) -> bool:
     """Whether kurtosis and Kolmogorov distance agree with the family."""
     mean, std, low, high = values.mean, values.std, values.minimum, values.maximum
-    expected, spread = {"normal": (3.0, 24.0), "uniform": (1.8, 0.8)}.get(family, (0.0, 0.0))
+    expected, spread = {"normal": (3.0, 24.0), "uniform": (1.8, 1.32)}.get(family, (0.0, 0.0))
     if spread:
-        # Small samples of a normal law have long upper tails of kurtosis: the second term (Pearson's b2, n = 50).
+        # n Var(kurtosis) tends to ``spread``; in small samples its law has a long upper tail, hence the second factor.
         tolerance = _SIGNIFICANT * math.sqrt(spread / values.n) * (1 + 10 / math.sqrt(values.n))
         if abs(values.kurtosis - expected) > tolerance + 4 * resolution:
             return False

@@ -1,0 +1,187 @@
+"""Builds a model under the recorder, and once more to see whether the same seed gives the same values."""
+
+from __future__ import annotations
+
+import ast
+import ctypes
+import hashlib
+import inspect
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from initlint.facts import UNKNOWN
+from initlint.live.record import Recorder, Recording, uninitialized_memory_filled
+
+__all__ = ["Built", "NotAModel", "NotBuilt", "arguments_for", "build", "keep", "literals", "seed_all"]
+
+_PATIENCE = 30.0
+"""Seconds: what takes longer to build than this is not built a second time."""
+
+
+class NotBuilt(Exception):
+    """A model cannot be built as things are, through no fault of its own; the text is the reason."""
+
+
+class NotAModel(Exception):
+    """What was named is no model and makes none; the text is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A model, the batch that came with it (None if none did), and how it was made.
+
+    ``differing`` are the parameters and buffers that a second build under the same seed filled with other values; UNKNOWN
+    where there was no second build.
+    """
+
+    module: nn.Module
+    batch: Any
+    recording: Recording
+    differing: tuple[str, ...]
+
+
+def literals(given: Sequence[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` pairs as arguments; a value that is no Python literal is text. Raises ValueError without a name."""
+    arguments = {}
+    for pair in given:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise ValueError(f"{pair!r} is no argument: write NAME=VALUE")
+        try:
+            arguments[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            arguments[name] = text
+    return arguments
+
+
+def arguments_for(name: str, factory: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the given arguments that a class or function takes.
+
+    Raises NotBuilt where it needs others, or is abstract.
+    """
+    if inspect.isabstract(factory):
+        raise NotBuilt(f"{name} is abstract")
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (ValueError, TypeError):  # a callable of C's does not say
+        return dict(given)
+    missing = [
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and (parameter.name not in given or parameter.kind is parameter.POSITIONAL_ONLY)
+    ]
+    if missing:
+        flags = " ".join(f"--arg {argument}=VALUE" for argument in missing)
+        raise NotBuilt(f"{name} needs arguments: {flags}")
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return dict(given)
+    names = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    return {key: value for key, value in given.items() if key in names}
+
+
+def build(
+    name: str,
+    factory: Callable[..., Any],
+    given: Mapping[str, Any],
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    project_root: str | None = None,
+) -> Built:
+    """Make a model with a class or function, under the recorder, on ``device`` and in ``dtype``.
+
+    Raises NotBuilt where arguments are missing, NotAModel where something else comes out, and what the factory raises.
+    """
+    arguments = arguments_for(name, factory, given)
+    started = time.monotonic()
+    seed_all(seed)
+    with Recorder(project_root) as recorder:
+        module, batch = _model_of(name, factory(**arguments))
+        module = module.to(device=device, dtype=dtype)
+    seconds = time.monotonic() - started
+    first = _digests(module) if seconds <= _PATIENCE else None
+    recording = recorder.finish(module)
+    differing: tuple[str, ...] = UNKNOWN
+    if first is not None:
+        second = _again(factory, arguments, seed, device, dtype)
+        if second is not None and second.keys() == first.keys():
+            differing = tuple(key for key, digest in first.items() if second[key] != digest)
+    return Built(module, batch, recording, differing)
+
+
+def keep(
+    name: str,
+    load: Callable[[], Any],
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    project_root: str | None = None,
+) -> Built:
+    """Take a model that a module holds ready; ``load`` runs that module again, under the recorder, and returns it."""
+    seed_all(seed)
+    with Recorder(project_root) as recorder:
+        module, batch = _model_of(name, load())
+        module = module.to(device=device, dtype=dtype)
+    return Built(module, batch, recorder.finish(module), UNKNOWN)
+
+
+def seed_all(seed: int) -> None:
+    """Seed every generator that a constructor is likely to draw from."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed % 2**32)
+
+
+def _model_of(name: str, made: Any) -> tuple[nn.Module, Any]:
+    if isinstance(made, nn.Module):
+        return made, None
+    if isinstance(made, (tuple, list)) and len(made) == 2 and isinstance(made[0], nn.Module):
+        return made[0], made[1]
+    raise NotAModel(f"{name} gives a {type(made).__name__}, and neither an nn.Module nor (module, batch)")
+
+
+def _again(
+    factory: Callable[..., Any], arguments: Mapping[str, Any], seed: int, device: str, dtype: torch.dtype | None
+) -> dict[str, str] | None:
+    """The digests of a second build; None where it cannot be built twice."""
+    seed_all(seed)
+    with uninitialized_memory_filled() if torch.device(device).type != "meta" else nullcontext():
+        try:
+            module, _ = _model_of("", factory(**arguments))
+            return _digests(module.to(device=device, dtype=dtype))
+        except Exception:  # whatever the user's constructor raises the second time
+            return None
+
+
+def _digests(module: nn.Module) -> dict[str, str]:
+    """A digest of each parameter's and buffer's bits, by name."""
+    return {name: _digest(tensor) for name, tensor in _tensors(module) if not is_lazy(tensor) and not tensor.is_meta}
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+def _digest(tensor: torch.Tensor) -> str:
+    try:
+        values = tensor.detach().cpu().contiguous()
+        content = (ctypes.c_char * (values.numel() * values.element_size())).from_address(values.data_ptr())
+    except (RuntimeError, NotImplementedError, ValueError):  # sparse and quantised tensors, subclasses without memory
+        return ""
+    return hashlib.blake2b(content, digest_size=16).hexdigest() if len(content) else ""

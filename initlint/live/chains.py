@@ -1,0 +1,171 @@
+"""Which layers follow one another with nothing between them that gives a signal its scale back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from initlint.facts import LayerProbe, known
+from initlint.live.trace import Node, Trace
+
+__all__ = ["NormReading", "chain_names", "restores"]
+
+_PASSING = frozenset({"view", "part", "dropout", "bias", "scale", "resize", "elementwise", "glu"})
+_SHRINK = 16
+"""A pool that leaves fewer than one position in so many is global: what follows has another reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class NormReading:
+    """A norm layer's measured output and the root mean square of its scale (1 where it has none)."""
+
+    probe: LayerProbe
+    scale: float
+
+
+def restores(norm: NormReading | None) -> bool:
+    """Whether a norm gave its signal unit scale: its output over its own scale has a std within [0.5, 2].
+
+    A norm that adds eps to a variance already below it does not, nor does one whose scale is so far from 1 (a tenth,
+    tenfold) that what follows has left the range again. A scale of exactly 0 closes a branch and is no drift. A norm
+    that was not measured is given the benefit of the doubt.
+    """
+    if norm is None or not known(norm.probe.total_std):
+        return True
+    if not norm.scale:
+        return True
+    return 0.5 <= norm.probe.total_std / norm.scale <= 2 and 0.1 <= norm.scale <= 10
+
+
+class _Walker:
+    def __init__(self, trace: Trace, ancestors: list[int], depths: list[int], norm_of: Mapping[int, NormReading]) -> None:
+        self.trace = trace
+        self.ancestors = ancestors
+        self.depths = depths
+        self.norm_of = norm_of
+        self.branches: dict[int, int] = {}
+        """The residual branch (by its sum) that a value lies in, the innermost one."""
+        self._mark_branches()
+
+    def _split(self, node: Node) -> tuple[int, int] | None:
+        """(skip, branch) operands of a residual sum; None where neither passes the other by."""
+        operands = [i for i in dict.fromkeys(node.inputs) if self.trace.nodes[i].data]
+        if len(operands) != 2:
+            return None
+        a, b = operands
+        for skip, branch in ((a, b), (b, a)):
+            source = self.trace.source(skip)
+            if self.ancestors[branch] >> source & 1:
+                return skip, branch
+        common = self.ancestors[a] & self.ancestors[b]
+        if not common or self.depths[a] == self.depths[b]:
+            return None
+        return (a, b) if self.depths[a] < self.depths[b] else (b, a)
+
+    def _mark_branches(self) -> None:
+        for node in self.trace.nodes:
+            if node.category != "sum" or not node.data:
+                continue
+            split = self._split(node)
+            if split is None:
+                continue
+            skip, branch = split
+            outside = self.ancestors[skip] | 1 << skip
+            inside = (self.ancestors[branch] | 1 << branch) & ~outside
+            while inside:
+                lowest = inside & -inside
+                self.branches.setdefault(lowest.bit_length() - 1, node.index)  # sums come in order: innermost first
+                inside ^= lowest
+
+    def before(self, index: int) -> int | None:
+        """The application whose signal reaches node ``index`` along the stream; None where a chain starts."""
+        nodes = self.trace.nodes
+        step = self._upstream(nodes[index])
+        while step is not None:
+            node = nodes[step]
+            if node.category == "application":
+                return step
+            step = self._upstream(node)
+        return None
+
+    def _upstream(self, node: Node) -> int | None:
+        nodes = self.trace.nodes
+        moving = [i for i in dict.fromkeys(node.inputs) if nodes[i].data]
+        if node.category == "norm":
+            reading = self.norm_of.get(node.index)
+            if reading is None or restores(reading):
+                return None
+            return max(moving, key=lambda i: nodes[i].numel, default=None)
+        if node.category == "application":
+            return moving[0] if moving else None
+        if node.category == "sum":
+            split = self._split(node)
+            return split[0] if split is not None else None
+        if node.category == "product":
+            return self._gated(moving)
+        if node.category == "pool" or (node.category == "reduce" and moving):
+            largest = max(moving, key=lambda i: nodes[i].numel)
+            shrunk = node.category == "reduce" or node.numel * _SHRINK <= nodes[largest].numel
+            return None if shrunk else largest
+        if node.category in _PASSING and moving:
+            return max(moving, key=lambda i: nodes[i].numel)
+        return None
+
+    def _gated(self, moving: list[int]) -> int | None:
+        """Of a product the operand that the gate was computed from, if it is one of the two."""
+        if len(moving) != 2:
+            return moving[0] if moving else None
+        a, b = moving
+        if self.ancestors[b] >> self.trace.source(a) & 1:
+            return a
+        if self.ancestors[a] >> self.trace.source(b) & 1:
+            return b
+        return None
+
+
+def chain_names(
+    trace: Trace,
+    ancestors: list[int] | None,
+    depths: list[int],
+    norm_of: Mapping[int, NormReading],
+    wanted: Callable[[str], bool],
+    ends_branch: Callable[[str], bool],
+) -> list[tuple[str, ...]] | None:
+    """Chains as layer names, from input to output, two layers at least; None where the graph is too large to follow.
+
+    ``norm_of`` maps the node of a norm to what was measured of it; ``wanted`` picks the layers a chain is made of. Layers of a
+    residual branch form chains of their own; the last of a branch, meant to start small, is left out.
+    """
+    if ancestors is None or not trace.complete:
+        return None
+    walker = _Walker(trace, ancestors, depths, norm_of)
+    first: dict[str, int] = {}
+    for node in trace.applications():
+        first.setdefault(node.layer, node.index)
+    predecessor: dict[int, int] = {}
+    followed: set[int] = set()
+    chosen = {index for name, index in first.items() if wanted(name)}
+    for index in chosen:
+        at = walker.before(index)
+        while at is not None and at not in chosen:
+            at = walker.before(at)
+        if at is None or walker.branches.get(at) != walker.branches.get(index):
+            continue
+        predecessor[index] = at
+        followed.add(at)
+    chains: set[tuple[str, ...]] = set()
+    for index in sorted(chosen - followed):
+        names: list[str] = []
+        at = index
+        while True:
+            names.append(trace.nodes[at].layer)
+            if at not in predecessor:
+                break
+            at = predecessor[at]
+        names.reverse()
+        if ends_branch(names[-1]):
+            names.pop()
+        if len(names) > 1:
+            chains.add(tuple(names))
+    order = {name: position for position, name in enumerate(first)}
+    return sorted(chains, key=lambda names: ([order[name] for name in names], names))

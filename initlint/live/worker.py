@@ -1,0 +1,326 @@
+"""What runs in the child process: import, build and audit each model that was named, and send what came of it.
+
+The child's interpreter may have nothing but torch. Every message is one line of JSON on the pipe that the parent
+opened: ``ready``, ``phase`` (what is being done, in words), ``outcome``, ``no-torch``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from types import ModuleType, TracebackType
+from typing import Any
+
+__all__ = ["PIPE_LOST", "main"]
+
+PIPE_LOST = 74
+"""The exit status that says the pipe to the parent is gone (EX_IOERR of sysexits.h)."""
+_PR_SET_PDEATHSIG = 1
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "bad allocation",
+    "std::bad_alloc",
+    "Cannot allocate memory",
+)
+
+
+def main(job: Mapping[str, Any], results: int) -> None:
+    """Do a job (the fields of LiveJob) and send its outcomes to the file descriptor ``results``; does not return."""
+    os.set_inheritable(results, False)
+    _die_with_parent()
+    channel = _Channel(results)
+    try:
+        import torch
+    except ImportError as error:
+        channel.send(
+            {"kind": "no-torch", "text": f"{type(error).__name__}: {error}", "names": [getattr(error, "name", None)]}
+        )
+        os._exit(0)
+    channel.send({"kind": "ready", "torch": torch.__version__})
+    limit = _MemoryLimit(job["memory_limit"])
+    source = _Source(job["path"], job["module"], job["cwd"])
+    for name in job["names"]:
+        outcome = _attempt(job, name, source, channel, limit)
+        channel.send({"kind": "outcome", **outcome})
+    os._exit(0)
+
+
+class _Channel:
+    """The pipe to the parent; a process that the model forked is stopped when it comes back to use it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._owner = os.getpid()
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send one message."""
+        if os.getpid() != self._owner:
+            os._exit(0)
+        data = json.dumps(message).encode() + b"\n"
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:  # the model closed it, and nothing more can be said
+            os._exit(PIPE_LOST)
+
+    def phase(self, text: str) -> None:
+        """Say what is being done, for the case that it ends here."""
+        self.send({"kind": "phase", "text": text})
+
+
+def _die_with_parent() -> None:
+    """Where Linux can, have the child killed when its parent is."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+
+
+class _MemoryLimit:
+    """A limit to the memory that a model may add to what the interpreter and torch have taken."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Let writable memory grow by the limit; address space that is merely reserved does not count."""
+        if self._limit is None:
+            yield
+            return
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        ceiling = _data_in_use() + self._limit
+        resource.setrlimit(resource.RLIMIT_DATA, (ceiling if hard < 0 else min(ceiling, hard), hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+    def reason(self, error: BaseException) -> str | None:
+        """Words for an error that comes of the limit, None for another one."""
+        if self._limit is None:
+            return None
+        if isinstance(error, MemoryError) or any(phrase in str(error) for phrase in _OUT_OF_MEMORY):
+            return f"exceeded the memory limit of {self._limit / 2**30:.3g} GiB"
+        return None
+
+
+def _data_in_use() -> int:
+    """The bytes of private writable memory of this process, as RLIMIT_DATA counts them."""
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData:"))
+    except (OSError, StopIteration):
+        return 0
+
+
+class _Source:
+    """The file or module that the models are in; imported when first asked for."""
+
+    def __init__(self, path: str | None, module: str | None, cwd: str) -> None:
+        self._path = None if path is None else os.path.abspath(path)
+        folder, self._dotted = cwd, module
+        if self._path is not None:
+            folder, self._dotted = _package_of(self._path)
+        sys.path[:] = [folder, *(entry for entry in sys.path if entry)]
+        self._name = ""
+        self._module: ModuleType | None = None
+        self._error: BaseException | None = None
+
+    def load(self) -> ModuleType:
+        """The module; raises again what it raised the first time."""
+        if self._error is not None:
+            raise self._error
+        if self._module is None:
+            try:
+                self._module = self._import()
+            except BaseException as error:
+                self._error = error
+                raise
+        return self._module
+
+    def again(self) -> ModuleType:
+        """The module, run once more from its beginning."""
+        assert self._module is not None
+        del sys.modules[self._name]
+        self._module = self._import()
+        return self._module
+
+    def _import(self) -> ModuleType:
+        if self._dotted is not None:
+            self._name = self._dotted
+            return importlib.import_module(self._dotted)
+        assert self._path is not None
+        stem = os.path.splitext(os.path.basename(self._path))[0]
+        self._name = stem if stem not in sys.modules and stem != "__main__" else f"_{stem}_"
+        spec = importlib.util.spec_from_file_location(self._name, self._path)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{os.path.basename(self._path)} is no Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[self._name] = module  # dataclasses and pickle look for it there
+        spec.loader.exec_module(module)
+        return module
+
+
+def _package_of(path: str) -> tuple[str, str | None]:
+    """The folder to import a file from, and its dotted name; None for one that lies in no package."""
+    folder, name = os.path.split(os.path.splitext(path)[0])
+    if name == "__main__" or not os.path.exists(os.path.join(folder, "__init__.py")):
+        return folder, None
+    parts = [] if name == "__init__" else [name]
+    while os.path.exists(os.path.join(folder, "__init__.py")):
+        folder, package = os.path.split(folder)
+        parts.insert(0, package)
+    if not all(part.isidentifier() for part in parts):
+        return os.path.dirname(path), None
+    return folder, ".".join(parts)
+
+
+def _attempt(
+    job: Mapping[str, Any], name: str, source: _Source, channel: _Channel, limit: _MemoryLimit
+) -> dict[str, Any]:
+    """Import, build and audit one model; whatever it raises is its outcome."""
+    from initlint.live.build import NotAModel, NotBuilt
+
+    try:
+        with limit():
+            return _audit(job, name, source, channel)
+    except NotBuilt as error:
+        return {"status": "skipped", "reason": str(error)}
+    except NotAModel as error:
+        return {"status": "failed", "reason": str(error)}
+    except BaseException as error:
+        reason = limit.reason(error) or _describe(error, job)
+        return {"status": "failed", "reason": reason}
+
+
+def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel) -> dict[str, Any]:
+    import torch
+    from torch import nn
+
+    from initlint import wire
+    from initlint.facts import absent, known
+    from initlint.live.audit import audit_module
+    from initlint.live.build import NotAModel, build, keep, literals
+
+    channel.phase("while it was imported")
+    module = source.load()
+    subject = _attribute(module, name)
+    device = _device(job["device"])
+    how: dict[str, Any] = {
+        "seed": job["seed"],
+        "device": device,
+        "dtype": None if job["dtype"] is None else getattr(torch, job["dtype"]),
+        "project_root": job["project_root"],
+    }
+    if isinstance(subject, nn.Module) or (isinstance(subject, tuple) and subject and isinstance(subject[0], nn.Module)):
+        channel.phase("while it was imported again")
+        built = keep(name, lambda: _attribute(source.again(), name), **how)
+    elif isinstance(subject, type) and not issubclass(subject, nn.Module):
+        raise NotAModel(f"{name} is a class, and no nn.Module")
+    elif callable(subject):
+        channel.phase("in __init__" if isinstance(subject, type) else f"in {name}()")
+        built = build(name, subject, literals(job["arguments"]), **how)
+    else:
+        raise NotAModel(f"{name} is a {type(subject).__name__}, and no model")
+    channel.phase("in the forward or backward pass")
+    facts = audit_module(
+        built.module,
+        _batch(job["batches"], built.batch, job["seed"]),
+        recording=built.recording,
+        name=name,
+        seed=job["seed"],
+        device=device,
+        loss=None if job["loss"] is None else _attribute(module, job["loss"]),
+    )
+    models = tuple(replace(model, differing=built.differing) for model in facts.models)
+    facts = replace(facts, models=models)
+    notes = [
+        f"{name} was not run: {model.not_run}" for model in models if known(model.not_run) and not absent(model.not_run)
+    ]
+    return {"status": "audited", "reason": None, "facts": wire.dumps(facts), "notes": notes}
+
+
+def _attribute(module: ModuleType, name: str) -> Any:
+    from initlint.live.build import NotAModel
+
+    subject: Any = module
+    for part in name.split("."):
+        try:
+            subject = getattr(subject, part)
+        except AttributeError:
+            raise NotAModel(f"{module.__name__} has no {name}") from None
+    return subject
+
+
+def _device(wanted: str) -> str:
+    """The device asked for; the best there is for "auto". Raises NotAModel where there is none such."""
+    import torch
+
+    from initlint.live.build import NotAModel
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise NotAModel(f"no device {wanted}: {_first_line(error)}") from None
+    return wanted
+
+
+def _batch(given: list[str], made: Any, seed: int) -> Any:
+    """The batch to run: the one on the command line, else the factory's, else None."""
+    if not given:
+        return made
+    from initlint.live.batch import make
+    from initlint.live.batch_spec import parse_spec
+    from initlint.live.build import seed_all
+
+    seed_all(seed)
+    return make([parse_spec(text) for text in given])
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else ""
+
+
+def _describe(error: BaseException, job: Mapping[str, Any]) -> str:
+    """One line: the exception's type and message, and the user's line."""
+    text = type(error).__name__
+    if isinstance(error, SyntaxError):
+        text += f": {error.msg}"
+    elif _first_line(error):
+        text += f": {_first_line(error)}"
+    place = _place(error, job)
+    return f"{text} ({place})" if place else text
+
+
+def _place(error: BaseException, job: Mapping[str, Any]) -> str | None:
+    """The innermost line of the project's that an exception came through, else of anybody's who is not torch."""
+    from initlint.live.provenance import Home, Watcher
+
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{_short(error.filename, job['cwd'])}:{error.lineno}"
+    watcher = Watcher(job["project_root"])
+    found: dict[Home, str] = {}
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
+        found[watcher.home(path)] = f"{_short(path, job['cwd'])}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found.get(Home.PROJECT) or found.get(Home.LIBRARY)
+
+
+def _short(path: str, cwd: str) -> str:
+    below = os.path.join(cwd, "")
+    return path[len(below) :] if path.startswith(below) else path

@@ -1,0 +1,105 @@
+"""What stands in the other files of a project: looked up by reading, within bounds."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MOST_FILES = 400
+MOST_BYTES = 8_000_000
+MOST_SECONDS = 1.0
+MOST_PARSED = 40
+
+_MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+_SKIPPED = frozenset({".git", "node_modules", "__pycache__", ".venv", "venv", "build", "dist", ".tox", ".mypy_cache"})
+
+
+@dataclass(slots=True)
+class _Tree:
+    """The files of one project, read once. ``complete`` is False where the bounds cut the list short."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    complete: bool = True
+
+
+@dataclass(slots=True)
+class Project:
+    """Looks other files up. One serves a whole run: what it has read it keeps."""
+
+    trees: dict[str, _Tree] = field(default_factory=dict)
+    roots: dict[str, str] = field(default_factory=dict)
+
+    def mentions(self, name: str, path: str) -> bool | None:
+        """Whether some other file of the project mentions ``name``; None where not all of them could be looked at."""
+        tree = self._tree(path)
+        if tree is None:
+            return None
+        own = os.path.realpath(path)
+        word = name.encode("utf-8", "surrogatepass")
+        pattern = None
+        for other, data in tree.files.items():
+            if other != own and word in data:
+                pattern = pattern or re.compile(rb"(?<![\w])" + re.escape(word) + rb"(?![\w])")
+                if pattern.search(data):
+                    return True
+        return False if tree.complete else None
+
+    def in_package(self, path: str) -> bool:
+        """Whether a file belongs to a package, which others may import."""
+        return os.path.exists(os.path.join(os.path.dirname(os.path.abspath(path)), "__init__.py"))
+
+    def _tree(self, path: str) -> _Tree | None:
+        directory = os.path.dirname(os.path.realpath(path))
+        root = self.roots.get(directory)
+        if root is None:
+            root = self.roots[directory] = _root(directory)
+        tree = self.trees.get(root)
+        if tree is None:
+            tree = self.trees[root] = _gathered(root)
+        return tree
+
+
+def _root(directory: str) -> str:
+    """The directory that a project's files lie in: the topmost package's, or the nearest that is marked as one."""
+    top = Path(directory)
+    while (top / "__init__.py").is_file() and top.parent != top:
+        top = top.parent if (top.parent / "__init__.py").is_file() else top
+        if not (top.parent / "__init__.py").is_file():
+            break
+    current = top
+    for _ in range(6):
+        if current.name in ("site-packages", "dist-packages"):
+            return str(top)
+        if any((current / marker).exists() for marker in _MARKERS):
+            return str(current)
+        if current.parent == current:
+            break
+        current = current.parent
+    return str(top)
+
+
+def _gathered(root: str) -> _Tree:
+    tree = _Tree()
+    total = 0
+    deadline = time.monotonic() + MOST_SECONDS
+    for directory, subdirectories, names in os.walk(root):
+        subdirectories[:] = sorted(name for name in subdirectories if name not in _SKIPPED and not name.startswith("."))
+        for name in sorted(names):
+            if not name.endswith((".py", ".ipynb")):
+                continue
+            if len(tree.files) >= MOST_FILES or total > MOST_BYTES or time.monotonic() > deadline:
+                tree.complete = False
+                return tree
+            path = os.path.join(directory, name)
+            try:
+                with open(path, "rb") as file:
+                    data = file.read(MOST_BYTES)
+            except OSError:
+                tree.complete = False
+                continue
+            total += len(data)
+            tree.files[os.path.realpath(path)] = data
+    return tree

@@ -1,0 +1,109 @@
+"""A file of Python source to facts. Nothing of it is run, and nothing it imports is imported."""
+
+from __future__ import annotations
+
+import ast
+import bisect
+import io
+import re
+import tokenize
+import warnings
+from dataclasses import dataclass
+
+from initlint.facts import Facts
+from initlint.location import Location
+from initlint.source.project import Project
+
+__all__ = ["Project", "Source", "SourceError", "might_matter", "read"]
+
+_MATTERS = re.compile(
+    rb"\btorch\b|\bnn\.|\binit\w*_\(|\bnn\b|_init\b|\bxavier|\bkaiming|\btimm\b|\bmmcv\b|\bmmengine\b|\.normal_\(|\.uniform_\("
+)
+
+
+class SourceError(Exception):
+    """A file that cannot be read; ``line`` and ``column`` are 1-based, None where there is no single place."""
+
+    def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one file says.
+
+    ``roots`` names what a model can be built from: module classes that nothing else in the file uses as a part or a
+    base, functions that build a model and need no argument, and instances made at module level.
+    ``trains_at_import`` is the first statement at module level that trains, None if there is none.
+    ``statements`` are the (first, last) lines of the statements that span several; of a compound one, its head.
+    """
+
+    facts: Facts
+    roots: tuple[str, ...] = ()
+    trains_at_import: Location | None = None
+    statements: tuple[tuple[int, int], ...] = ()
+
+    def first_line(self, line: int) -> int:
+        """The first line of the statement that ``line`` belongs to."""
+        index = bisect.bisect_right(self.statements, (line, 1 << 60))
+        best = line
+        for first, last in reversed(self.statements[max(0, index - 32) : index]):
+            if first <= line <= last:
+                return first
+        return best
+
+
+def might_matter(data: bytes) -> bool:
+    """Whether a file can say anything of interest: one look at its bytes. What is ruled out is never an error."""
+    return _MATTERS.search(data) is not None
+
+
+def read(data: bytes, path: str, *, project: Project | None = None) -> Source:
+    """Read a file's source.
+
+    ``path`` is reported as it is given. ``project`` answers what stands in other files; without one, this file is
+    taken to be all there is. Raises SourceError for a file that Python itself could not parse; nothing else.
+    """
+    text = decoded(data)
+    tree = parsed(text, path)
+    from initlint.source.reading import Reading
+
+    try:
+        reading = Reading(tree, text, path, project)
+        return reading.source()
+    except (RecursionError, MemoryError):
+        return Source(Facts(origin="source"))
+
+
+def decoded(data: bytes) -> str:
+    """The text of a file, by its byte order mark or coding line. Raises SourceError."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding)
+    except SyntaxError as error:
+        raise SourceError(str(error.msg or error), 1, 1) from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SourceError(f"cannot be decoded as {error.encoding}: {error.reason}", line) from None
+    except (LookupError, ValueError) as error:
+        raise SourceError(f"cannot be decoded: {error}", 1) from None
+    if "\0" in text:
+        raise SourceError("contains null bytes", text.count("\n", 0, text.index("\0")) + 1)
+    return text
+
+
+def parsed(text: str, path: str) -> ast.Module:
+    """The tree of a source text. Raises SourceError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text, path or "<source>")
+    except SyntaxError as error:
+        raise SourceError(error.msg or "invalid syntax", error.lineno, error.offset) from None
+    except (RecursionError, MemoryError):
+        raise SourceError("nested too deeply to be parsed") from None
+    except ValueError as error:
+        raise SourceError(str(error)) from None

@@ -1,0 +1,238 @@
+"""One file from tree to facts: its classes are built, its functions read, and what was seen is written down."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+
+from initlint.facts import UNKNOWN, ClassFacts, Facts, InitCall, Model
+from initlint.source.calls import Calls
+from initlint.source.callers import initializers_of
+from initlint.source.classes import ClassInfo
+from initlint.source.models import Built, model_of
+from initlint.source.names import imported
+from initlint.source.places import place
+from initlint.source.project import Project
+from initlint.source.reader import Source
+from initlint.source.recorder import Recorder, Seen
+from initlint.source.roots import roots_of, trains_at_import
+from initlint.source.scan import Function, Scan, scan
+from initlint.source.state import Frame, OutOfBudget, Unit
+from initlint.source.values import Cell, Class, Func, Instance, Ref, Unseen, Value
+
+STEPS_A_CLASS = 30_000
+STEPS_A_FUNCTION = 6_000
+STEPS_AT_TOP = 15_000
+STEPS_A_FILE = 400_000
+
+
+class Reading:
+    """Reads one file."""
+
+    def __init__(self, tree: ast.Module, text: str, path: str, project: Project | None) -> None:
+        lines: Sequence[str] | None = None if text.isascii() else re.split(r"\r\n|\r|\n", text)
+        self.machine = Calls(project)
+        self.machine.classes = {}
+        self.unit = Unit(path, tree, self.machine.cell(), lines=lines)
+        self.project = project
+        self.scan: Scan = scan(tree, path)
+        self.recorder = Recorder(self.machine)
+        self.infos: list[ClassInfo] = []
+        self.built: dict[int, Built] = {}
+        self.left = STEPS_A_FILE
+
+    def source(self) -> Source:
+        """Everything the file says."""
+        self._top()
+        for info in self.infos:
+            if info.is_module:
+                self._build(info)
+        for name, built in ((info.name, self.built.get(id(info))) for info in self.infos):
+            if built is not None and built.instance is not None:
+                self.recorder.prototypes[name] = built.instance
+        self._read_functions()
+        recorded = self.recorder.facts()
+        calls = tuple(call for call, _ in recorded)
+        initializers = initializers_of(self.scan, self.unit, recorded, self.infos, self.project)
+        roots = roots_of(self.scan, self.infos, self.machine, self.unit)
+        classes, models = self._classes(recorded, set(roots))
+        return Source(
+            facts=Facts(origin="source", calls=calls, initializers=initializers, classes=classes, models=models),
+            roots=roots,
+            trains_at_import=trains_at_import(self.unit),
+            statements=tuple(self.scan.spans),
+        )
+
+    def _top(self) -> None:
+        """Bind the names of the module: first what is defined and imported, then what statements compute."""
+        frame = Frame(self.unit, (self.unit.globals,))
+        machine = self.machine
+        machine.budget = STEPS_AT_TOP
+        for statement in _top_level(self.unit.tree.body):
+            if isinstance(statement, (ast.Import, ast.ImportFrom)):
+                for local, name in imported(statement, self.unit.path):
+                    if local == "*":
+                        self.unit.stars = True
+                    elif local not in self.unit.globals:
+                        self.unit.globals[local] = machine.resolved(statement, local, name, frame)
+            elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                self.unit.globals[statement.name] = Func(statement, self.unit, frame.scopes)
+        machine.recorder = self.recorder if None in self.scan.initialising else None
+        machine.exhaustive = True
+        rest = []
+        for statement in self.unit.tree.body:
+            if isinstance(statement, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            rest.append(statement)
+        for statement in rest:
+            try:
+                machine.run([statement], frame)
+            except OutOfBudget:
+                machine.budget = 500
+                machine.journal = None
+                machine.depth = 0
+                machine.stack.clear()
+        machine.exhaustive = False
+        machine.recorder = None
+        self._collect_classes(frame)
+
+    def _collect_classes(self, frame: Frame) -> None:
+        for value in list(self.unit.globals.values()):
+            if isinstance(value, Class) and value.info.unit is self.unit and value.info not in self.infos:
+                self.infos.append(value.info)
+        known = {id(info.node) for info in self.infos}
+        for node in sorted(self.scan.classes, key=lambda node: node.lineno):
+            if id(node) not in known:
+                self.machine.budget = STEPS_A_FUNCTION
+                try:
+                    self.infos.append(self.machine.make_class(node, Frame(self.unit, (self.machine.cell(), *frame.scopes), node)))
+                except OutOfBudget:
+                    continue
+        self.infos.sort(key=lambda info: info.node.lineno)
+
+    def _build(self, info: ClassInfo) -> None:
+        """Run a class's constructor with its parameters' defaults."""
+        machine = self.machine
+        machine.clock += 1
+        machine.applications = []
+        machine.application = None
+        machine.journal = None
+        machine.repeating = machine.depth = 0
+        machine.stack = [info.node]
+        machine.budget = given = min(STEPS_A_CLASS, self.left)
+        instance = Instance(info.kind, info.name, machine.cell(), (self.unit, info.node), machine.clock, info)
+        instance.opaque = not info.is_plain
+        complete = True
+        try:
+            machine.construct(instance, info, [], {}, (self.unit, info.node))
+        except (OutOfBudget, RecursionError):
+            complete = False
+        self.left -= given - max(machine.budget, 0)
+        machine.journal = None
+        machine.stack = []
+        self.built[id(info)] = Built(info, instance, tuple(machine.applications), complete)
+
+    def _read_functions(self) -> None:
+        """Read every function in which a call of an initialiser may stand."""
+        machine = self.machine
+        machine.frozen = machine.clock
+        machine.exhaustive = True
+        machine.recorder = self.recorder
+        holders = {id(function): info for info in self.infos for function in info.methods.values()}
+        for owner in self.scan.initialising:
+            if not isinstance(owner, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            info = holders.get(id(owner))
+            built = self.built.get(id(info)) if info is not None else None
+            receiver: Value | None = built.instance if built is not None else (Unseen("self") if info is not None else None)
+            if info is not None and any(_is_static(mark) for mark in owner.decorator_list):
+                receiver = None
+            scopes = info.closure if info is not None else (self.unit.globals,)
+            self._read(owner, scopes, info, receiver)
+        machine.exhaustive = False
+        machine.recorder = None
+        machine.frozen = -1
+
+    def _read(
+        self, node: Function | ast.Lambda, scopes: tuple[Cell, ...], owner: ClassInfo | None, receiver: Value | None
+    ) -> None:
+        machine = self.machine
+        local = machine.cell()
+        frame = Frame(self.unit, (local, *scopes), node, owner, receiver)
+        machine.journal = None
+        machine.depth = machine.repeating = 0
+        machine.stack = [node]
+        machine.budget = given = min(STEPS_A_FUNCTION, max(self.left, 2_000))
+        try:
+            function = Func(node, self.unit, scopes, owner, receiver)
+            machine.bind_parameters(function, [] if receiver is None else [receiver], {}, local)
+            self._annotate(node, local)
+            if isinstance(node, ast.Lambda):
+                machine.eval(node.body, frame)
+            else:
+                machine.run(node.body, frame)
+        except (OutOfBudget, RecursionError):
+            pass
+        self.left -= given - max(machine.budget, 0)
+        machine.journal = None
+        waiting, self.recorder.waiting = self.recorder.waiting, []
+        for inner in waiting:
+            self._read(inner.node, inner.scopes, inner.owner, inner.receiver)
+
+    def _annotate(self, node: Function | ast.Lambda, local: Cell) -> None:
+        """A parameter annotated with a torch layer is one."""
+        frame = Frame(self.unit, (self.unit.globals,))
+        for parameter in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+            held = local.get(parameter.arg)
+            if parameter.annotation is None or not isinstance(held, Unseen):
+                continue
+            annotated = self.machine.eval(parameter.annotation, frame)
+            kinds = self.machine.kinds_of(annotated) if isinstance(annotated, Ref) and annotated.name.startswith("torch.nn.") else None
+            if kinds is not None:
+                local[parameter.arg] = Unseen(parameter.arg, kinds)
+
+    def _classes(
+        self, recorded: list[tuple[InitCall, list[Seen]]], roots: set[str]
+    ) -> tuple[tuple[ClassFacts, ...], tuple[Model, ...]]:
+        classes: list[ClassFacts] = []
+        models: list[Model] = []
+        for info in self.infos:
+            built = self.built.get(id(info))
+            model = UNKNOWN
+            if built is not None:
+                made = model_of(built, self, recorded, info.name in roots)
+                if made is not None:
+                    model = made
+                    models.append(made)
+            classes.append(
+                ClassFacts(
+                    name=info.name,
+                    location=place(info.unit, info.node),
+                    bases=tuple(base.info.name if isinstance(base, Class) else base.name if isinstance(base, Ref) else "?"
+                                for base in info.bases),  # fmt: skip
+                    methods=tuple(info.methods),
+                    is_module=True if info.is_module else (False if info.is_plain else UNKNOWN),
+                    model=model,
+                )
+            )
+        return tuple(classes), tuple(models)
+
+
+def _is_static(mark: ast.expr) -> bool:
+    return isinstance(mark, ast.Name) and mark.id == "staticmethod"
+
+
+def _top_level(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module, those under if, try and with included."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, (ast.If, ast.Try, ast.With)):
+            yield from _top_level(statement.body)
+            if isinstance(statement, (ast.If, ast.Try)):
+                yield from _top_level(statement.orelse)
+            if isinstance(statement, ast.Try):
+                for handler in statement.handlers:
+                    yield from _top_level(handler.body)
+
+

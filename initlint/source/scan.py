@@ -1,0 +1,116 @@
+"""The one walk over a file's tree: what is defined, what is mentioned, where calls of initialisers may stand."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+
+from initlint.source import initializers
+from initlint.source.names import imported
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+_LAST_NAMES = frozenset(name.rpartition(".")[2] for name in initializers.ROWS)
+INIT_LIKE = re.compile(
+    r"_*(?:re)?(?:init|initiali[sz]e|reset)_?\w*(?:weights?|params?|parameters?|bias(?:es)?|modules?|layers?|model)\w*$|"
+    r"_*weights?_+(?:init|reset)\w*$|_*(?:params?|parameters?|model|module|layer)_+init\w*$|_*init_?$"
+)
+"""Names of functions whose job is to initialise."""
+
+_BROAD = frozenset({"apply", "load_state_dict", "from_pretrained", "load_from_checkpoint", "load_checkpoint",
+                    "_load_from_state_dict", "load_pretrained", "load_weights"})  # fmt: skip
+
+
+@dataclass(slots=True)
+class Scan:
+    """What the walk found."""
+
+    functions: dict[Function, Function | ast.ClassDef | None] = field(default_factory=dict)
+    """Every function, with the function or class that directly encloses it."""
+    classes: list[ast.ClassDef] = field(default_factory=list)
+    initialising: dict[ast.AST | None, list[ast.Call]] = field(default_factory=dict)
+    """The calls by name alike to an initialiser's, by the outermost function (None: module level) they stand in."""
+    broad: dict[ast.AST | None, list[ast.Call]] = field(default_factory=dict)
+    """Calls that may write whatever a module holds (apply, load_state_dict), likewise."""
+    names: list[ast.Name] = field(default_factory=list)
+    attributes: list[ast.Attribute] = field(default_factory=list)
+    strings: set[str] = field(default_factory=set)
+    spans: list[tuple[int, int]] = field(default_factory=list)
+
+
+def scan(tree: ast.Module, path: str) -> Scan:
+    """Walk the tree once."""
+    found = Scan()
+    local = set(_LAST_NAMES)
+    stack: list[tuple[ast.AST, ast.AST | None, ast.AST | None]] = [(tree, None, None)]
+    calls: list[tuple[ast.Call, ast.AST | None]] = []
+    names, attributes, strings, spans = found.names, found.attributes, found.strings, found.spans
+    while stack:
+        node, outermost, within = stack.pop()
+        kind = type(node)
+        if kind is ast.Name:
+            names.append(node)  # type: ignore[arg-type]
+            continue
+        if kind is ast.Constant:
+            value = node.value  # type: ignore[attr-defined]
+            if type(value) is str and len(value) < 60:
+                strings.add(value)
+            continue
+        if kind is ast.Attribute:
+            attributes.append(node)  # type: ignore[arg-type]
+            stack.append((node.value, outermost, within))  # type: ignore[attr-defined]
+            continue
+        if kind is ast.Call:
+            calls.append((node, outermost))  # type: ignore[arg-type]
+        elif kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:
+            found.functions[node] = within  # type: ignore[index, assignment]
+            spans.append((node.lineno, _head(node)))  # type: ignore[attr-defined, arg-type]
+            outermost, within = outermost or node, node
+        elif kind is ast.ClassDef:
+            found.classes.append(node)  # type: ignore[arg-type]
+            spans.append((node.lineno, _head(node)))  # type: ignore[attr-defined, arg-type]
+            within = node
+        elif kind is ast.ImportFrom:
+            module = node.module or ""  # type: ignore[attr-defined]
+            if "init" in module or "timm" in module or "mm" in module or "fvcore" in module or module == "torch.nn":
+                for name, full in imported(node, path):  # type: ignore[arg-type]
+                    if initializers.lookup(full) is not None:
+                        local.add(name)
+        elif isinstance(node, ast.stmt) and node.end_lineno is not None and node.end_lineno > node.lineno:
+            body = getattr(node, "body", None)
+            if not body:
+                spans.append((node.lineno, node.end_lineno))
+            else:
+                spans.append((node.lineno, max(node.lineno, body[0].lineno - 1)))
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if type(value) is list:
+                for item in value:
+                    if isinstance(item, ast.AST):
+                        stack.append((item, outermost, within))
+            elif isinstance(value, ast.AST) and not isinstance(value, (ast.expr_context, ast.operator)):
+                stack.append((value, outermost, within))
+    for call, owner in calls:
+        function = call.func
+        if type(function) is ast.Attribute:
+            last = function.attr
+            base = function.value
+            if type(base) is ast.Name and base.id in ("init", "I") or type(base) is ast.Attribute and base.attr == "init":
+                found.initialising.setdefault(owner, []).append(call)
+                continue
+        elif type(function) is ast.Name:
+            last = function.id
+        else:
+            continue
+        if last in local:
+            found.initialising.setdefault(owner, []).append(call)
+        elif last in _BROAD:
+            found.broad.setdefault(owner, []).append(call)
+    spans.sort()
+    return found
+
+
+def _head(node: Function | ast.ClassDef) -> int:
+    """The last line of a definition's head."""
+    return max(node.lineno, node.body[0].lineno - 1)

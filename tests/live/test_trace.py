@@ -1,0 +1,241 @@
+"""What the trace says of each layer's output, on models written for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+torch = pytest.importorskip("torch")
+import torch.nn.functional as F
+from torch import nn
+
+from initlint.facts import Layer, Model, UnknownFact, absent, known
+from initlint.live.audit import audit_module
+
+pytestmark = pytest.mark.torch
+
+
+def audit(module: nn.Module, batch: object = None) -> Model:
+    torch.manual_seed(0)
+    model = audit_module(module, batch, name="m").models[0]
+    assert absent(model.not_run)
+    return model
+
+
+def layer(model: Model, name: str) -> Layer:
+    return next(layer for layer in model.layers if layer.name == name)
+
+
+class Two(nn.Module):
+    """Two linear maps with something in between."""
+
+    def __init__(self, between: Callable[[torch.Tensor], torch.Tensor], width: int = 16) -> None:
+        super().__init__()
+        self.first = nn.Linear(8, 16)
+        self.between = between
+        self.second = nn.Linear(width, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(self.between(self.first(x)))
+
+
+def own_leaky(x: torch.Tensor) -> torch.Tensor:
+    return torch.maximum(x, 0.2 * x)
+
+
+def swiglu(x: torch.Tensor) -> torch.Tensor:
+    value, gate = x.chunk(2, dim=-1)
+    return value * F.silu(gate)
+
+
+ACTIVATIONS = {
+    "relu": [F.relu, torch.relu_, lambda x: x.clamp(min=0), lambda x: torch.where(x > 0, x, torch.zeros_like(x)),
+             lambda x: torch.maximum(x, torch.tensor(0.0)), nn.ReLU(inplace=True)],
+    "leaky_relu": [lambda x: F.leaky_relu(x, 0.1), own_leaky],
+    "gelu": [F.gelu, lambda x: F.gelu(x, approximate="tanh"), nn.GELU(),
+             lambda x: 0.5 * x * (1 + torch.tanh(0.7978845608028654 * (x + 0.044715 * x**3)))],
+    "silu": [F.silu, lambda x: x * torch.sigmoid(x), nn.SiLU(inplace=True)],
+    "tanh": [torch.tanh, nn.Tanh()],
+    "sigmoid": [torch.sigmoid],
+    "selu": [F.selu],
+    "elu": [F.elu],
+    "mish": [F.mish, lambda x: x * torch.tanh(F.softplus(x))],
+    "hardswish": [F.hardswish, lambda x: x * F.relu6(x + 3) / 6],
+    "relu6": [F.relu6, nn.ReLU6()],
+    "relu_squared": [lambda x: F.relu(x) ** 2, lambda x: F.relu(x).square()],
+    "prelu": [nn.PReLU()],
+    "identity": [lambda x: x, lambda x: F.dropout(x, 0.1), lambda x: 0.5 * x],
+    "custom": [lambda x: torch.sin(x) + torch.tanh(x)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "act"), [(name, act) for name, acts in ACTIVATIONS.items() for act in acts])
+def test_activation_is_named(name: str, act: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    first = layer(audit(Two(act)), "first")
+    assert first.activation is not None
+    assert first.activation.name == name
+    assert not first.normalized
+    assert not first.is_head
+
+
+def test_gain_is_that_of_the_function_that_ran() -> None:
+    scaled = layer(audit(Two(lambda x: 2 * F.relu(x))), "first").activation
+    assert scaled is not None
+    assert scaled.gain == pytest.approx(2**0.5 / 2, rel=1e-4)
+    leaky = layer(audit(Two(own_leaky)), "first").activation
+    assert leaky is not None
+    assert leaky.slope == pytest.approx(0.2, rel=1e-4)
+    assert leaky.gain == pytest.approx((2 / 1.04) ** 0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize(("name", "act"), [("swiglu", swiglu), ("glu", F.glu)])
+def test_gated_units(name: str, act: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    first = layer(audit(Two(act, width=8)), "first")
+    assert first.activation is not None
+    assert first.activation.name == name
+
+
+def test_two_different_consumers_are_not_one_activation() -> None:
+    first = layer(audit(Two(lambda x: torch.cat([F.relu(x), torch.tanh(x)], -1), width=32)), "first")
+    assert not known(first.activation)
+
+
+class Residual(nn.Module):
+    def __init__(self, *, post_norm: bool = False) -> None:
+        super().__init__()
+        self.stem = nn.Linear(8, 16)
+        self.up = nn.Linear(16, 32)
+        self.down = nn.Linear(32, 16)
+        self.norm = nn.LayerNorm(16)
+        self.head = nn.Linear(16, 4)
+        self.post_norm = post_norm
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        y = self.down(F.gelu(self.up(x)))
+        y = x + F.dropout(y, 0.1)
+        return self.head(self.norm(y) if self.post_norm else y)
+
+
+@pytest.mark.parametrize("post_norm", [False, True])
+def test_residual_branch(post_norm: bool) -> None:
+    model = audit(Residual(post_norm=post_norm))
+    assert layer(model, "down").ends_branch
+    assert [c.kind for c in layer(model, "down").consumers] == ["sum"]
+    assert not layer(model, "up").ends_branch
+    assert layer(model, "head").is_head
+    assert not layer(model, "down").is_head
+    assert not known(layer(model, "down").activation)
+
+
+def test_a_norm_between_layer_and_activation() -> None:
+    model = audit(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3)), torch.randn(4, 3, 16, 16))
+    conv = layer(model, "0")
+    assert conv.normalized
+    assert conv.activation is not None
+    assert conv.activation.name == "relu"
+    assert layer(model, "1").activation.name == "relu"
+
+
+class HandRMSNorm(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.g = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.g
+
+
+def test_hand_written_rms_norm() -> None:
+    model = audit(nn.Sequential(nn.Linear(8, 16), HandRMSNorm(16), nn.Linear(16, 4)))
+    assert layer(model, "0").normalized
+    assert layer(model, "1").parameters[0].role == "norm_scale"
+
+
+class Bare(nn.Module):
+    """Bare parameters, told apart by what is done with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(torch.randn(8, 32) * 0.1)
+        self.offset = nn.Parameter(torch.zeros(32))
+        self.position = nn.Parameter(torch.randn(1, 5, 32) * 0.02)
+        self.temperature = nn.Parameter(torch.ones(32))
+        self.experts = nn.Parameter(torch.randn(4, 32, 6) * 0.1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = (x @ self.matrix + self.offset + self.position) * self.temperature
+        return torch.einsum("btd,edf->btef", F.relu(x), self.experts)
+
+
+def test_roles_and_fans_of_bare_parameters() -> None:
+    model = audit(Bare(), torch.randn(4, 5, 8))
+    roles = {p.name: p.role for p in model.parameters}
+    assert roles == {
+        "matrix": "weight", "offset": "bias", "position": "token", "temperature": "scale", "experts": "weight",
+    }  # fmt: skip
+    matrix = next(p for p in model.parameters if p.name == "matrix")
+    assert (matrix.fan_in, matrix.fan_out) == (8, 32)
+
+
+def test_attention_and_recurrence() -> None:
+    torch.manual_seed(0)
+    encoder = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    model = audit(encoder, torch.randn(4, 6, 16))
+    attention = layer(model, "self_attn")
+    packed = attention.parameter("in_proj_weight")
+    assert packed is not None
+    assert (packed.role, packed.fan_in, packed.fan_out) == ("weight", 16, 16)
+    assert layer(model, "linear1").activation.name == "relu"
+    assert layer(model, "linear2").ends_branch
+    assert layer(model, "self_attn.out_proj").ends_branch
+
+    class Tagger(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(8, 16, batch_first=True)
+            self.head = nn.Linear(16, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.lstm(x)[0])
+
+    model = audit(Tagger(), torch.randn(4, 6, 8))
+    lstm = layer(model, "lstm")
+    roles = {p.name.rpartition(".")[2]: p.role for p in lstm.parameters}
+    assert roles["weight_hh_l0"] == "recurrent_weight"
+    assert roles["weight_ih_l0"] == "weight"
+    assert [c.name for c in lstm.consumers] == ["head"]
+    with pytest.raises(UnknownFact):
+        bool(lstm.activation)
+
+
+def test_reparametrised_weights_keep_their_layer() -> None:
+    old = torch.nn.utils.weight_norm
+    model = audit(nn.Sequential(old(nn.Linear(8, 16)), nn.Tanh(), nn.Linear(16, 2)))
+    assert layer(model, "0").activation.name == "tanh"
+    new = torch.nn.utils.parametrizations.weight_norm(nn.Linear(8, 16))
+    model = audit(nn.Sequential(new, nn.ReLU(), nn.Linear(16, 2)))
+    assert layer(model, "0").activation.name == "relu"
+    assert layer(model, "2").is_head
+
+
+def test_shared_modules_and_tensors_come_once() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Embedding(11, 8)
+            self.block = nn.Linear(8, 8)
+            self.again = self.block
+            self.head = nn.Linear(8, 11, bias=False)
+            self.head.weight = self.embed.weight
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return self.head(self.again(F.relu(self.block(self.embed(ids)))))
+
+    model = audit(Tied(), torch.randint(0, 11, (4, 5)))
+    assert layer(model, "block").aliases == ("block", "again")
+    names = [p.name for p in model.parameters]
+    assert names == ["embed.weight", "block.weight", "block.bias"]
+    assert layer(model, "embed").weight.names == ("embed.weight", "head.weight")
+    assert not known(layer(model, "block").activation)

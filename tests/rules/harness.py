@@ -1,0 +1,54 @@
+"""Running a rule's own examples, through the front ends that a user runs."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from initlint.engine import judge, load, registry
+from initlint.facts import Facts
+from initlint.findings import Finding
+from initlint.rule import Bad, Good
+
+PRELUDE = "import math, torch; from torch import nn; import torch.nn.functional as F\n"
+MARK = "#~"
+
+
+def snippet(example: Bad | Good) -> str:
+    """The example as a module: the prelude is its first line, so marks move down by one."""
+    return PRELUDE + textwrap.dedent(example.code).lstrip("\n")
+
+
+def marked(text: str) -> list[int]:
+    return [number for number, line in enumerate(text.splitlines(), 1) if line.rstrip().endswith(MARK)]
+
+
+def read_facts(text: str, path: str) -> Facts:
+    from initlint.source.reader import read
+
+    return read(text.encode(), path).facts
+
+
+def built_facts(text: str, directory: Path) -> list[Facts]:
+    """Write the snippet, build what it defines under the recorder and audit it, in this process."""
+    from initlint.live.build import audit_file
+
+    path = directory / "snippet.py"
+    path.write_text(text)
+    return [outcome.facts for outcome in audit_file(str(path)) if outcome.facts is not None]
+
+
+def examples(kind: str, by: str) -> Iterator[tuple[str, int, Bad | Good]]:
+    for code in registry():
+        for number, example in enumerate(getattr(load(code), kind)):
+            if by in example.by:
+                yield code, number, example
+
+
+def lines(findings: list[Finding]) -> list[int]:
+    return [finding.location.line if finding.location else 0 for finding in findings]
+
+
+def said(facts: list[Facts], code: str) -> list[Finding]:
+    return judge(facts, {code})

@@ -1,0 +1,59 @@
+"""Every rule documents itself, and the registry is the folder."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from initlint.engine import load, registry
+from initlint.rule import SUBJECTS
+
+SECTIONS = [
+    "What it does",
+    "Why it matters",
+    "Example",
+    "Use instead",
+    "When it is right to do this",
+    "Fix safety",
+]
+RULES = Path(__file__).resolve().parents[2] / "rules"
+
+
+def test_the_registry_is_the_folder() -> None:
+    files = {
+        "initlint_rules." + ".".join(path.relative_to(RULES).with_suffix("").parts)
+        for path in RULES.rglob("*.py")
+        if not path.name.startswith("_")
+    }
+    assert {entry.module for entry in registry().values()} == files
+
+
+@pytest.mark.parametrize("code", list(registry()))
+def test_a_rule_is_what_its_entry_says(code: str) -> None:
+    rule, entry = load(code), registry()[code]
+    assert (rule.code, rule.name, rule.severity) == (entry.code, entry.name, entry.severity)
+    assert {subject for subject in SUBJECTS if hasattr(rule, f"check_{subject}")} == set(entry.subjects)
+    assert rule.highest is None or rule.highest > rule.severity
+
+
+@pytest.mark.parametrize("code", list(registry()))
+def test_a_rule_has_every_section(code: str) -> None:
+    doc = type(load(code)).__doc__ or ""
+    summary, *_ = doc.splitlines()
+    assert summary.endswith(".")
+    assert re.findall(r"^    ## (.+)$", doc, re.MULTILINE) == SECTIONS
+    bodies = re.split(r"^    ## .+$", doc, flags=re.MULTILINE)[1:]
+    assert all(body.strip() for body in bodies)
+
+
+@pytest.mark.parametrize("code", list(registry()))
+def test_the_code_in_a_rules_doc_is_python(code: str) -> None:
+    doc = type(load(code)).__doc__ or ""
+    for title in ("Example", "Use instead"):
+        body = doc.split(f"## {title}\n", 1)[1].split("    ## ", 1)[0]
+        block = "\n".join(line[8:] for line in body.splitlines() if line.startswith(" " * 8) or not line.strip())
+        ast.parse(block)
+        assert block.strip()

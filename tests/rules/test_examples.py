@@ -1,0 +1,64 @@
+"""Every rule against its own examples: each bad one is found at its marked lines, each good one is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from initlint.engine import load, registry
+from initlint.findings import Severity
+from initlint.rule import Bad, Good
+
+from .harness import built_facts, examples, lines, marked, read_facts, said, snippet
+
+
+def _parameters(kind: str, by: str) -> list[object]:
+    return [pytest.param(code, example, id=f"{code}-{number}") for code, number, example in examples(kind, by)]
+
+
+def _expected_severity(code: str, example: Bad) -> Severity:
+    return example.severity if example.severity is not None else registry()[code].severity
+
+
+@pytest.mark.parametrize(("code", "example"), _parameters("bad", "source"))
+def test_reading_finds_the_bad(code: str, example: Bad) -> None:
+    text = snippet(example)
+    findings = said([read_facts(text, "snippet.py")], code)
+    assert sorted(set(lines(findings))) == marked(text)
+    assert {finding.sources for finding in findings} == {("source",)}
+    assert all(finding.help and "\n" not in finding.message for finding in findings)
+
+
+@pytest.mark.parametrize(("code", "example"), _parameters("good", "source"))
+def test_reading_leaves_the_good_alone(code: str, example: Good) -> None:
+    assert said([read_facts(snippet(example), "snippet.py")], code) == []
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("code", "example"), _parameters("bad", "live"))
+def test_running_finds_the_bad(code: str, example: Bad, tmp_path: Path) -> None:
+    text = snippet(example)
+    findings = said(built_facts(text, tmp_path), code)
+    assert sorted(set(lines(findings))) == marked(text)
+    assert _expected_severity(code, example) in {finding.severity for finding in findings}
+    assert all("source" not in finding.sources and finding.sources for finding in findings)
+    assert all(finding.help and "\n" not in finding.message for finding in findings)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("code", "example"), _parameters("good", "live"))
+def test_running_leaves_the_good_alone(code: str, example: Good, tmp_path: Path) -> None:
+    facts = built_facts(snippet(example), tmp_path)
+    assert facts, "a good live example must be built, or its silence says nothing"
+    assert said(facts, code) == []
+
+
+@pytest.mark.parametrize("code", list(registry()))
+def test_a_rule_has_examples_of_every_kind_of_evidence(code: str) -> None:
+    rule = load(code)
+    assert len(rule.bad) >= 2
+    assert len(rule.good) >= 2
+    shown = {by for example in (*rule.bad,) for by in example.by}
+    assert ("source" in rule.needs) <= ("source" in shown)
+    assert bool(set(rule.needs) - {"source"}) <= ("live" in shown)
