@@ -17,7 +17,7 @@ from initlint.findings import Finding, Severity
 from initlint.profile import rows
 from initlint.rule import SUBJECTS, Entry, Rule
 
-__all__ = ["Selection", "judge", "load", "registry", "rows"]
+__all__ = ["Selection", "judge", "load", "no_such_rule", "registry", "rows"]
 
 SOURCES = ("source", "parameters", "graph", "probe")
 
@@ -63,7 +63,7 @@ class Selection:
         """The codes selected; ValueError, naming near misses, for a pattern that matches no rule."""
         for pattern in (*(self.select or ()), *self.extend_select, *self.ignore):
             if pattern != "ALL" and not any(code.startswith(pattern) for code in registry()):
-                raise ValueError(_unknown(pattern))
+                raise ValueError(no_such_rule(pattern))
         return frozenset(code for code, entry in registry().items() if self._takes(code, entry))
 
     def _takes(self, code: str, entry: Entry) -> bool:
@@ -83,7 +83,8 @@ def _rank(pattern: str, code: str) -> int:
     return len(pattern) if code.startswith(pattern) else -1
 
 
-def _unknown(pattern: str) -> str:
+def no_such_rule(pattern: str) -> str:
+    """What to say of a code or name that no rule has, near misses included."""
     import difflib
 
     names = {entry.name: code for code, entry in registry().items()}

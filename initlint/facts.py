@@ -292,7 +292,8 @@ class Parameter(Fact):
         if measured is UNKNOWN:
             return self.last_write.distribution
         if measured.confidence < SURE and self.writes is not UNKNOWN and self.writes and self.writes[-1].overwrites:
-            return self.writes[-1].distribution
+            drawn = self.writes[-1].distribution
+            return measured if drawn.family is UNKNOWN else drawn
         return measured
 
     @property
@@ -316,9 +317,9 @@ class Parameter(Fact):
 
     @property
     def is_bias(self) -> bool:
-        """Added to an output: by its name, which is certain, or by its role."""
+        """Added to an output, as its name says."""
         own = self.name.rpartition(".")[2]
-        return own == "bias" or own.startswith("bias_") or own.endswith("_bias") or self.role == "bias"
+        return own == "bias" or own.startswith("bias_") or own.endswith("_bias")
 
     @property
     def is_weight(self) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from initlint.live.targets import Target, parse
 from initlint.source.files import MAX_BYTES, FileTooLarge, load, walk
-from initlint.source.reader import SourceError, might_matter, read
+from initlint.source.reader import Project, SourceError, might_matter, read
 from initlint.source.suppression import NOTHING, Suppressions
 from initlint.source.suppression import read as read_suppressions
 
@@ -61,6 +61,7 @@ class Survey:
         self.models: list[tuple[Target, bool]] = []
         self.files: dict[str, File | None] = {}
         self._static = static
+        self._project = Project()
 
     def look_at(self, text: str, *, stdin: Callable[[], bytes] | None, stdin_filename: str | None) -> None:
         """Read what a target names, and note what of it is to be built."""
@@ -122,7 +123,7 @@ class Survey:
             return file
         say = self.failures.append if named else self.notes.append
         try:
-            source = read(data, path)
+            source = read(data, path, project=self._project)
         except SourceError as error:
             place = ":".join(str(part) for part in (shown_path(path), error.line, error.column) if part)
             say(f"{place}: cannot be parsed ({error.message})")
@@ -132,7 +133,9 @@ class Survey:
             say(f"{shown_path(path)}: initlint failed on it ({type(error).__name__}: {error}); please report this")
             return file
         self.facts.append(source.facts)
-        self.files[path] = file = replace(file, roots=source.roots, trains_at_import=source.trains_at_import)
+        self.files[path] = file = replace(
+            file, roots=source.roots, trains_at_import=source.trains_at_import is not None
+        )
         return file
 
     def file(self, path: str) -> File:

@@ -114,7 +114,8 @@ def _decode(value: Any, built: list[Any]) -> Any:
         return tuple(_decode(item, built) for item in value)
     if not isinstance(value, dict):
         return value
-    ((tag, inner),) = value.items() if len(value) == 1 else (("", None),)
+    tag: str = next(iter(value), "") if len(value) == 1 else ""
+    inner: Any = value.get(tag)
     if tag == "$unknown":
         return UNKNOWN
     if tag == "$float":

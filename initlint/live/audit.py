@@ -6,7 +6,7 @@ import math
 import random
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -200,14 +200,10 @@ def _probed(
     escape.watched = _alike(module)
     with quiet_dropout(module), torch.enable_grad():
         escape.to_fixpoint(batch.args, dict(batch.kwargs))
-    run.escapes = {id(p): escape.escape(p) for p in escape.parameters()}
-    run.probe = _with_steps(run.probe, escape.steps)
-
-
-def _with_steps(probe: Probe, steps: int) -> Probe:
-    from dataclasses import replace
-
-    return replace(probe, escape_steps=steps)
+        spreads = escape.row_spreads()
+        escape.excuse_unreachable(batch.args, dict(batch.kwargs))
+    run.escapes = {id(p): escape.escape(p, spreads) for p in escape.parameters()}
+    run.probe = replace(run.probe, escape_steps=escape.steps)
 
 
 def _finite(module: nn.Module, output: Any, loss: Tensor | None) -> bool:
@@ -353,8 +349,6 @@ class _Assembly:
         )
 
     def _layer_probe(self, name: str, fate: Fate) -> LayerProbe:
-        from dataclasses import replace
-
         probe = self.run.probes.get(name, UNKNOWN)
         if not known(probe) or fate.through is None:
             return probe

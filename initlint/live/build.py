@@ -39,8 +39,8 @@ class NotAModel(Exception):
 class Built:
     """A model, the batch that came with it (None if none did), and how it was made.
 
-    ``differing`` are the parameters and buffers that a second build under the same seed filled with other values; UNKNOWN
-    where there was no second build.
+    ``differing`` are the parameters and buffers that a second build under the same seed filled with other values;
+    UNKNOWN where there was no second build.
     """
 
     module: nn.Module
@@ -50,7 +50,7 @@ class Built:
 
 
 def literals(given: Sequence[str]) -> dict[str, Any]:
-    """``NAME=VALUE`` pairs as arguments; a value that is no Python literal is text. Raises ValueError without a name."""
+    """``NAME=VALUE`` pairs as arguments; a value that is no Python literal is text. ValueError without a name."""
     arguments = {}
     for pair in given:
         name, equals, text = pair.partition("=")

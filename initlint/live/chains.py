@@ -43,6 +43,7 @@ class _Walker:
         self.ancestors = ancestors
         self.depths = depths
         self.norm_of = norm_of
+        self.weighted = sum(1 << node.index for node in trace.applications())
         self.branches: dict[int, int] = {}
         """The residual branch (by its sum) that a value lies in, the innermost one."""
         self._mark_branches()
@@ -60,7 +61,10 @@ class _Walker:
         common = self.ancestors[a] & self.ancestors[b]
         if not common or self.depths[a] == self.depths[b]:
             return None
-        return (a, b) if self.depths[a] < self.depths[b] else (b, a)
+        skip, branch = (a, b) if self.depths[a] < self.depths[b] else (b, a)
+        fork = common.bit_length() - 1
+        own = (self.ancestors[skip] | 1 << skip) & ~(self.ancestors[fork] | 1 << fork)
+        return (skip, branch) if (own & self.weighted).bit_count() <= 1 else None  # a projected shortcut
 
     def _mark_branches(self) -> None:
         for node in self.trace.nodes:

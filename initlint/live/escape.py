@@ -18,7 +18,9 @@ __all__ = ["EscapeTest"]
 _STEP = 1e-3
 _MOST = 16
 _QUIET = 2  # backwards running that reach nothing new, at the fixpoint
-_ALIKE = 1e-2  # rows that differ less than this, relative to the largest value, are watched
+_MOVES = 4
+"""Steps that rows are given to part. One constant layer among random ones parts by more than 1% in them, layers that
+only their default biases tell apart by a fraction of that."""
 
 
 @dataclass(slots=True)
@@ -26,7 +28,7 @@ class EscapeTest:
     """Backward, small step, again with another batch and other targets, until nothing new is reached.
 
     Parameters are changed: run it inside ``state.preserved``. ``watched`` are those whose rows start out alike; with any of
-    them the test goes on while their rows are still parting.
+    them at least four steps are taken.
     """
 
     module: nn.Module
@@ -40,7 +42,7 @@ class EscapeTest:
 
     def parameters(self) -> list[nn.Parameter]:
         """Those that training would change."""
-        return [p for p in self.module.parameters() if p.requires_grad and p.is_floating_point()]
+        return [p for p in self.module.parameters() if p.requires_grad and p.is_floating_point() and p.numel()]
 
     def note(self) -> bool:
         """Take in the gradients of one backward; whether some parameter got its first."""
@@ -48,8 +50,7 @@ class EscapeTest:
         have = [(p, p.grad) for p in self.parameters() if p.grad is not None]
         if not have:
             return False
-        largest = torch.stack([_values(g).abs().amax().float() if g.numel() else g.new_zeros(()).float() for _, g in have])
-        nonzero = (largest != 0).tolist()
+        nonzero = (_largest([g for _, g in have]) != 0).tolist()
         before = len(self.reached) + len(self.received)
         self.reached |= {id(p) for p, _ in have}
         self.received |= {id(p) for (p, _), some in zip(have, nonzero, strict=True) if some}
@@ -82,27 +83,69 @@ class EscapeTest:
     def to_fixpoint(self, args: Any, kwargs: Any) -> None:
         """Go on from a first backward already noted. Stops at once when every parameter has a gradient and none is watched."""
         quiet = 0
-        parting = bool(self.watched)
+        moves = 0
+        if self.watched:  # the backward at hand may have had dropout on, which parts rows by itself
+            self.backward(args, kwargs)
         while self.steps < _MOST:
             unmoved = [p for p in self.parameters() if id(p) not in self.received]
-            if not parting and (not unmoved or quiet >= _QUIET):
+            if (not unmoved or quiet >= _QUIET) and (not self.watched or moves >= _MOVES):
                 return
             self.step()
+            moves += 1
             new = self.backward(*varied((args, kwargs)))
             quiet = 0 if new else quiet + 1
-            spreads = [spread(p.detach()) for p in self.watched.values()]
-            parting = any(value < _ALIKE for value in spreads) and self._still_parting(spreads)
-        self.step()
 
-    def _still_parting(self, spreads: list[float]) -> bool:
-        """Rows that moved apart keep the test going to its limit; rows that have not by the fixpoint never will."""
-        return self.steps < 4 or any(1e-5 < value < _ALIKE for value in spreads)
+    def excuse_unreachable(self, args: Any, kwargs: Any) -> None:
+        """Take back ``reached`` of those that get no gradient whatever the parameters hold.
 
-    def escape(self, parameter: Tensor) -> Escape:
-        """The verdict on one parameter."""
+        Behind a slice that leaves them out, a mask, an input that is zero by construction (a decoder's first queries), no
+        initialisation would help: that is not what is asked here. Every parameter is drawn anew, twice.
+        """
+        stuck = [p for p in self.parameters() if id(p) in self.reached and id(p) not in self.received]
+        found: set[int] = set()
+        for _ in range(_QUIET):
+            if len(found) == len(stuck):
+                break
+            with torch.no_grad():
+                for p in self.parameters():
+                    _draw(p)
+                    p.grad = None
+            loss = self.objective(self.run(*varied((args, kwargs))))
+            if loss is None:
+                return
+            loss.backward()
+            have = [(p, p.grad) for p in stuck if p.grad is not None]
+            if have:
+                largest = _largest([g for _, g in have])
+                moved = ((largest != 0) & torch.isfinite(largest)).tolist()
+                found |= {id(p) for (p, _), some in zip(have, moved, strict=True) if some}
+        self.reached -= {id(p) for p in stuck} - found
+
+    def row_spreads(self) -> dict[int, float]:
+        """How far apart the rows of the watched are now."""
+        return {key: spread(parameter.detach()) for key, parameter in self.watched.items()}
+
+    def escape(self, parameter: Tensor, spreads: Mapping[int, float]) -> Escape:
+        """The verdict on one parameter, with ``spreads`` as they were at the fixpoint."""
         key = id(parameter)
-        rows = spread(parameter.detach()) if key in self.watched else UNKNOWN
+        rows = spreads.get(key, UNKNOWN)
         return Escape(reached=key in self.reached, received=key in self.received, steps=self.steps, row_spread=rows)
+
+
+def _largest(gradients: list[Tensor]) -> Tensor:
+    """The largest absolute value of each, on one device."""
+    sizes = [_values(g).abs().amax().float() if _values(g).numel() else torch.zeros((), device=g.device) for g in gradients]
+    return torch.stack([size.to(sizes[0].device) for size in sizes])
+
+
+def _draw(parameter: nn.Parameter) -> None:
+    """Values of either sign that neither swamp nor silence a signal: N(0, 1 / fan-in), vectors U(0.5, 1) or its negative."""
+    if parameter.dim() > 1:
+        fan = max(1, parameter[0].numel())
+        parameter.normal_(0.0, fan**-0.5)
+    else:
+        signs = torch.randint_like(parameter, 0, 4).clamp_max(1) * 2 - 1
+        parameter.uniform_(0.5, 1.0).mul_(signs)
 
 
 def _values(gradient: Tensor) -> Tensor:

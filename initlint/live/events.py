@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from initlint.facts import UNKNOWN, Distribution, known
@@ -18,6 +20,7 @@ __all__ = [
     "DATA",
     "UNINITIALIZED",
     "Applied",
+    "Birth",
     "Event",
     "Extent",
     "Law",
@@ -98,16 +101,16 @@ class Extent:
     @classmethod
     def of(cls, tensor: torch.Tensor) -> Extent:
         """Where a tensor's elements lie in its storage."""
-        item = tensor.element_size()
-        start = tensor.storage_offset() * item
-        if tensor.numel() == 0:
-            return cls(start, start, True)
+        item, count = tensor.element_size(), tensor.numel()
+        start = int(tensor.storage_offset()) * item
+        if count == 0 or tensor.is_contiguous():
+            return cls(start, start + count * item, True)
         reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True)) + 1
-        return cls(start, start + reach * item, reach == tensor.numel())
+        return cls(start, start + reach * item, reach == count)
 
     def meets(self, other: Extent) -> bool:
         """Whether the two have a byte in common."""
-        return self.start < other.end and other.start < self.end or self == other
+        return (self.start < other.end and other.start < self.end) or self == other
 
     def covers(self, other: Extent) -> bool:
         """Whether every element of the other lies in this one."""
@@ -156,7 +159,8 @@ class Run:
     """One call of a torch.nn.init function.
 
     ``initializer`` is its canonical name; ``function`` is what stands for it in a Write: that, or the torch layer's
-    reset_parameters that somebody called. ``given`` and ``positional`` are as passed, None where only the function's frame was seen, not its caller's call.
+    reset_parameters that somebody called. ``default``: a torch layer called it. ``given`` and ``positional`` are as
+    passed, None where the function's frame was seen and not the call.
     """
 
     order: int
@@ -175,6 +179,16 @@ class Run:
     event: Event | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """When, where and how a module came to be."""
+
+    module: weakref.ref[nn.Module]
+    order: int
+    sites: tuple[Site, ...]
+    origin: str
+
+
 class Memory:
     """One storage and what happened to it.
 
@@ -186,7 +200,7 @@ class Memory:
 
     def __init__(self, storage: torch.UntypedStorage, *, complete: bool) -> None:
         # A weak reference keeps the address from being given to another storage, and does not keep the memory.
-        self.reference = StorageWeakRef(storage)
+        self.reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
         self.events: list[Event] = []
         self.law: Law | None = None
         self.allocation: Event | None = None

@@ -31,19 +31,15 @@ _ALLOCATIONS = frozenset(
     {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "empty_permuted", "_efficientzerotensor"}
 )
 _FACTORIES = frozenset(
-    {
-        "arange", "bernoulli", "eye", "full", "full_like", "linspace", "logspace", "new_full", "new_ones", "new_zeros", "normal", "ones",
-        "ones_like", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "tril_indices",
-        "triu_indices", "zeros", "zeros_like",
-    }
-)  # fmt: skip
+    "arange bernoulli eye full full_like linspace logspace new_full new_ones new_zeros normal ones ones_like rand "
+    "rand_like randint randint_like randn randn_like randperm tril_indices triu_indices zeros zeros_like".split()
+)
 _OVERWRITING = frozenset(
-    {
-        "fill_", "zero_", "normal_", "uniform_", "copy_", "random_", "exponential_", "bernoulli_", "cauchy_", "log_normal_", "geometric_",
-    }
-)  # fmt: skip
+    "fill_ zero_ normal_ uniform_ copy_ random_ exponential_ bernoulli_ cauchy_ log_normal_ geometric_".split()
+)
 _BOOKKEEPING = frozenset({"set_", "resize_", "resize_as_", "requires_grad_"})
 """They have a tensor written in their schema, and set no element."""
+_SELF_EVIDENT = frozenset({"self", "src", "size", "generator", "dtype", "layout", "device", "pin_memory", "memory_format"})
 
 
 class Operation:
@@ -53,7 +49,7 @@ class Operation:
     ``overwrites``: no old value survives in the tensor that it writes.
     """
 
-    __slots__ = ("_defaults", "_names", "_targets", "canonical", "kind", "name", "overwrites")
+    __slots__ = ("_defaults", "_names", "_skipped", "_targets", "canonical", "kind", "name", "overwrites")
 
     def __init__(self, function: Any) -> None:
         schema = function._schema
@@ -65,6 +61,7 @@ class Operation:
             for index, argument in enumerate(schema.arguments)
             if argument.alias_info is not None and argument.alias_info.is_write
         )
+        self._skipped = _SELF_EVIDENT | {name for _, name, _ in self._targets}
         out = bool(self._targets) and all(keyword_only for _, _, keyword_only in self._targets)
         self.overwrites = out or self.name in _OVERWRITING
         self.kind = self._kind(schema)
@@ -99,7 +96,7 @@ class Operation:
                     yield tensor
 
     def bind(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments that are plain values, by name, defaults included; the tensors it reads by their UNKNOWN."""
+        """The arguments that say what is done, by name, defaults included; a further tensor is UNKNOWN."""
         bound = {**self._defaults, **dict(zip(self._names, arguments, strict=False)), **keywords}
         written = {name for _, name, _ in self._targets}
         skipped = written | {

@@ -1,12 +1,13 @@
 """Runs models in a child process, so that nothing a model does can harm the report.
 
 The child is a fresh interpreter in a session of its own. What the model prints goes into a pipe that is emptied
-and forgotten but for its end; results come over another. A model that takes too long or dies is an outcome, and the child
-starts again for those after it. When a child is done with, whatever it started is killed.
+and forgotten but for its end; results come over another. A model that takes too long or dies is an outcome, and
+the child starts again for those after it. When a child is done with, whatever it started is killed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -56,9 +57,10 @@ main(work, results)
 class LiveJob:
     """The models of one file or module, and how to build and run them.
 
-    ``names`` are objects in the file ``path`` or the importable module ``module``. ``arguments`` are ``NAME=VALUE``, ``batches`` as --batch
-    spells them. ``timeout`` is in seconds for each model, ``memory_limit`` in bytes on top of what torch takes. ``python`` is the interpreter
-    (None: this one), ``project_root`` the folder whose code counts as the user's.
+    ``names`` are objects in the file ``path`` or the importable module ``module``. ``arguments`` are ``NAME=VALUE``,
+    ``batches`` as --batch spells them. ``timeout`` is in seconds for each model, ``memory_limit`` in bytes on top of
+    what torch takes. ``python`` is the interpreter (None: this one), ``project_root`` the folder whose code counts as
+    the user's, ``loss`` the name of a function of the model's output in the same file.
     """
 
     names: tuple[str, ...]
@@ -83,8 +85,9 @@ class LiveJob:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one model: ``status`` is "audited" (there are facts), "skipped" or "failed" (there is a reason, one line).
+    """What became of one model.
 
+    ``status`` is "audited" (there are ``facts``), or "skipped" or "failed" (there is a ``reason``, one line).
     ``torch_missing``: the interpreter has no torch.
     """
 
@@ -145,11 +148,9 @@ class _Child:
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-        try:
-            with open(work, "wb") as pipe:
-                pipe.write(json.dumps({**asdict(job), "cwd": self._cwd}).encode())
-        except BrokenPipeError:
-            pass  # it is dead already, and its status says how
+        # A broken pipe: it is dead already, and its status says how.
+        with contextlib.suppress(BrokenPipeError), open(work, "wb") as pipe:
+            pipe.write(json.dumps({**asdict(job), "cwd": self._cwd}).encode())
         os.set_blocking(self._results, False)
         os.set_blocking(self._output, False)
 
@@ -282,10 +283,8 @@ class _Child:
         return f"{reason}; its last line: {last}" if last else reason
 
     def _kill_group(self) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
             os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
-            pass
 
 
 def _home() -> str:
@@ -334,10 +333,8 @@ def _marked(mark: str, worker: int) -> list[int]:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _signal_name(number: int) -> str:

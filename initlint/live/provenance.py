@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from initlint.facts import UNKNOWN
 from initlint.location import Location
 
 __all__ = ["Activation", "Call", "Glance", "Home", "Site", "Watcher", "call_at", "locate", "method_name"]
@@ -56,8 +57,7 @@ class Activation:
         self.module = weakref.ref(subject) if isinstance(subject, nn.Module) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """A statement in somebody's code, while it runs."""
 
     activation: Activation
@@ -74,9 +74,13 @@ class Site:
         """Its place in the file."""
         return locate(self.code, self.offset)
 
+    @property
+    def function(self) -> str:
+        """The qualified name of the function that it stands in ("Net.__init__"); UNKNOWN before Python 3.11."""
+        return getattr(self.code, "co_qualname", UNKNOWN)  # type: ignore[no-any-return]
 
-@dataclass(frozen=True, slots=True)
-class Glance:
+
+class Glance(NamedTuple):
     """One look at the stack: ``inner`` are torch's own frames up to the first that is somebody else's.
 
     ``sites`` are the frames that belong to the project or to a library, innermost first. ``loading`` says that
@@ -104,16 +108,18 @@ class Watcher:
         """What stands behind an event in ``frame``."""
         inner: list[FrameType] = []
         sites: list[Site] = []
-        held: dict[int, tuple[FrameType, Activation]] = {}
+        homes, earlier, held = self._homes, self._held, {}
+        project, library, passing = Home.PROJECT, Home.LIBRARY, Home.PASSING
         loading = False
         while frame is not None:
-            home = self.home(frame.f_code.co_filename)
-            if home is Home.PROJECT or home is Home.LIBRARY:
-                known = self._held.get(id(frame)) or (frame, Activation(frame))
-                held[id(frame)] = known
-                sites.append(Site(known[1], frame.f_lasti, home))
-            elif home is not Home.PASSING:
-                loading = loading or frame.f_code is _LOADING
+            code = frame.f_code
+            home = homes.get(code.co_filename) or self.home(code.co_filename)
+            if home is project or home is library:
+                seen = earlier.get(id(frame)) or (frame, Activation(frame))
+                held[id(frame)] = seen
+                sites.append(Site(seen[1], frame.f_lasti, home))
+            elif home is not passing:
+                loading = loading or code is _LOADING
                 if not sites:
                     inner.append(frame)
             frame = frame.f_back

@@ -20,21 +20,9 @@ from initlint.theory.schemes import NOTHING_KNOWN
 __all__ = ["Birth", "Recording"]
 
 _METHODS = frozenset(
-    "torch.Tensor." + name
-    for name in (
-        "normal_", "uniform_", "fill_", "zero_", "random_", "exponential_", "bernoulli_", "cauchy_", "log_normal_", "geometric_",
-    )
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Birth:
-    """When, where and how a module came to be."""
-
-    module: weakref.ref[nn.Module]
-    order: int
-    sites: tuple[Site, ...]
-    origin: str
+    f"torch.Tensor.{name}_"
+    for name in "normal uniform fill zero random exponential bernoulli cauchy log_normal geometric".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +37,9 @@ class _Owner:
 class Recording:
     """The writes, births and initialiser runs of one model; made by ``Recorder.finish``."""
 
-    def __init__(
-        self,
-        root: nn.Module,
-        *,
-        memories: Mapping[int, Memory],
-        earlier: Mapping[int, tuple[weakref.ref[torch.Tensor], tuple[Event, ...]]],
-        parameters: Mapping[int, tuple[weakref.ref[torch.Tensor], tuple[Site, ...]]],
-        births: Mapping[int, Birth],
-        runs: tuple[Run, ...],
-        order: int,
-    ) -> None:
+    def __init__(self, root: nn.Module, ledger: Ledger) -> None:
         self._root = root
-        self._memories, self._earlier, self._parameters, self._births = memories, earlier, parameters, births
-        self._runs, self._order = runs, order
+        self._ledger = ledger
         self._owners: dict[int, list[_Owner]] = {}
         self._tensors: dict[int, torch.Tensor] = {}
         for name, module in root.named_modules():
@@ -85,7 +62,7 @@ class Recording:
     # What was asked for
 
     def writes(self, tensor: torch.Tensor) -> tuple[Write, ...]:
-        """The writes of a parameter or buffer in order, the framework's default first; UNKNOWN if one may be missing."""
+        """The writes of a parameter or buffer in order, the framework's default first; UNKNOWN if one may be missed."""
         history = self._history(tensor)
         if history is None:
             return UNKNOWN  # type: ignore[no-any-return]
@@ -95,7 +72,7 @@ class Recording:
         return tuple(writes)
 
     def made(self, module: nn.Module) -> tuple[int, Location | None]:
-        """When a module was made (see Write.order) and the statement that made it; UNKNOWN, both, if that was not seen."""
+        """When a module was made (see Write.order) and the statement that made it; both UNKNOWN if not seen."""
         birth = self._birth(module)
         return (UNKNOWN, UNKNOWN) if birth is None else (birth.order, place(birth.sites)[0])
 
@@ -106,11 +83,11 @@ class Recording:
 
     def parameter_location(self, tensor: torch.Tensor) -> Location | None:
         """The statement that made a tensor a parameter, or made its memory; UNKNOWN if neither was seen."""
-        reference, sites = self._parameters.get(id(tensor), (None, ()))
+        reference, sites = self._ledger.parameters.get(id(tensor), (None, ()))
         if reference is not None and reference() is tensor:
             return place(sites)[0]
         key = storage_key(tensor)
-        memory = None if key is None else self._memories.get(key)
+        memory = None if key is None else self._ledger.memories.get(key)
         if memory is not None and memory.events and memory.events[-1].function == "copy.deepcopy":
             return place(memory.events[-1].sites)[0]
         if memory is not None and memory.allocation is not None:
@@ -129,7 +106,7 @@ class Recording:
     def calls(self) -> tuple[InitCall, ...]:
         """The calls of initialisers by the user's and libraries' code, in order, with what they were really given."""
         made: list[tuple[int, InitCall]] = []
-        for run in self._runs:
+        for run in self._ledger.runs:
             if not run.default and run.sites:
                 made.append((run.order, self._run_call(run)))
         for event, owners in self._written.values():
@@ -140,18 +117,18 @@ class Recording:
     # Events
 
     def _birth(self, module: nn.Module) -> Birth | None:
-        birth = self._births.get(id(module))
+        birth = self._ledger.births.get(id(module))
         return birth if birth is not None and birth.module() is module else None
 
     def _history(self, tensor: torch.Tensor) -> list[tuple[Event, bool]] | None:
         """The events of a tensor and whether each set all of it; None if some may have been missed."""
         if is_lazy(tensor) or (key := storage_key(tensor)) is None:
             return None
-        memory = self._memories.get(key)
+        memory = self._ledger.memories.get(key)
         if memory is None or not memory.complete:
             return None
         extent = Extent.of(tensor)
-        reference, earlier = self._earlier.get(id(tensor), (None, ()))
+        reference, earlier = self._ledger.earlier.get(id(tensor), (None, ()))
         history = [(event, event.whole) for event in earlier] if reference is not None and reference() is tensor else []
         return history + [
             (event, event.whole and event.extent.covers(extent))
@@ -180,7 +157,7 @@ class Recording:
         key = storage_key(tensor)
         if history is None or key is None:
             return None
-        allocation = self._memories[key].allocation
+        allocation = self._ledger.memories[key].allocation
         full = [event for event, overwrites in history if overwrites]
         if full and full[-1].law is not UNINITIALIZED:
             return None
@@ -202,13 +179,13 @@ class Recording:
         if not untouched and not partly:
             return None
         location, related = place(source.sites)
-        self._order += 1
+        self._ledger.order += 1
         return Write(
             function=source.function,
             distribution=Distribution(family="uninitialized", known_by="recorded"),
             author=source.author,
             location=location,
-            order=self._order,
+            order=self._ledger.order,
             overwrites=untouched,
             related=related,
         )

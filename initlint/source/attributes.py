@@ -371,7 +371,8 @@ class Attributes(Statements):
             return
         before = self.application
         if not self.exhaustive:
-            self.applications.append(Applied(name, made, self.now(), root, None, certain=self.repeating == 0))
+            certain = self.repeating == 0 and self.journal is None
+            self.applications.append(Applied(name, made, self.now(), root, None, certain=certain))
             self.application = len(self.applications) - 1
             self.applications[-1].covered = []
         try:

@@ -214,6 +214,7 @@ class Calls(Attributes):
         self.bind_parameters(function, positional, keywords, local)
         self.depth += 1
         self.stack.append(node)
+        self.ran.add(id(node))
         exhaustive, self.exhaustive = self.exhaustive, False
         try:
             if isinstance(node, ast.Lambda):

@@ -345,7 +345,7 @@ class Modules(Expressions):
         before = self.application
         if walk.root is not None and not self.exhaustive:
             name = getattr(frame.function, "name", "modules")
-            applied = Applied(name, (frame.unit, node), self.now(), walk.root, None, certain=self.repeating == 0)
+            applied = Applied(name, (frame.unit, node), self.now(), walk.root, None, certain=self.repeating == 0 and self.journal is None)
             self.applications.append(applied)
             self.application = len(self.applications) - 1
         return before

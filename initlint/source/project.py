@@ -13,6 +13,7 @@ MOST_BYTES = 8_000_000
 MOST_SECONDS = 1.0
 MOST_PARSED = 40
 
+_INITIALISES = re.compile(rb"\binit\.|_init\b|init_|\.apply\(|reset_param|load_state_dict|from_pretrained|\.(?:normal|uniform|zero|fill)_\(")
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 _SKIPPED = frozenset({".git", "node_modules", "__pycache__", ".venv", "venv", "build", "dist", ".tox", ".mypy_cache"})
 
@@ -45,6 +46,18 @@ class Project:
                 pattern = pattern or re.compile(rb"(?<![\w])" + re.escape(word) + rb"(?![\w])")
                 if pattern.search(data):
                     return True
+        return False if tree.complete else None
+
+    def initialises(self, name: str, path: str) -> bool | None:
+        """Whether some other file mentions the class ``name`` and may initialise what it holds; None as in ``mentions``."""
+        tree = self._tree(path)
+        if tree is None:
+            return None
+        own = os.path.realpath(path)
+        word = name.encode("utf-8", "surrogatepass")
+        for other, data in tree.files.items():
+            if other != own and word in data and _INITIALISES.search(data):
+                return True
         return False if tree.complete else None
 
     def in_package(self, path: str) -> bool:

@@ -10,7 +10,9 @@ from initlint.facts import UNKNOWN, ClassFacts, Facts, InitCall, Model
 from initlint.source.calls import Calls
 from initlint.source.callers import initializers_of
 from initlint.source.classes import ClassInfo
-from initlint.source.models import Built, model_of
+from initlint.source.exposure import Exposures, uses
+from initlint.source.forward import Flows, Graph, Uses
+from initlint.source.models import Built, Emission
 from initlint.source.names import imported
 from initlint.source.places import place
 from initlint.source.project import Project
@@ -24,6 +26,7 @@ from initlint.source.values import Cell, Class, Func, Instance, Ref, Unseen, Val
 STEPS_A_CLASS = 30_000
 STEPS_A_FUNCTION = 6_000
 STEPS_AT_TOP = 15_000
+STEPS_A_FLOW = 30_000
 STEPS_A_FILE = 400_000
 
 
@@ -120,6 +123,7 @@ class Reading:
         machine.journal = None
         machine.repeating = machine.depth = 0
         machine.stack = [info.node]
+        machine.ran = set()
         machine.budget = given = min(STEPS_A_CLASS, self.left)
         instance = Instance(info.kind, info.name, machine.cell(), (self.unit, info.node), machine.clock, info)
         instance.opaque = not info.is_plain
@@ -131,7 +135,7 @@ class Reading:
         self.left -= given - max(machine.budget, 0)
         machine.journal = None
         machine.stack = []
-        self.built[id(info)] = Built(info, instance, tuple(machine.applications), complete)
+        self.built[id(info)] = Built(info, instance, tuple(machine.applications), complete, frozenset(machine.ran))
 
     def _read_functions(self) -> None:
         """Read every function in which a call of an initialiser may stand."""
@@ -195,16 +199,17 @@ class Reading:
     def _classes(
         self, recorded: list[tuple[InitCall, list[Seen]]], roots: set[str]
     ) -> tuple[tuple[ClassFacts, ...], tuple[Model, ...]]:
+        exposures = Exposures(self.scan, self.infos, self.unit.path, self.project, uses(self.infos))
         classes: list[ClassFacts] = []
         models: list[Model] = []
         for info in self.infos:
             built = self.built.get(id(info))
             model = UNKNOWN
             if built is not None:
-                made = model_of(built, self, recorded, info.name in roots)
-                if made is not None:
-                    model = made
-                    models.append(made)
+                flows, used = self._flows(built, info.name in roots)
+                exposure = exposures.of(info, set(built.ran))
+                model = Emission(built, exposure, flows, used, self.unit).model(recorded)
+                models.append(model)
             classes.append(
                 ClassFacts(
                     name=info.name,
@@ -217,6 +222,32 @@ class Reading:
                 )
             )
         return tuple(classes), tuple(models)
+
+
+    def _flows(self, built: Built, root: bool) -> tuple[Flows | None, Uses]:
+        """What runs through the class's forward; None where it has none that can be followed."""
+        machine = self.machine
+        uses = Uses()
+        found = built.info.method("forward")
+        if found is None and built.instance.kind != "Sequential":
+            return None, uses
+        graph = machine.graph = Graph(machine, uses)
+        machine.journal = None
+        machine.depth = machine.repeating = 0
+        machine.stack = []
+        machine.frozen = machine.clock
+        machine.budget = given = max(0, min(STEPS_A_FLOW, self.left))
+        try:
+            graph.run(built.instance, self.unit)
+        except (OutOfBudget, RecursionError):
+            graph.understood = False
+            graph.complete = False
+        finally:
+            machine.graph = None
+            machine.frozen = -1
+            machine.journal = None
+        self.left -= given - max(machine.budget, 0)
+        return (Flows(graph, root) if graph.complete else None), uses
 
 
 def _is_static(mark: ast.expr) -> bool:

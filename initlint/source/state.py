@@ -95,6 +95,8 @@ class State(ABC):
         self.repeating = 0
         self.depth = 0
         self.stack: list[ast.AST] = []
+        self.ran: set[int] = set()
+        """The functions that have run (by the id of their node)."""
         self.exhaustive = False
         """Run both arms of every if, even where the test's outcome is known (to see every call in a function)."""
         self.recorder: Recorder | None = None

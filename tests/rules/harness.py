@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,12 +32,26 @@ def read_facts(text: str, path: str) -> Facts:
 
 
 def built_facts(text: str, directory: Path) -> list[Facts]:
-    """Write the snippet, build what it defines under the recorder and audit it, in this process."""
-    from initlint.live.build import audit_file
+    """Build what the snippet defines under the recorder and audit it, in this process.
+
+    That is ``build()``, or else the last class: examples write the parts first.
+    """
+    from torch import nn
+
+    from initlint.live.audit import audit_module
+    from initlint.live.build import build
 
     path = directory / "snippet.py"
     path.write_text(text)
-    return [outcome.facts for outcome in audit_file(str(path)) if outcome.facts is not None]
+    spec = importlib.util.spec_from_file_location("snippet", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, nn.Module)]
+    factory = getattr(module, "build", None) or classes[-1]
+    built = build(factory.__name__, factory, {}, project_root=str(directory))
+    return [audit_module(built.module, built.batch, recording=built.recording, name=factory.__name__)]
 
 
 def examples(kind: str, by: str) -> Iterator[tuple[str, int, Bad | Good]]:

@@ -1,0 +1,73 @@
+"""A model audited in the process that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from initlint.facts import Facts
+from initlint.live.audit import audit_module
+from initlint.live.batch import as_batch
+from initlint.live.build import Built, NotAModel, NotBuilt, build
+from initlint.live.state import preserved
+
+__all__ = ["audit_inprocess"]
+
+
+def audit_inprocess(
+    model: nn.Module | Callable[[], Any],
+    batch: Any,
+    *,
+    loss: Callable[[Any], Tensor] | None,
+    device: str | None,
+    seed: int,
+) -> Facts:
+    """Facts about a module, or about what a factory makes, which is then built under the recorder.
+
+    Raises TypeError for what is no model, makes none or needs arguments, and for a batch that is none; ValueError for a
+    device that there is not. What a factory raises goes through. Random generators are left as they were.
+    """
+    where = _device(device)
+    with preserved(nn.Identity()):  # of a module with nothing in it, the state of the generators is all there is
+        chosen = None if batch is None else as_batch(batch)
+        if isinstance(model, nn.Module):
+            own = next((str(tensor.device) for tensor in model.parameters()), "cpu")
+            return audit_module(model, chosen, name=type(model).__name__, loss=loss, device=where or own, seed=seed)
+        if not callable(model):
+            raise TypeError(f"a model is an nn.Module or a function that returns one, not {type(model).__name__}")
+        name = getattr(model, "__name__", type(model).__name__)
+        built = _built(name, model, device=where or "cpu", seed=seed)
+        return audit_module(
+            built.module,
+            built.batch if chosen is None else chosen,
+            recording=built.recording,
+            name=name,
+            loss=loss,
+            device=where or "cpu",
+            seed=seed,
+        )
+
+
+def _built(name: str, factory: Callable[[], Any], *, device: str, seed: int) -> Built:
+    try:
+        return build(name, factory, {}, seed=seed, device=device)
+    except NotBuilt as error:
+        needed, _, _ = str(error).partition(": --arg")
+        raise TypeError(f"{needed}: give audit() a function that takes none, such as lambda: {name}(...)") from None
+    except NotAModel as error:
+        raise TypeError(str(error)) from None
+
+
+def _device(device: str | None) -> str | None:
+    if device is None:
+        return None
+    if not isinstance(device, (str, torch.device)):
+        raise TypeError(f"a device is a str, not {type(device).__name__}")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"no device {device}: {str(error).splitlines()[0]}") from None
+    return str(device)

@@ -1,0 +1,102 @@
+"""Whether something outside a class may write the parameters of its instances after they are built."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from initlint.source.classes import ClassInfo
+from initlint.source.scan import Scan
+
+if TYPE_CHECKING:
+    from initlint.source.project import Project
+
+_BY_CHECKPOINT = frozenset({"load_state_dict", "from_pretrained", "load_from_checkpoint", "load_checkpoint",
+                            "_load_from_state_dict", "load_pretrained", "load_weights"})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What may be written out of sight: ``everything``; what nobody has ``initialised`` yet; what has only torch's default."""
+
+    everything: bool = False
+    uninitialised: bool = False
+    default: bool = False
+
+
+def uses(infos: list[ClassInfo]) -> dict[int, set[int]]:
+    """For each class, the classes of the file that it mentions, directly or through others."""
+    by_name: dict[str, list[ClassInfo]] = {}
+    for info in infos:
+        by_name.setdefault(info.name, []).append(info)
+    direct: dict[int, set[int]] = {}
+    for info in infos:
+        found: set[int] = set()
+        for node in ast.walk(info.node):
+            if isinstance(node, ast.Name) and node.id in by_name:
+                found.update(id(other) for other in by_name[node.id] if other is not info)
+        direct[id(info)] = found
+    changed = True
+    while changed:
+        changed = False
+        for held in direct.values():
+            more = set().union(*(direct.get(other, set()) for other in held)) - held if held else set()
+            if more:
+                held |= more
+                changed = True
+    return direct
+
+
+@dataclass(slots=True)
+class Exposures:
+    """Answers for the classes of one file."""
+
+    scan: Scan
+    infos: list[ClassInfo]
+    path: str
+    project: Project | None
+    used: dict[int, set[int]]
+
+    def of(self, info: ClassInfo, ran: set[int]) -> Exposure:
+        """What may be written into an instance of ``info`` whose constructor ran the functions ``ran``."""
+        if not info.is_plain:
+            return Exposure(True, True, True)
+        holders = {id(function): other for other in self.infos for function in other.methods.values()}
+        uninitialised = False
+        for sites in (self.scan.initialising, self.scan.broad):
+            for function, calls in sites.items():
+                only_loads = sites is self.scan.broad and all(_loads(call) for call in calls)
+                holder = holders.get(id(function))
+                if holder is not None:
+                    related = holder in info.lineage
+                    if related and id(function) in ran:
+                        continue
+                    if not related and id(info) not in self.used.get(id(holder), set()):
+                        continue
+                    if isinstance(function, ast.FunctionDef) and function.name == "forward":
+                        continue
+                elif function is not None and id(function) in ran and not self._called_outside(function):
+                    continue
+                if only_loads:
+                    uninitialised = True
+                else:
+                    return Exposure(True, True, True)
+        if self.project is None:
+            return Exposure(False, uninitialised, False)
+        elsewhere = self.project.initialises(info.name, self.path)
+        return Exposure(False, uninitialised or elsewhere is not False, elsewhere is not False)
+
+    def _called_outside(self, function: ast.AST) -> bool:
+        """Whether a function is mentioned anywhere but in classes."""
+        name = getattr(function, "name", None)
+        spans = [(info.node.lineno, info.node.end_lineno or info.node.lineno) for info in self.infos]
+        own = range(function.lineno, (function.end_lineno or 0) + 1)  # type: ignore[attr-defined]
+        return any(
+            node.id == name and node.lineno not in own and not any(first <= node.lineno <= last for first, last in spans)
+            for node in self.scan.names
+        )
+
+
+def _loads(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _BY_CHECKPOINT

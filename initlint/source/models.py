@@ -1,0 +1,326 @@
+"""Instances that were built, as facts: layers, parameters, and the writes of each."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from initlint.facts import UNKNOWN, Application, Chain, Distribution, InitCall, Layer, Model, Parameter, Write, known
+from initlint.source import initializers
+from initlint.source.classes import ClassInfo
+from initlint.source.exposure import Exposure
+from initlint.source.forward import Flows, Uses
+from initlint.source.layers import KINDS, MAYBE
+from initlint.source.modules import constant
+from initlint.source.places import place
+from initlint.source.recorder import Seen, drawn
+from initlint.source.state import Unit
+from initlint.source.values import NONE, Applied, Either, Event, Instance, Tensor, Unseen, Value
+from initlint.theory import defaults, fans, schemes
+
+if TYPE_CHECKING:
+    from initlint.location import Location
+
+MOST_LAYERS = 3_000
+DEEPEST = 14
+
+Recorded = Sequence[tuple[InitCall, list[Seen]]]
+
+
+@dataclass(slots=True)
+class Built:
+    """A class whose constructor was run. ``complete`` is False where that was given up."""
+
+    info: ClassInfo
+    instance: Instance
+    applications: tuple[Applied, ...]
+    complete: bool
+    ran: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class _Named:
+    """A module (or what may be one) under its names."""
+
+    value: Value
+    names: list[str]
+    uncertain: bool = False
+
+
+class Emission:
+    """Writes one built class down."""
+
+    def __init__(self, built: Built, exposure: Exposure, flows: Flows | None, uses: Uses, unit: Unit) -> None:
+        self.built = built
+        self.exposure = exposure
+        self.flows = flows
+        self.uses = uses
+        self.unit = unit
+        self.found: dict[int, _Named] = {}
+        self.tensor_names: dict[int, list[str]] = {}
+        self.emitted: set[int] = set()
+        self.by_index: dict[int, Application] = {}
+        self.too_many = False
+
+    def model(self, recorded: Recorded) -> Model:
+        """The class as a Model."""
+        self._name(self.built.instance, "", 0, False)
+        applications = self._applications(recorded)
+        layers: dict[int, Layer] = {}
+        for key, named in self.found.items():
+            layer = self._layer(named)
+            if layer is not None:
+                layers[key] = layer
+        chains: Any = UNKNOWN
+        flows = self.flows
+        if flows is not None and flows.chains is not None and self.built.complete and not self.too_many:
+            listed = []
+            for chain in flows.chains:
+                members = [layers[id(instance)] for instance in chain if id(instance) in layers]
+                if len(members) == len(chain):
+                    listed.append(Chain(layers=tuple(members)))
+            chains = tuple(listed)
+        info = self.built.info
+        return Model(
+            name=info.name,
+            class_name=info.name,
+            location=place(info.unit, info.node),
+            layers=tuple(layers.values()),
+            chains=chains,
+            applications=applications,
+        )
+
+    def _name(self, value: Value, name: str, depth: int, uncertain: bool) -> None:
+        if depth > DEEPEST or len(self.found) > MOST_LAYERS:
+            self.too_many = True
+            return
+        named = self.found.get(id(value))
+        if named is not None:
+            if name not in named.names:
+                named.names.append(name)
+        else:
+            self.found[id(value)] = named = _Named(value, [name], uncertain)
+        if not isinstance(value, Instance):
+            return
+        for key, held in value.cell.items():
+            if key.startswith("#"):
+                continue
+            path = f"{name}.{key}" if name else key
+            if isinstance(held, Instance):
+                self._name(held, path, depth + 1, uncertain)
+            elif isinstance(held, Either) and any(isinstance(option, Instance) for option in held.options):
+                options = [option for option in held.options if option is not NONE]
+                if all(isinstance(option, Instance) for option in options):
+                    for option in options:
+                        self._name(option, path, depth + 1, True)
+                else:
+                    self.found[id(held)] = _Named(held, [path], True)
+            elif isinstance(held, Unseen) and held.made:
+                self.found[id((value, key))] = _Named(held, [path], True)
+            for option in held.options if isinstance(held, Either) else (held,):
+                if isinstance(option, Tensor):
+                    names = self.tensor_names.setdefault(id(option.cell), [])
+                    if path not in names:
+                        names.append(path)
+
+    def _layer(self, named: _Named) -> Layer | None:
+        value, name = named.value, named.names[0]
+        if not isinstance(value, Instance):
+            return Layer(name=name, origin="unknown")
+        parameters: list[Parameter] = []
+        for key, held in value.cell.items():
+            options = held.options if isinstance(held, Either) else (held,)
+            for option in options:
+                if isinstance(option, Tensor) and (option.is_parameter or option.buffer):
+                    parameter = self._parameter(value, key, option, f"{name}.{key}" if name else key, named, len(options) > 1)
+                    if parameter is not None:
+                        parameters.append(parameter)
+                    break
+        if not parameters and (value.kind not in KINDS or not KINDS[value.kind].makes(_constants(value))):
+            return None
+        location: Location | None = UNKNOWN
+        if value.made is not None and isinstance(value.made[1], ast.Call):
+            location = place(*value.made)
+        elif value is self.built.instance:
+            location = place(self.built.info.unit, self.built.info.node)
+        flow = self.flows.of(value) if self.flows is not None and not named.uncertain else None
+        aliases = tuple(named.names)
+        return Layer(
+            name=name,
+            kind=UNKNOWN if named.uncertain else value.kind,
+            class_name=value.class_name,
+            parameters=tuple(parameters),
+            arguments={key: constant(argument) for key, argument in value.arguments.items()},
+            location=location,
+            order=value.order,
+            consumers=flow.consumers if flow is not None else UNKNOWN,
+            activation=flow.activation if flow is not None else UNKNOWN,
+            normalized=flow.normalized if flow is not None else UNKNOWN,
+            ends_branch=flow.ends_branch if flow is not None else UNKNOWN,
+            is_head=flow.is_head if flow is not None else UNKNOWN,
+            origin=value.origin,
+            aliases=aliases,
+        )
+
+    def _parameter(
+        self, layer: Instance, key: str, tensor: Tensor, name: str, named: _Named, maybe: bool
+    ) -> Parameter | None:
+        if id(tensor.cell) in self.emitted:
+            return None
+        self.emitted.add(id(tensor.cell))
+        shape: Any = UNKNOWN
+        if tensor.shape is not None and not tensor.partial:
+            shape = tuple(UNKNOWN if size is None else size for size in tensor.shape)
+        role = self._role(layer, key, tensor)
+        used = role if known(role) else ""
+        fan_in, fan_out = UNKNOWN, UNKNOWN
+        if layer.kind in KINDS:
+            arguments = layer.arguments
+            fan_in, fan_out = fans.layer_fans(
+                layer.kind, shape, name=key, groups=constant(arguments["groups"]) if "groups" in arguments else 1,
+                stride=constant(arguments["stride"]) if "stride" in arguments else 1,
+            )  # fmt: skip
+        elif used == "weight":
+            fan_in, fan_out = fans.matrix_fans(shape, self.uses.orientations.get(id(tensor.cell), UNKNOWN))
+        return Parameter(
+            name=name,
+            role=role,
+            shape=shape,
+            fan_in=fan_in,
+            fan_out=fan_out,
+            writes=UNKNOWN if named.uncertain or maybe else self._writes(layer, key, tensor, shape),
+            trainable=tensor.trainable if tensor.trainable is not None else UNKNOWN if not tensor.buffer else False,
+            is_buffer=tensor.buffer,
+            names=tuple(self.tensor_names.get(id(tensor.cell), [name])),
+            location=place(*tensor.made) if tensor.made is not None and isinstance(tensor.made[1], ast.Call) else UNKNOWN,
+        )
+
+    def _role(self, layer: Instance, key: str, tensor: Tensor) -> Any:
+        if layer.kind in KINDS:
+            for row in KINDS[layer.kind].makes(_constants(layer)):
+                if row.name == key:
+                    return row.role
+        used = self.uses.roles.get(id(tensor.cell))
+        if used is not None and len(used) == 1:
+            return next(iter(used))
+        if used:
+            return UNKNOWN
+        if tensor.shape is not None and len(tensor.shape) == 0:
+            return "scale"
+        if tensor.shape is not None and len(tensor.shape) == 1 and (key == "bias" or key.endswith(("_bias", ".bias"))):
+            return "bias"
+        return UNKNOWN
+
+    def _writes(self, layer: Instance, key: str, tensor: Tensor, shape: Any) -> Any:
+        events = tensor.writes
+        if events is None or not self.built.complete or self.too_many or self.exposure.everything:
+            return UNKNOWN
+        if not events:
+            return UNKNOWN
+        last = events[-1]
+        if self.exposure.uninitialised and last.function in ("torch.empty", "torch.empty_like"):
+            return UNKNOWN
+        if self.exposure.default and last.author == "framework":
+            return UNKNOWN
+        writes: list[Write] = []
+        for event in events:
+            before = writes[-1].distribution if writes else schemes.NOTHING_KNOWN
+            write = Write(
+                function=event.function,
+                distribution=self._distribution(event, layer, key, shape, before),
+                author=event.author,
+                location=place(*event.node) if event.node is not None and _located(event.node[1]) else None,
+                order=event.order,
+                arguments=event.arguments,
+                overwrites=event.overwrites,
+                application=self.by_index.get(event.application) if event.application is not None else None,
+            )
+            writes.append(write)
+        return tuple(writes)
+
+    def _distribution(self, event: Event, layer: Instance, key: str, shape: Any, before: Distribution) -> Distribution:
+        if event.function.endswith(".reset_parameters"):
+            if layer.kind == "PReLU":
+                return schemes.constant(constant(layer.arguments.get("init", NONE)))
+            weight = layer.cell.get("weight")
+            fan_in = UNKNOWN
+            if isinstance(weight, Tensor) and weight.shape is not None:
+                sizes = tuple(UNKNOWN if size is None else size for size in weight.shape)
+                fan_in = sizes[1] if layer.kind == "Bilinear" and len(sizes) == 3 else fans.torch_fans(sizes).fan_in
+            hidden = constant(layer.arguments["hidden_size"]) if "hidden_size" in layer.arguments else UNKNOWN
+            return defaults.default_distribution(layer.kind, key, shape, fan_in=fan_in, hidden_size=hidden)
+        if event.function == "copy.deepcopy":
+            return before
+        if not event.overwrites:
+            return schemes.NOTHING_KNOWN
+        if event.author == "checkpoint":
+            return Distribution(family="data")
+        row = initializers.ROWS.get(event.function)
+        if row is not None:
+            return drawn(row, event.arguments, shape)
+        return schemes.drawn(event.function, event.arguments, shape)
+
+    def _applications(self, recorded: Recorded) -> Any:
+        """The runs of initialisers over a tree, and which layers each of them wrote."""
+        found: list[Application] = []
+        certain = self.built.complete
+        for index, applied in enumerate(self.built.applications):
+            inside = [seen[0] for _, seen in recorded if _belongs(seen[0], applied)]
+            covered, hidden = self._covered(index, applied.order)
+            root = self.found.get(id(applied.root))
+            if (not inside and not covered) or root is None:
+                continue
+            certain = certain and applied.certain
+            kinds: Any = tuple(dict.fromkeys(kind for seen in inside if seen.kinds for kind in seen.kinds))
+            if not inside or any(seen.kinds is None for seen in inside):
+                kinds = UNKNOWN
+            application = Application(
+                initializer=applied.initializer,
+                location=place(*applied.node),
+                order=applied.order,
+                root=root.names[0],
+                kinds=kinds,
+                covered=UNKNOWN if hidden else covered,
+            )
+            self.by_index[index] = application
+            found.append(application)
+        return tuple(found) if certain else UNKNOWN
+
+    def _covered(self, index: int, order: int) -> tuple[tuple[str, ...], bool]:
+        """The layers that the ``index``-th application wrote, and whether it may have written others unseen."""
+        covered: list[str] = []
+        hidden = False
+        for named in self.found.values():
+            if not isinstance(named.value, Instance):
+                hidden = True
+                continue
+            for held in named.value.cell.values():
+                for option in held.options if isinstance(held, Either) else (held,):
+                    if not isinstance(option, Tensor) or not option.is_parameter:
+                        continue
+                    if option.writes is None:
+                        hidden = hidden or named.value.order < order
+                    elif named.names[0] not in covered and any(event.application == index for event in option.writes):
+                        covered.append(named.names[0])
+        return tuple(covered), hidden
+
+
+def _located(node: ast.AST) -> bool:
+    return hasattr(node, "lineno")
+
+
+def _constants(instance: Instance) -> dict[str, Any]:
+    return {name: constant(value, MAYBE) for name, value in instance.arguments.items()}
+
+
+def _belongs(seen: Seen, applied: Applied) -> bool:
+    """Whether a call stands in what a run of an initialiser executes."""
+    node = applied.node[1]
+    if isinstance(node, (ast.For, ast.AsyncFor)):
+        return node.lineno <= seen.node.lineno <= (node.end_lineno or node.lineno)
+    name = getattr(seen.function, "name", "lambda")
+    if name == "lambda" and isinstance(node, ast.Call):
+        return applied.initializer == "lambda" and node.lineno <= seen.node.lineno <= (node.end_lineno or node.lineno)
+    return bool(name == applied.initializer)
