@@ -228,7 +228,7 @@ def _report(
         line = None if where is None else survey.line(where)
         if shown.location is not None and line is not None:
             lines[shown.location] = line
-    findings = tuple(with_fingerprints(said, lines))
+    findings = tuple(with_fingerprints(said, lines)) if said else ()
     count = Counter(finding.severity for finding in findings)
     return Report(
         findings=findings,

@@ -95,20 +95,20 @@ class Construction:
                 done += 1
                 if progress is not None:
                     progress(f"building and probing {target.text} ({done} of {len(wanted)})")
-                self._take(replace(next(outcomes), target=target.text), named=named, probed_as_told=bool(job.batches))
+                self._take(target, next(outcomes), named=named, batch_given=bool(job.batches))
 
-    def _take(self, outcome: Outcome, *, named: bool, probed_as_told: bool) -> None:
+    def _take(self, target: Target, outcome: Outcome, *, named: bool, batch_given: bool) -> None:
         if outcome.torch_missing:
             self.failures.append(
                 f"{outcome.reason}, and models are built with it: {INSTALL}, or --python PATH, or --static"
             )
         elif outcome.facts is None:
-            line = f"{outcome.target}: {outcome.reason}"
+            line = f"{target.text}: {outcome.reason}"
             (self.failures if named else self.notes).append(line if named else f"{line} (skipped)")
         else:
             self.facts.append(outcome.facts)
-        if outcome.status == "failed" and not named:
-            outcome = replace(outcome, status="skipped")
-        notes = [f"{outcome.target}: {note}" for note in outcome.notes]
-        (self.failures if named and probed_as_told else self.notes).extend(notes)
-        self.outcomes.append(outcome)
+        status = "skipped" if outcome.status == "failed" and not named else outcome.status
+        name = target.name or ""
+        notes = [f"{target.text} {note.removeprefix(name).lstrip()}" for note in outcome.notes]
+        (self.failures if named and batch_given else self.notes).extend(notes)
+        self.outcomes.append(replace(outcome, target=target.text, status=status))

@@ -71,7 +71,7 @@ def codes(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tup
 @click.option("-q", "--quiet", is_flag=True, help="Findings only.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.pass_context
-def check(context: click.Context, targets: tuple[str, ...], **options: Any) -> None:
+def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -> None:
     """Read files, build and probe the models they define, and report what is wrong.
 
     A TARGET is a file, a directory, - (standard input), path.py::Name or pkg.module:attr; without one, the

@@ -219,20 +219,23 @@ def _merged(group: list[Finding]) -> Finding:
 
 def explain(findings: list[Finding]) -> list[Finding]:
     """Turn what only measures an effect into a consequence of the finding that names its cause."""
-    kept = list(findings)
+    kept = dict(enumerate(findings))
+    effects = [number for number, finding in kept.items() if finding.code in CONSEQUENCES]
     # From the last cause to the first, so that 701 can go to 204 and both to what made the weights small.
-    for effect in sorted((f for f in findings if f.code in CONSEQUENCES), key=lambda f: f.code, reverse=True):
-        cause = next((f for f in kept if f is not effect and _explains(f, effect)), None)
+    for number in sorted(effects, key=lambda number: kept[number].code, reverse=True):
+        effect = kept[number]
+        cause = next((each for each, finding in kept.items() if each != number and _explains(finding, effect)), None)
         if cause is None:
             continue
-        kept.remove(effect)
-        kept[kept.index(cause)] = replace(
-            cause,
-            severity=max(cause.severity, effect.severity),
-            consequences=tuple(dict.fromkeys((*cause.consequences, effect.message, *effect.consequences))),
-            sources=tuple(s for s in SOURCES if s in (*cause.sources, *effect.sources)),
+        del kept[number]
+        told = kept[cause]
+        kept[cause] = replace(
+            told,
+            severity=max(told.severity, effect.severity),
+            consequences=tuple(dict.fromkeys((*told.consequences, effect.message, *effect.consequences))),
+            sources=tuple(s for s in SOURCES if s in (*told.sources, *effect.sources)),
         )
-    return kept
+    return list(kept.values())
 
 
 def _explains(cause: Finding, effect: Finding) -> bool:

@@ -244,7 +244,8 @@ class Statistics(Fact):
 class Escape(Fact):
     """What the escape test saw of one parameter (DESIGN.md, Live front end).
 
-    ``reached``: some backward gave it a gradient (not None). ``received``: some backward gave it a gradient
+    ``reached``: some backward gave it a gradient (not None), and not one that is zero whatever the parameters hold
+    (behind a slice that leaves it out, or times an input that is zero by construction). ``received``: some backward gave it a gradient
     that is not exactly zero. ``steps``: backwards run until the fixpoint. ``row_spread``: as in Statistics,
     at the fixpoint with dropout and drop-path at 0. ``frozen``: requires_grad is False.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -21,6 +20,8 @@ def with_fingerprints(findings: Iterable[Finding], lines: Mapping[Location, str]
     measured, line numbers and (where there is a line) parameter names stay out: they change when nothing about the
     defect does, and a static run does not know them.
     """
+    import hashlib  # loads OpenSSL, which a clean file need not pay for
+
     seen: Counter[tuple[str, ...]] = Counter()
     marked = []
     for finding in findings:

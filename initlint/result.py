@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,15 +16,14 @@ __all__ = ["InitError", "LayerRow", "ModelRun", "Report", "Summary", "printable"
 SCHEMA_VERSION = 1
 
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
-
-
 def printable(text: str) -> str:
     """Text with control characters, bidirectional marks and lone surrogates spelled as escapes.
 
     A name or a message may come from the code under check, and must not move the cursor or hide what stands there.
     """
-    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class InitError(AssertionError):

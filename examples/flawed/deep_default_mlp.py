@@ -9,9 +9,11 @@ class DeepMLP(nn.Module):
 
     def __init__(self, width: int = 128, depth: int = 24) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Linear(64, width), nn.ReLU()]
-        for _ in range(depth - 2):
-            layers += [nn.Linear(width, width), nn.ReLU()]  # flaw: INI701
+        layers: list[nn.Module] = []
+        features = 64
+        for _ in range(depth - 1):
+            layers += [nn.Linear(features, width), nn.ReLU()]  # flaw: INI201
+            features = width
         layers.append(nn.Linear(width, 10))
         self.layers = nn.Sequential(*layers)
 

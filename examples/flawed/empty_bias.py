@@ -29,7 +29,7 @@ class Regressor(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fc1 = ScaledLinear(32, 64)
+        self.fc1 = nn.Linear(32, 64)
         self.fc2 = ScaledLinear(64, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

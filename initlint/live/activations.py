@@ -1,4 +1,4 @@
-"""What a stretch of elementwise operations is called: by running it again and comparing, never by its operations' names."""
+"""What a stretch of elementwise operations is called: found by running it again and comparing values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from initlint.facts import UNKNOWN, Activation, known
-from initlint.live.trace import Node, Ref, Trace
+from initlint.live.graph import Node, Ref, Trace
 from initlint.theory import gains
 from initlint.theory.nonlinearities import names, nonlinearity
 
@@ -26,7 +26,7 @@ _PRIMARY = {"celu": "elu", "reglu": "relu"}
 
 
 def replay(trace: Trace, start: int, end: int, members: set[int]) -> Function | None:
-    """The elementwise function that leads from node ``start`` to node ``end`` through ``members``; None if it cannot be run.
+    """The elementwise function from node ``start`` to node ``end`` through ``members``; None if it cannot be run.
 
     It takes and gives a 1-D float64 tensor.
     """
@@ -56,7 +56,9 @@ def replay(trace: Trace, start: int, end: int, members: set[int]) -> Function | 
                     values[index] = values[source]
                 continue
             arguments = [fill(argument) for argument in node.arguments]
-            keywords = {key: fill(value) for key, value in node.keywords.items() if key not in ("dtype", "device", "out")}
+            keywords = {
+                key: fill(value) for key, value in node.keywords.items() if key not in ("dtype", "device", "out")
+            }
             values[index] = _call(node, arguments, keywords)
         return values[end].to(z.dtype).reshape(z.shape)
 
@@ -106,8 +108,8 @@ def _references() -> tuple[tuple[str, Tensor], ...]:
 def describe(function: Function) -> Activation | None:
     """The activation that a function is, None for one that is affine (no activation at all).
 
-    The name is that of the function it agrees with on [-8, 8], up to a constant factor; "custom" if there is none. Gains are
-    of the function as it ran, factor included.
+    The name is that of the function it agrees with on [-8, 8], up to a constant factor; "custom" if there is none.
+    Gains are of the function as it ran, factor included.
     """
     z, weights = _grid()
     with torch.no_grad():

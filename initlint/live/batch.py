@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -65,7 +67,9 @@ def images(shape: tuple[int, ...]) -> Tensor:
     for cells, weight in ((4, 1.0), (8, 0.6), (16, 0.35)):
         size = (min(cells, height), min(cells, width))
         coarse = torch.randn(*shape[:2], *size)
-        layers.append(weight * nn.functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False))
+        layers.append(
+            weight * nn.functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
+        )
     mixed = torch.stack(layers).sum(0) + 0.1 * torch.randn(shape)
     return mixed / mixed.std().clamp_min(1e-6)
 
@@ -110,14 +114,39 @@ def _spell(value: Any, name: str | None = None) -> str:
 # -- inference
 
 _BATCH = 8
+_SMALL = 1 << 17
 _ROWS = 64
 _LENGTHS = (16, 128)
-_SIDES = (32, 64, 224, 28, 128, 256)
-_TOKENS = frozenset("input_ids tokens token_ids ids idx indices src tgt source target text inputs_ids".split())
-_MASKS = frozenset("mask attention_mask src_mask padding_mask src_key_padding_mask key_padding_mask attn_mask".split())
-_IMAGES = frozenset("pixel_values images image img imgs pixels frames".split())
-_TIMES = frozenset("t timestep timesteps time times".split())
-_CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3, nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2, nn.ConvTranspose3d: 3}
+_SIDES = (64, 32, 224, 28, 128, 256)
+_TOKENS = frozenset(
+    [
+        "input_ids",
+        "tokens",
+        "token_ids",
+        "ids",
+        "idx",
+        "indices",
+        "src",
+        "tgt",
+        "source",
+        "target",
+        "text",
+        "inputs_ids",
+    ]
+)
+_MASKS = frozenset(
+    ["mask", "attention_mask", "src_mask", "padding_mask", "src_key_padding_mask", "key_padding_mask", "attn_mask"]
+)
+_IMAGES = frozenset(["pixel_values", "images", "image", "img", "imgs", "pixels", "frames"])
+_TIMES = frozenset(["t", "timestep", "timesteps", "time", "times"])
+_CONVOLUTIONS = {
+    nn.Conv1d: 1,
+    nn.Conv2d: 2,
+    nn.Conv3d: 3,
+    nn.ConvTranspose1d: 1,
+    nn.ConvTranspose2d: 2,
+    nn.ConvTranspose3d: 3,
+}
 
 
 def infer(module: nn.Module, *, device: str = "cpu", batch: int = _BATCH) -> Batch:
@@ -133,7 +162,10 @@ def infer(module: nn.Module, *, device: str = "cpu", batch: int = _BATCH) -> Bat
         with contextlib.suppress(Exception):
             _try(module, candidate.to(device))
             return candidate.to(device)
-    for specs in _by_fake(module, specified):
+    small, rest = [], specified
+    if specified and sum(math.prod(spec.shape) for spec in specified[0]) <= _SMALL:
+        small, rest = specified[:1], specified[1:]  # as quick as a fake, which takes a second to set up
+    for specs in itertools.chain(small, _by_fake(module, rest)):
         candidate = make(specs, device=device)
         try:
             _try(module, candidate)
@@ -149,25 +181,31 @@ def _try(module: nn.Module, candidate: Batch) -> None:
         module(*candidate.args, **candidate.kwargs)
 
 
-def _by_fake(module: nn.Module, candidates: list[tuple[BatchSpec, ...]]) -> list[tuple[BatchSpec, ...]]:
-    """Candidates that run on fake tensors first, the rest after them (fakes cannot run everything)."""
-    if len(candidates) < 3:
-        return candidates
+def _by_fake(module: nn.Module, candidates: list[tuple[BatchSpec, ...]]) -> Iterator[tuple[BatchSpec, ...]]:
+    """The candidate that runs on fake tensors first, then the others in order (fakes cannot run everything)."""
+    chosen = _runs_on_fakes(module, candidates) if len(candidates) > 1 else None
+    if chosen is not None:
+        yield chosen
+    yield from (specs for specs in candidates if specs is not chosen)
+
+
+def _runs_on_fakes(module: nn.Module, candidates: list[tuple[BatchSpec, ...]]) -> tuple[BatchSpec, ...] | None:
+    """The first candidate that the module runs on with tensors that have a shape and no memory."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    runnable: list[tuple[BatchSpec, ...]] = []
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
     try:
-        mode = FakeTensorMode(allow_non_fake_inputs=True)
-        state = {name: mode.from_tensor(t) for name, t in [*module.named_parameters(), *module.named_buffers()]}
-        for specs in candidates:
-            with contextlib.suppress(Exception), mode, torch.no_grad():
-                fake = make(specs)
-                torch.func.functional_call(module, state, fake.args, dict(fake.kwargs))
-                runnable.append(specs)
-                break
-    except Exception:
-        return candidates
-    return runnable + [specs for specs in candidates if specs not in runnable]
+        state: dict[str, Tensor] = {
+            name: mode.from_tensor(t) for name, t in [*module.named_parameters(), *module.named_buffers()]
+        }
+    except Exception:  # tensors of a make that has no fake
+        return None
+    for specs in candidates:
+        with contextlib.suppress(Exception), mode, torch.no_grad():
+            fake = make(specs)
+            torch.func.functional_call(module, state, fake.args, dict(fake.kwargs))
+            return specs
+    return None
 
 
 def _offered(module: nn.Module) -> Batch | None:
@@ -247,7 +285,9 @@ def _first_layers(module: nn.Module, count: int = 4) -> Iterator[nn.Module]:
     makes: set[object] = set()
     for child in module.modules():
         dimensions = _CONVOLUTIONS.get(type(child), 0)
-        measured = dimensions or isinstance(child, (nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.RNNBase, nn.RNNCellBase))
+        measured = dimensions or isinstance(
+            child, (nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.RNNBase, nn.RNNCellBase)
+        )
         if not measured and _width(child) is None:
             continue
         make_of = (type(child), dimensions)
@@ -259,8 +299,16 @@ def _first_layers(module: nn.Module, count: int = 4) -> Iterator[nn.Module]:
 
 
 def _width(layer: nn.Module) -> int | None:
-    """The last dimension that a layer without a class of torch's own takes: in_features, d_model, a first bare matrix."""
-    for name in ("in_features", "in_channels", "input_size", "d_model", "embed_dim", "normalized_shape", "num_features"):
+    """The last dimension that a layer without a class of torch's own takes: in_features, d_model and the like."""
+    for name in (
+        "in_features",
+        "in_channels",
+        "input_size",
+        "d_model",
+        "embed_dim",
+        "normalized_shape",
+        "num_features",
+    ):
         value = getattr(layer, name, None)
         if isinstance(value, tuple) and value:
             value = value[-1]
@@ -279,7 +327,7 @@ def _inputs_of(module: nn.Module, layer: nn.Module, batch: int) -> Iterator[Batc
             yield BatchSpec((batch, channels, *(side,) * dimensions))
         return
     if isinstance(layer, (nn.RNNBase, nn.RNNCellBase)):
-        width: int = layer.input_size  # type: ignore[assignment]
+        width: int = layer.input_size
         yield BatchSpec((batch, 16, width) if isinstance(layer, nn.RNNBase) else (batch, width))
         return
     features = layer.in_features if isinstance(layer, nn.Linear) else _width(layer)
@@ -320,5 +368,3 @@ def _further_input(module: nn.Module, parameter: inspect.Parameter, first: Batch
         bound = next((m.num_embeddings for m in module.modules() if isinstance(m, nn.Embedding)), None)
         return BatchSpec(first.shape[:1], "int64", bound or 2)
     return first
-
-

@@ -1,9 +1,9 @@
 """The grammar of --batch: one model input in one word.
 
-    8x3x32x32                   float32, the default
-    float16[8,3,32,32]          another dtype: float32, float64, float16, bfloat16, int64, int32, bool
-    int64[2,128]<50257          integers from 0 to 50256
-    input_ids=int64[2,128]<500  a keyword input; without a name inputs are positional, in order
+8x3x32x32                   float32, the default
+float16[8,3,32,32]          another dtype: float32, float64, float16, bfloat16, int64, int32, bool
+int64[2,128]<50257          integers from 0 to 50256
+input_ids=int64[2,128]<500  a keyword input; without a name inputs are positional, in order
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FORM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class BatchSpec:
-    """One input: ``shape`` (all sizes at least 1), ``dtype``, ``bound`` (integers lie below it), ``name`` of a keyword input."""
+    """One input: ``shape`` (sizes at least 1), ``dtype``, ``bound`` (integers lie below it), ``name`` (a keyword's)."""
 
     shape: tuple[int, ...]
     dtype: str = "float32"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from initlint.facts import LayerProbe, known
-from initlint.live.trace import Node, Trace
+from initlint.live.graph import Node, Trace
 
 __all__ = ["NormReading", "chain_names", "restores"]
 
@@ -24,28 +24,31 @@ class NormReading:
 
 
 def restores(norm: NormReading | None) -> bool:
-    """Whether a norm gave its signal unit scale: its output over its own scale has a std within [0.5, 2].
+    """Whether a norm gave its signal a scale to go on with: its own (a tenth to tenfold) times a std of 1e-3 to 2.
 
-    A norm that adds eps to a variance already below it does not, nor does one whose scale is so far from 1 (a tenth,
-    tenfold) that what follows has left the range again. A scale of exactly 0 closes a branch and is no drift. A norm
-    that was not measured is given the benefit of the doubt.
+    A scale drawn around zero does not, nor does a norm so far under its eps that next to nothing comes out. The lower
+    bound is wide because sound nets pass through it: a LayerScale of 1e-5 without a shortcut leaves a batch norm
+    0.004, the next one gives 1, and neither is a signal that vanishes or explodes. A scale of exactly 0 closes a branch
+    and is no drift. A norm that was not measured is given the benefit of the doubt.
     """
     if norm is None or not known(norm.probe.total_std):
         return True
     if not norm.scale:
         return True
-    return 0.5 <= norm.probe.total_std / norm.scale <= 2 and 0.1 <= norm.scale <= 10
+    return 1e-3 <= norm.probe.total_std / norm.scale <= 2 and 0.1 <= norm.scale <= 10
 
 
 class _Walker:
-    def __init__(self, trace: Trace, ancestors: list[int], depths: list[int], norm_of: Mapping[int, NormReading]) -> None:
+    def __init__(
+        self, trace: Trace, ancestors: list[int], depths: list[int], norm_of: Mapping[int, NormReading]
+    ) -> None:
         self.trace = trace
         self.ancestors = ancestors
         self.depths = depths
         self.norm_of = norm_of
         self.weighted = sum(1 << node.index for node in trace.applications())
         self.branches: dict[int, int] = {}
-        """The residual branch (by its sum) that a value lies in, the innermost one."""
+        """The side branch (by where it joins the stream) that an application lies in, the innermost one."""
         self._mark_branches()
 
     def _split(self, node: Node) -> tuple[int, int] | None:
@@ -67,19 +70,32 @@ class _Walker:
         return (skip, branch) if (own & self.weighted).bit_count() <= 1 else None  # a projected shortcut
 
     def _mark_branches(self) -> None:
+        """Find what lies beside the stream: residual branches, dense layers joined by a cat, gates."""
         for node in self.trace.nodes:
-            if node.category != "sum" or not node.data:
+            if not node.data or node.category not in ("sum", "cat", "product"):
                 continue
-            split = self._split(node)
-            if split is None:
+            split = self._split(node) if node.category == "sum" else None
+            if split is not None:
+                self._mark(node.index, *split)
                 continue
-            skip, branch = split
-            outside = self.ancestors[skip] | 1 << skip
-            inside = (self.ancestors[branch] | 1 << branch) & ~outside
-            while inside:
-                lowest = inside & -inside
-                self.branches.setdefault(lowest.bit_length() - 1, node.index)  # sums come in order: innermost first
-                inside ^= lowest
+            operands = [i for i in dict.fromkeys(node.inputs) if self.trace.nodes[i].data]
+            for branch in operands:
+                for skip in operands:
+                    if skip != branch and self.ancestors[branch] >> self.trace.source(skip) & 1:
+                        self._mark(node.index, skip, branch)
+
+    def _mark(self, join: int, skip: int, branch: int) -> None:
+        """Note the layers that lie on the branch alone, behind the place where it forks off."""
+        source = self.trace.source(skip)
+        common = (self.ancestors[skip] | 1 << source) & self.ancestors[branch]
+        fork = common.bit_length() - 1
+        inside = (self.ancestors[branch] | 1 << branch) & ~(self.ancestors[skip] | 1 << skip) & self.weighted
+        while inside:
+            lowest = inside & -inside
+            index = lowest.bit_length() - 1
+            if self.ancestors[index] >> fork & 1:
+                self.branches.setdefault(index, join)  # joins come in order: innermost first
+            inside ^= lowest
 
     def before(self, index: int) -> int | None:
         """The application whose signal reaches node ``index`` along the stream; None where a chain starts."""
@@ -132,13 +148,14 @@ def chain_names(
     ancestors: list[int] | None,
     depths: list[int],
     norm_of: Mapping[int, NormReading],
+    *,
     wanted: Callable[[str], bool],
     ends_branch: Callable[[str], bool],
 ) -> list[tuple[str, ...]] | None:
     """Chains as layer names, from input to output, two layers at least; None where the graph is too large to follow.
 
-    ``norm_of`` maps the node of a norm to what was measured of it; ``wanted`` picks the layers a chain is made of. Layers of a
-    residual branch form chains of their own; the last of a branch, meant to start small, is left out.
+    ``norm_of`` maps the node of a norm to what was measured of it; ``wanted`` picks the layers a chain is made of.
+    Layers of a residual branch form chains of their own; the last of a branch, meant to start small, is left out.
     """
     if ancestors is None or not trace.complete:
         return None

@@ -27,8 +27,8 @@ only their default biases tell apart by a fraction of that."""
 class EscapeTest:
     """Backward, small step, again with another batch and other targets, until nothing new is reached.
 
-    Parameters are changed: run it inside ``state.preserved``. ``watched`` are those whose rows start out alike; with any of
-    them at least four steps are taken.
+    Parameters are changed: run it inside ``state.preserved``. ``watched`` are those whose rows start out alike; with
+    any of them at least four steps are taken.
     """
 
     module: nn.Module
@@ -77,11 +77,11 @@ class EscapeTest:
         loss = self.objective(self.run(args, kwargs))
         if loss is None:
             return False
-        loss.backward()
+        torch.autograd.backward(loss)
         return self.note()
 
     def to_fixpoint(self, args: Any, kwargs: Any) -> None:
-        """Go on from a first backward already noted. Stops at once when every parameter has a gradient and none is watched."""
+        """Go on from a first backward already noted: over where each parameter got a gradient and none is watched."""
         quiet = 0
         moves = 0
         if self.watched:  # the backward at hand may have had dropout on, which parts rows by itself
@@ -98,8 +98,8 @@ class EscapeTest:
     def excuse_unreachable(self, args: Any, kwargs: Any) -> None:
         """Take back ``reached`` of those that get no gradient whatever the parameters hold.
 
-        Behind a slice that leaves them out, a mask, an input that is zero by construction (a decoder's first queries), no
-        initialisation would help: that is not what is asked here. Every parameter is drawn anew, twice.
+        Behind a slice that leaves them out, a mask, an input that is zero by construction (a decoder's first queries)
+        no initialisation would help: that is not what is asked here. Every parameter is drawn anew, twice.
         """
         stuck = [p for p in self.parameters() if id(p) in self.reached and id(p) not in self.received]
         found: set[int] = set()
@@ -113,7 +113,7 @@ class EscapeTest:
             loss = self.objective(self.run(*varied((args, kwargs))))
             if loss is None:
                 return
-            loss.backward()
+            torch.autograd.backward(loss)
             have = [(p, p.grad) for p in stuck if p.grad is not None]
             if have:
                 largest = _largest([g for _, g in have])
@@ -134,12 +134,14 @@ class EscapeTest:
 
 def _largest(gradients: list[Tensor]) -> Tensor:
     """The largest absolute value of each, on one device."""
-    sizes = [_values(g).abs().amax().float() if _values(g).numel() else torch.zeros((), device=g.device) for g in gradients]
+    sizes = [
+        _values(g).abs().amax().float() if _values(g).numel() else torch.zeros((), device=g.device) for g in gradients
+    ]
     return torch.stack([size.to(sizes[0].device) for size in sizes])
 
 
 def _draw(parameter: nn.Parameter) -> None:
-    """Values of either sign that neither swamp nor silence a signal: N(0, 1 / fan-in), vectors U(0.5, 1) or its negative."""
+    """Values that neither swamp nor silence a signal: N(0, 1 / fan-in), for vectors U(0.5, 1) with either sign."""
     if parameter.dim() > 1:
         fan = max(1, parameter[0].numel())
         parameter.normal_(0.0, fan**-0.5)

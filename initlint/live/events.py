@@ -53,6 +53,11 @@ class Law:
             return self
         return replace(self, scale=self.scale * scale, shift=self.shift * scale + shift)
 
+    @property
+    def is_factory(self) -> bool:
+        """Whether a function that makes tensors draws it ("torch.randn"), and not one that writes to them."""
+        return self.function in ("torch.normal", "torch.rand", "torch.randn", "torch.zeros", "torch.ones", "torch.full")
+
     def distribution(self) -> Distribution:
         """The distribution; what theory cannot say of it is UNKNOWN."""
         if self is DATA:
@@ -205,6 +210,11 @@ class Memory:
         self.law: Law | None = None
         self.allocation: Event | None = None
         self.complete = complete
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether no tensor has this storage any more."""
+        return bool(self.reference.expired())  # type: ignore[no-untyped-call]
 
     def copy_history(self, source: Memory, origin: Extent, *, cloned: bool) -> None:
         """Take over what happened to the part ``origin`` of another storage, of which this is a dense copy."""

@@ -10,8 +10,8 @@ from torch import nn
 
 from initlint.facts import UNKNOWN, Activation, Consumer, known
 from initlint.live.activations import Function, describe, gated, prelu, replay
+from initlint.live.graph import Node, Ref, Trace
 from initlint.live.signal_operations import ELEMENTWISE
-from initlint.live.trace import Node, Ref, Trace
 
 __all__ = ["Fate", "Reader"]
 
@@ -138,6 +138,7 @@ class Reader:
     # -- one value
 
     def fate(self, index: int) -> Fate:
+        """What becomes of one value; all UNKNOWN where it cannot be followed."""
         paths = self.paths(index)
         if paths is None:
             return Fate()
@@ -210,7 +211,7 @@ class Reader:
         return None
 
     def _ends_branch(self, index: int, paths: list[_Path]) -> bool:
-        """Whether the value goes into a residual sum whose other operand passed by it; through norm, scale and dropout."""
+        """Whether the value goes into a residual sum whose other operand passed it by (a norm may come first)."""
         if len(paths) != 1 or paths[0].activation is not None or len(paths[0].sinks) != 1:
             return False
         kind, _, node = paths[0].sinks[0]
@@ -280,9 +281,7 @@ class Reader:
         return Activation(name="prelu")
 
     def _passes(self, start: int, end: int, members: set[int]) -> bool:
-        return all(
-            self.trace.nodes[i].category in ("view", "dropout", "part") for i in members if start < i <= end
-        )
+        return all(self.trace.nodes[i].category in ("view", "dropout", "part") for i in members if start < i <= end)
 
     def _closure(self, index: int) -> tuple[set[int], list[int] | None]:
         """The values computed elementwise from one value alone, and those of them that something else uses.
@@ -384,7 +383,11 @@ def _combine(paths: list[_Path]) -> list[_Path]:
     for path in paths:
         name = path.activation.name if path.activation else ""
         alike = next(
-            (p for p in kept if (p.activation.name if p.activation else "") == name and set(p.sinks) == set(path.sinks)),
+            (
+                p
+                for p in kept
+                if (p.activation.name if p.activation else "") == name and set(p.sinks) == set(path.sinks)
+            ),
             None,
         )
         if alike is None:

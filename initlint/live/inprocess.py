@@ -55,8 +55,8 @@ def _built(name: str, factory: Callable[[], Any], *, device: str, seed: int) -> 
     try:
         return build(name, factory, {}, seed=seed, device=device)
     except NotBuilt as error:
-        needed, _, _ = str(error).partition(": --arg")
-        raise TypeError(f"{needed}: give audit() a function that takes none, such as lambda: {name}(...)") from None
+        reason = str(error).replace("--arg ", "").replace("=VALUE", "")  # as the command line says it
+        raise TypeError(f"{reason}; give audit() a function that needs none, such as lambda: {name}(...)") from None
     except NotAModel as error:
         raise TypeError(str(error)) from None
 

@@ -39,6 +39,7 @@ INITIALIZERS: dict[str, Callable[..., Any]] = {
     name: function for name, function in vars(nn.init).items() if name in nn.init.__all__ and name != "calculate_gain"
 }
 """The functions of torch.nn.init as they are when nothing is recorded."""
+_CROWD = 4096
 _BY_CODE = {function.__code__: name for name, function in INITIALIZERS.items() if name.endswith("_")}
 _DEFAULTS = {
     name: {key: p.default for key, p in inspect.signature(INITIALIZERS.get(name + "_", function)).parameters.items()}
@@ -57,7 +58,7 @@ def bound_arguments(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any])
 
 
 class Ledger:
-    """What was noted while one model was made."""
+    """What was noted while one model was made. ``lost`` says that something could not be noted."""
 
     def __init__(self, project_root: str | None) -> None:
         self.memories: dict[int, Memory] = {}
@@ -71,6 +72,8 @@ class Ledger:
         self._run: Run | None = None
         self._run_frame: FrameType | None = None
         self._operations: dict[Any, Operation] = {}
+        self._crowded = _CROWD
+        self.lost = False
 
     def close(self) -> None:
         """Let go of the frames that were looked at last."""
@@ -114,16 +117,17 @@ class Ledger:
         glance = self.watcher.look(frame)
         if self._running_initializer(glance) is not None:
             return  # an initialiser's own temporary
+        self._prune()
         memory = self.memories[key] = Memory(tensor.untyped_storage(), complete=True)
         sources = [value for value in arguments if isinstance(value, torch.Tensor)]
         source = self.memory_of(sources[0]) if sources else None
         if operation.kind is Kind.CAST and source is not None:
             memory.copy_history(source, Extent.of(sources[0]), cloned=False)
             return
-        bound = operation.bind(arguments, keywords)
+        bound: Mapping[str, Any] = operation.bind(arguments, keywords)
         law = self._law_of(operation, sources, source, bound, tuple(tensor.shape))
-        function = operation.canonical
-        if operation.kind is Kind.COMPUTATION and law is not None and law is not DATA:
+        function: str = operation.canonical
+        if operation.kind is Kind.COMPUTATION and law is not None and law.is_factory:
             function, bound = law.function, law.arguments  # "randn" says more of randn(n, m) * 0.02 than "mul" does
         event = self._event(function, bound, law, glance, Extent.of(tensor), shape=tuple(tensor.shape))
         memory.law = law
@@ -137,6 +141,12 @@ class Ledger:
                 memory.copy_history(source, Extent.of(sources[0]), cloned=True)
             event = replace(event, function="copy.deepcopy", arguments={})
         memory.events.append(event)
+
+    def _prune(self) -> None:
+        """Forget memory that is gone, now and then: a constructor may compute with a million temporaries."""
+        if len(self.memories) >= self._crowded:
+            self.memories = {key: memory for key, memory in self.memories.items() if not memory.is_gone}
+            self._crowded = 2 * len(self.memories) + _CROWD
 
     def _law_of(
         self,
@@ -202,9 +212,8 @@ class Ledger:
         law: Law | None = None
         whole = operation.overwrites
         if operation.name == "copy_":
-            source = self.memory_of(arguments[1])
-            law = DATA if source is None and glance.loading else None if source is None else source.law
-        elif operation.overwrites:
+            law = self._copied(arguments[1], tensor)
+        elif operation.draws:
             law = Law(operation.canonical, bound, shape)
         elif (factors := operation.affine(bound)) is not None and memory.law is not None:
             law = memory.law.affine(*factors)
@@ -212,6 +221,13 @@ class Ledger:
         memory.events.append(event)
         complete = event.extent.covers(Extent(0, tensor.untyped_storage().nbytes(), True))
         memory.law = law if complete else None
+
+    def _copied(self, source: object, tensor: torch.Tensor) -> Law | None:
+        """The law of what ``copy_`` leaves; unknown where one value of the source goes to several places."""
+        memory = self.memory_of(source)
+        if memory is None or not isinstance(source, torch.Tensor) or source.shape != tensor.shape:
+            return None
+        return memory.law if Extent.of(source).dense else None
 
     def _event(
         self,
@@ -245,6 +261,7 @@ class Ledger:
         )
 
     def memory_of(self, tensor: object) -> Memory | None:
+        """What is known of a tensor's storage, None if it was not seen."""
         if not isinstance(tensor, torch.Tensor):
             return None
         key = storage_key(tensor)
@@ -374,7 +391,9 @@ class Ledger:
         if memory is not None:
             memory.complete = False
 
-    def replaced(self, tensor: torch.Tensor, history: tuple[Event, ...], before: Memory | None, frame: FrameType) -> None:
+    def replaced(
+        self, tensor: torch.Tensor, history: tuple[Event, ...], before: Memory | None, frame: FrameType
+    ) -> None:
         """Note ``tensor.data = other``; ``history`` and ``before`` are the tensor's as they were."""
         key = storage_key(tensor)
         after = self.memory_of(tensor)
@@ -401,7 +420,11 @@ class Ledger:
         if memory is None:
             return earlier
         extent = Extent.of(tensor)
-        return earlier + tuple(event for event in memory.events if event.extent.meets(extent))
+        return earlier + tuple(
+            replace(event, whole=event.whole and event.extent.covers(extent))
+            for event in memory.events
+            if event.extent.meets(extent)
+        )
 
     def _filled(self, tensor: torch.Tensor, function: str, law: Law | None, glance: Glance) -> Memory:
         """A memory that was filled elsewhere and handed to a tensor as a whole."""

@@ -10,7 +10,16 @@ from torch import Tensor
 
 __all__ = ["Objective", "primary_output"]
 
-_PRIMARY = ("logits", "prediction_logits", "last_hidden_state", "sample", "out", "output", "predictions", "reconstruction")
+_PRIMARY = (
+    "logits",
+    "prediction_logits",
+    "last_hidden_state",
+    "sample",
+    "out",
+    "output",
+    "predictions",
+    "reconstruction",
+)
 
 
 def _fields(output: Any) -> Iterator[tuple[str, Any]]:
@@ -37,7 +46,7 @@ def _usable(tensor: Any) -> bool:
 
 
 def primary_output(output: Any) -> Tensor | None:
-    """The tensor that the model is for: logits, last_hidden_state, the first one that has a gradient; None if there is none."""
+    """The tensor that the model is for: logits, last_hidden_state, the first one with a gradient; None for none."""
     if isinstance(output, Tensor):
         return output if _usable(output) else None
     fields = dict(_fields(output))
@@ -88,7 +97,7 @@ class Objective:
         return (values - self._targets(values)).square().mean()
 
     def _targets(self, values: Tensor) -> Tensor:
-        """N(0, 1): half the variance drawn anew for each call, half lasting and the same for every index of dimension 0.
+        """N(0, 1): half the variance drawn anew for each call, half lasting and the same along dimension 0.
 
         Real targets have something to learn in them, by which the rows of a head part.
         """
@@ -97,4 +106,5 @@ class Objective:
             self._lasting = torch.randn_like(values[0])
         if self._lasting is None or self._lasting.shape != values.shape[1:]:
             return fresh
-        return (fresh + self._lasting) * 0.5**0.5
+        targets: Tensor = (fresh + self._lasting) * 0.5**0.5
+        return targets

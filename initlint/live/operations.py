@@ -31,25 +31,64 @@ _ALLOCATIONS = frozenset(
     {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "empty_permuted", "_efficientzerotensor"}
 )
 _FACTORIES = frozenset(
-    "arange bernoulli eye full full_like linspace logspace new_full new_ones new_zeros normal ones ones_like rand "
-    "rand_like randint randint_like randn randn_like randperm tril_indices triu_indices zeros zeros_like".split()
+    [
+        "arange",
+        "bernoulli",
+        "eye",
+        "full",
+        "full_like",
+        "linspace",
+        "logspace",
+        "new_full",
+        "new_ones",
+        "new_zeros",
+        "normal",
+        "ones",
+        "ones_like",
+        "rand",
+        "rand_like",
+        "randint",
+        "randint_like",
+        "randn",
+        "randn_like",
+        "randperm",
+        "tril_indices",
+        "triu_indices",
+        "zeros",
+        "zeros_like",
+    ]
 )
 _OVERWRITING = frozenset(
-    "fill_ zero_ normal_ uniform_ copy_ random_ exponential_ bernoulli_ cauchy_ log_normal_ geometric_".split()
+    [
+        "fill_",
+        "zero_",
+        "normal_",
+        "uniform_",
+        "copy_",
+        "random_",
+        "exponential_",
+        "bernoulli_",
+        "cauchy_",
+        "log_normal_",
+        "geometric_",
+    ]
 )
 _BOOKKEEPING = frozenset({"set_", "resize_", "resize_as_", "requires_grad_"})
 """They have a tensor written in their schema, and set no element."""
-_SELF_EVIDENT = frozenset({"self", "src", "size", "generator", "dtype", "layout", "device", "pin_memory", "memory_format"})
+_SELF_EVIDENT = frozenset(
+    {"self", "src", "size", "generator", "dtype", "layout", "device", "pin_memory", "memory_format"}
+)
 
 
 class Operation:
     """One overload of one operation, described once.
 
     ``name`` is torch's ("normal_"), ``canonical`` as a user knows it ("torch.Tensor.normal_", "torch.randn").
-    ``overwrites``: no old value survives in the tensor that it writes.
+    ``overwrites``: no old value survives in the tensor that it writes. ``draws``: the new ones come from its numbers
+    alone.
     """
 
-    __slots__ = ("_defaults", "_names", "_skipped", "_targets", "canonical", "kind", "name", "overwrites")
+    __slots__ = ("_defaults", "_names", "_skipped", "_targets", "canonical", "draws", "kind", "name", "overwrites")
 
     def __init__(self, function: Any) -> None:
         schema = function._schema
@@ -64,6 +103,7 @@ class Operation:
         self._skipped = _SELF_EVIDENT | {name for _, name, _ in self._targets}
         out = bool(self._targets) and all(keyword_only for _, _, keyword_only in self._targets)
         self.overwrites = out or self.name in _OVERWRITING
+        self.draws = self.name in _OVERWRITING - {"copy_"} or self._draws(schema)
         self.kind = self._kind(schema)
         if out or (self.kind is not Kind.WRITE and not self.name.startswith("new_")):
             self.canonical = "torch.tensor" if self.kind is Kind.GIVEN else "torch." + self.name
@@ -81,11 +121,18 @@ class Operation:
             return Kind.VIEW
         if self.name in _ALLOCATIONS:
             return Kind.ALLOCATION
-        if self.name in _FACTORIES and not (self.name in ("normal", "bernoulli") and "self" in self._names):
+        if self._draws(schema):
             return Kind.FACTORY
         if self.name == "_to_copy":
             return Kind.CAST
         return Kind.COPY if self.name == "clone" else Kind.COMPUTATION
+
+    def _draws(self, schema: Any) -> bool:
+        """Whether it fills what it makes from numbers alone (torch.normal and bernoulli may take tensors of them)."""
+        from_tensors = self.name in ("normal", "bernoulli") and any(
+            str(argument.type) == "Tensor" and argument.alias_info is None for argument in schema.arguments
+        )
+        return self.name in _FACTORIES and not from_tensors
 
     def written(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Iterator[torch.Tensor]:
         """The tensors that a call writes."""
@@ -98,23 +145,7 @@ class Operation:
     def bind(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that say what is done, by name, defaults included; a further tensor is UNKNOWN."""
         bound = {**self._defaults, **dict(zip(self._names, arguments, strict=False)), **keywords}
-        written = {name for _, name, _ in self._targets}
-        skipped = written | {
-            "self",
-            "src",
-            "generator",
-            "dtype",
-            "layout",
-            "device",
-            "pin_memory",
-            "memory_format",
-            "size",
-        }
-        if self.kind is Kind.COMPUTATION:
-            skipped -= {"self"}
-        if self.name in ("bernoulli_", "normal"):  # overloads differ in whether these are tensors
-            skipped -= {"size"}
-        return {name: plain(value) for name, value in bound.items() if name not in skipped}
+        return {name: plain(value) for name, value in bound.items() if name not in self._skipped}
 
     def affine(self, bound: Mapping[str, Any]) -> tuple[float, float] | None:
         """``(scale, shift)`` where the operation maps its one tensor x to scale * x + shift, else None."""

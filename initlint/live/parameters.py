@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from initlint.facts import UNKNOWN, Distribution, Escape, Parameter, Write, known, layer_family
+from initlint.live.graph import Trace, Use
+from initlint.live.state import is_lazy
 from initlint.live.statistics import measured, statistics
-from initlint.live.trace import Trace, Use
 from initlint.theory.fans import Fans, layer_fans
 
 __all__ = ["Owned", "describe_parameter", "layer_kind", "owned_tensors"]
@@ -44,7 +45,10 @@ def layer_kind(module: nn.Module) -> str:
 def owned_tensors(module: nn.Module) -> dict[str, list[Owned]]:
     """Parameters and floating-point buffers by the module that registered them first; a shared tensor comes once."""
     names: dict[int, list[str]] = {}
-    for name, tensor in [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]:
+    for name, tensor in [
+        *module.named_parameters(remove_duplicate=False),
+        *module.named_buffers(remove_duplicate=False),
+    ]:
         names.setdefault(id(tensor), []).append(name)
     found: dict[str, list[Owned]] = {}
     seen: set[int] = set()
@@ -52,7 +56,7 @@ def owned_tensors(module: nn.Module) -> dict[str, list[Owned]]:
         pairs: list[tuple[str, Any, bool]] = [(n, p, False) for n, p in child._parameters.items()]
         pairs += [(n, b, True) for n, b in child._buffers.items()]
         for leaf, tensor, is_buffer in pairs:
-            if tensor is None or id(tensor) in seen or not tensor.is_floating_point():
+            if tensor is None or id(tensor) in seen or is_lazy(tensor) or not tensor.is_floating_point():
                 continue
             seen.add(id(tensor))
             found.setdefault(owner, []).append(Owned(tensor, owner, leaf, tuple(names.get(id(tensor), ())), is_buffer))

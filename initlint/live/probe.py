@@ -7,6 +7,7 @@ else happens once the pass is over, on the device, with a single read-back.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,7 @@ _BUDGET = 2048
 
 @dataclass(slots=True)
 class Sample:
-    """What the hooks kept of one call of a layer: strided clones of its output and gradient, aligned with each other."""
+    """What the hooks kept of one call of a layer: clones of its output and gradient, strided alike."""
 
     forward: Tensor
     batch_dim: int | None
@@ -124,7 +125,7 @@ def hooked(
                     if sample.gradient is None:
                         sample.gradient = gradient[index].clone()
 
-                tensor.register_hook(keep)
+                tensor.register_hook(keep)  # type: ignore[no-untyped-call]
 
         return hook
 
@@ -181,7 +182,7 @@ def _figures(sample: Sample) -> list[Tensor]:
 
 
 def _dead(sample: Sample, function: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
-    """Share of channels that are zero after the activation for every sample and position, and how many values each had."""
+    """Share of channels that the activation makes zero for every sample and position, and how many values each had."""
     x = sample.forward.to(torch.float64)
     rows = x.movedim(sample.channel_dim, 0).reshape(x.shape[sample.channel_dim], -1)
     after = function(rows.reshape(-1)).reshape(rows.shape)
@@ -197,8 +198,9 @@ def measure(
 ) -> dict[str, LayerProbe]:
     """The figures of every sampled layer.
 
-    Where it is not known in which dimension the samples lie, across-batch figures are UNKNOWN. ``activations`` are the functions that follow, by layer. A layer called several times is judged by its
-    first call, except that it counts as finite only if all calls were.
+    Where it is not known in which dimension the samples lie, across-batch figures are UNKNOWN. ``activations`` are the
+    functions that follow, by layer. A layer called several times is judged by its first call, but counts as finite
+    only if all calls were.
     """
     columns: list[Tensor] = []
     plan: list[tuple[str, int, int, bool, bool]] = []
@@ -238,6 +240,6 @@ def measure(
 
 
 def _root(variance: float) -> float:
-    if not known(variance) or variance != variance:
+    if not known(variance) or math.isnan(variance):
         return UNKNOWN  # type: ignore[no-any-return]
     return float(max(0.0, variance) ** 0.5)

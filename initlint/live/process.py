@@ -32,6 +32,8 @@ _STARTING = 120.0
 _TAIL = 4096
 """Bytes of a model's output that are kept."""
 _TICK = 0.1
+_SWEEPS = 400
+"""How often, every 5 ms, leftover processes are looked for: to die takes them a moment."""
 _MARK = "INITLINT_RUN"
 _BOOTSTRAP = """
 import json, os, sys
@@ -160,14 +162,16 @@ class _Child:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Before the leader is reaped, its number cannot have become another group's.
-        for _ in range(200):
+        # Until the leader is reaped, its number cannot become another group's.
+        ours: set[int] = set()
+        for _ in range(_SWEEPS):
+            found = _marked(self._mark, self._process.pid)
+            ours |= found
             self._kill_group()
-            others = _marked(self._mark, self._process.pid)
-            if not others:
-                break
-            for pid in others:
+            for pid in found:
                 _kill(pid)
+            if not found and not any(map(_is_alive, ours)):
+                break
             time.sleep(0.005)
         self._process.wait()
         os.close(self._results)
@@ -301,7 +305,7 @@ def _read(descriptor: int, size: int) -> tuple[bytes, bool]:
     return data, not data
 
 
-def _marked(mark: str, worker: int) -> list[int]:
+def _marked(mark: str, worker: int) -> set[int]:
     """The living processes that a child started, also those that left its group; none where there is no /proc.
 
     They are known by a variable in the environment they began with, or by their ancestors.
@@ -311,14 +315,13 @@ def _marked(mark: str, worker: int) -> list[int]:
     try:
         pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
     except OSError:
-        return []
+        return set()
     for pid in pids:
         try:
-            with open(f"/proc/{pid}/stat", "rb") as stat:
-                state, parent = stat.read().rpartition(b")")[2].split()[:2]
-            if state in (b"Z", b"X"):
+            state, parent = _state(pid)
+            if state in _DEAD:
                 continue
-            parents[pid] = int(parent)
+            parents[pid] = parent
             with open(f"/proc/{pid}/environ", "rb") as environ:
                 if f"{_MARK}={mark}".encode() in environ.read():
                     found.add(pid)
@@ -329,7 +332,24 @@ def _marked(mark: str, worker: int) -> list[int]:
         family = {pid for pid, parent in parents.items() if parent == worker or parent in found}
         grown = not family <= found
         found |= family
-    return sorted(found)
+    return found
+
+
+_DEAD = ("Z", "X")
+
+
+def _state(pid: int) -> tuple[str, int]:
+    """A process's state letter and its parent; raises OSError when it is gone."""
+    with open(f"/proc/{pid}/stat", "rb") as stat:
+        state, parent = stat.read().rpartition(b")")[2].split()[:2]
+    return state.decode(), int(parent)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return _state(pid)[0] not in _DEAD
+    except (OSError, ValueError):
+        return False
 
 
 def _kill(pid: int) -> None:

@@ -29,18 +29,20 @@ from initlint.live.recording import Recording
 
 __all__ = ["Recorder", "Recording", "uninitialized_memory_filled"]
 
+
 @contextmanager
 def uninitialized_memory_filled() -> Iterator[None]:
     """Let torch fill fresh memory with NaN (the largest value for integers), so that what nobody writes shows."""
     strict = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # torch.use_deterministic_algorithms does this and imports the compiler, which takes two seconds.
+    torch._C._set_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+        torch._C._set_deterministic_algorithms(strict, warn_only=warn_only)
         torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
 
 
@@ -186,6 +188,11 @@ class Recorder:
 
 
 class _Mode(TorchDispatchMode):
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """torch asks whether to keep dynamo out of the mode, for which it would import it: one to two seconds."""
+        return False
+
     def __init__(self, ledger: Ledger) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._ledger = ledger
@@ -194,7 +201,10 @@ class _Mode(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        self._ledger.saw(func, args, kwargs or {}, result, sys._getframe(1))
+        try:
+            self._ledger.saw(func, args, kwargs or {}, result, sys._getframe(1))
+        except Exception:  # a kind of tensor that cannot be looked at must not cost the user his model
+            self._ledger.lost = True
         return result
 
 

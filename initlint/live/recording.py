@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,26 +9,30 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from initlint.facts import UNKNOWN, Application, Distribution, InitCall, Target, Write
-from initlint.live.events import UNINITIALIZED, Applied, Event, Extent, Memory, Run, place, storage_key
-from initlint.live.provenance import Activation, Call, Site, call_at
+from initlint.live.applications import Applications, Owner, unique
+from initlint.live.events import UNINITIALIZED, Birth, Event, Extent, Run, place, storage_key
+from initlint.live.ledger import Ledger
+from initlint.live.provenance import Call, Site, call_at
 from initlint.location import Location
 from initlint.theory.schemes import NOTHING_KNOWN
 
-__all__ = ["Birth", "Recording"]
+__all__ = ["Recording"]
 
 _METHODS = frozenset(
     f"torch.Tensor.{name}_"
-    for name in "normal uniform fill zero random exponential bernoulli cauchy log_normal geometric".split()
+    for name in [
+        "normal",
+        "uniform",
+        "fill",
+        "zero",
+        "random",
+        "exponential",
+        "bernoulli",
+        "cauchy",
+        "log_normal",
+        "geometric",
+    ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Owner:
-    """A place where a model keeps a tensor."""
-
-    layer: str
-    kind: str
-    attribute: str
 
 
 class Recording:
@@ -40,23 +41,21 @@ class Recording:
     def __init__(self, root: nn.Module, ledger: Ledger) -> None:
         self._root = root
         self._ledger = ledger
-        self._owners: dict[int, list[_Owner]] = {}
+        self._owners: dict[int, list[Owner]] = {}
         self._tensors: dict[int, torch.Tensor] = {}
         for name, module in root.named_modules():
             for attribute, tensor in (*module._parameters.items(), *module._buffers.items()):
                 if tensor is not None and not is_lazy(tensor):
-                    self._owners.setdefault(id(tensor), []).append(_Owner(name, kind_of(module), attribute))
+                    self._owners.setdefault(id(tensor), []).append(Owner(name, kind_of(module), attribute))
                     self._tensors[id(tensor)] = tensor
-        self._written: dict[int, tuple[Event, list[_Owner]]] = {}
+        self._written: dict[int, tuple[Event, list[Owner]]] = {}
         for key, tensor in self._tensors.items():
             for event, _ in self._history(tensor) or ():
                 if not event.inherited:
                     self._written.setdefault(event.order, (event, []))[1].extend(self._owners[key])
-        self._applications: dict[object, Application] = {}
-        self._loops: dict[int, Activation] = {}
-        self._find_applications()
+        self._applied = Applications(root, self._written.values(), self._birth)
         self._fresh = {
-            key: event for key, tensor in self._tensors.items() if (event := self._settle(tensor)) is not None
+            key: write for key, tensor in self._tensors.items() if (write := self._settle(tensor)) is not None
         }
 
     # What was asked for
@@ -79,7 +78,7 @@ class Recording:
     def origin(self, module: nn.Module) -> str:
         """ "constructed", "cloned" (by copy.deepcopy) or UNKNOWN."""
         birth = self._birth(module)
-        return UNKNOWN if birth is None else birth.origin  # type: ignore[no-any-return]
+        return UNKNOWN if birth is None else birth.origin
 
     def parameter_location(self, tensor: torch.Tensor) -> Location | None:
         """The statement that made a tensor a parameter, or made its memory; UNKNOWN if neither was seen."""
@@ -100,7 +99,7 @@ class Recording:
         """The runs of initialisers over several layers of ``root``, in order."""
         if root is not self._root:
             return UNKNOWN  # type: ignore[no-any-return]
-        return tuple(sorted(self._applications.values(), key=lambda application: application.order))
+        return self._applied.all()
 
     @property
     def calls(self) -> tuple[InitCall, ...]:
@@ -122,7 +121,7 @@ class Recording:
 
     def _history(self, tensor: torch.Tensor) -> list[tuple[Event, bool]] | None:
         """The events of a tensor and whether each set all of it; None if some may have been missed."""
-        if is_lazy(tensor) or (key := storage_key(tensor)) is None:
+        if self._ledger.lost or is_lazy(tensor) or (key := storage_key(tensor)) is None:
             return None
         memory = self._ledger.memories.get(key)
         if memory is None or not memory.complete:
@@ -147,7 +146,7 @@ class Recording:
             order=event.order,
             arguments=event.arguments,
             overwrites=overwrites,
-            application=self._application_of(event),
+            application=self._applied.of(event),
             related=related,
         )
 
@@ -190,72 +189,6 @@ class Recording:
             related=related,
         )
 
-    # Initialiser runs over several layers
-
-    def _find_applications(self) -> None:
-        written: dict[Applied, list[_Owner]] = {}
-        loose: list[tuple[Event, list[_Owner]]] = []
-        for event, owners in self._written.values():
-            if event.applied is not None:
-                written.setdefault(event.applied, []).extend(owners)
-            elif event.author in ("user", "library"):
-                loose.append((event, owners))
-        names = {id(module): name for name, module in self._root.named_modules()}
-        for applied, owners in written.items():
-            subject = applied.root()
-            self._applications[applied] = Application(
-                initializer=applied.name,
-                location=place(applied.sites)[0],
-                order=applied.order,
-                root=UNKNOWN if subject is None or id(subject) not in names else names[id(subject)],
-                kinds=_unique(owner.kind for owner in owners),
-                covered=_unique(owner.layer for owner in owners),
-            )
-        runs = self._loops_of(loose)
-        for activation, members in runs.items():
-            first, index, _ = min(members, key=lambda member: member[0].order)
-            own = activation.code.co_name in ("__init__", "<module>")
-            sites = first.sites[index:] if own else first.sites[index + 1 :] or first.sites[index:]
-            subject = None if activation.module is None else activation.module()
-            owned = [owner for _, _, owners in members for owner in owners]
-            self._applications[activation] = Application(
-                initializer=activation.code.co_name,
-                location=place(sites)[0],
-                order=first.order,
-                root=UNKNOWN if subject is None or id(subject) not in names else names[id(subject)],
-                kinds=_unique(owner.kind for owner in owned),
-                covered=_unique(owner.layer for owner in owned),
-            )
-
-    def _loops_of(
-        self, loose: list[tuple[Event, list[_Owner]]]
-    ) -> dict[Activation, list[tuple[Event, int, list[_Owner]]]]:
-        """The runs of functions in which one statement wrote several layers that were there already, with what each wrote."""
-        layers = dict(self._root.named_modules())
-        statements: dict[tuple[Activation, int], list[tuple[Event, str]]] = {}
-        for event, owners in loose:
-            for site in _outwards(event.sites):
-                statements.setdefault((site.activation, site.offset), []).append((event, owners[0].layer))
-        loops = set()
-        for statement, written in statements.items():
-            births = [self._birth(layers[layer]) for _, layer in written]
-            first = min(event.order for event, _ in written)
-            there = all(birth is not None and birth.order < first for birth in births)
-            if there and len({layer for _, layer in written}) > 1:
-                loops.add(statement)
-        runs: dict[Activation, list[tuple[Event, int, list[_Owner]]]] = {}
-        for event, owners in loose:
-            for index, site in enumerate(_outwards(event.sites)):
-                if (site.activation, site.offset) in loops:
-                    runs.setdefault(site.activation, []).append((event, index, owners))
-                    self._loops[event.order] = site.activation
-                    break
-        return runs
-
-    def _application_of(self, event: Event) -> Application | None:
-        key = event.applied if event.applied is not None else self._loops.get(event.order)
-        return None if key is None else self._applications.get(key)
-
     # Calls
 
     def _run_call(self, run: Run) -> InitCall:
@@ -283,7 +216,7 @@ class Recording:
             within=_within(run.sites[0]),
         )
 
-    def _method_call(self, event: Event, owners: list[_Owner]) -> InitCall:
+    def _method_call(self, event: Event, owners: list[Owner]) -> InitCall:
         location, _ = place(event.sites)
         assert location is not None
         call = call_at(event.sites[0].location)
@@ -329,10 +262,10 @@ def _filling(tensor: torch.Tensor) -> torch.Tensor | None:
     return values if values.dtype is torch.bool else values == torch.iinfo(values.dtype).max
 
 
-def _target(owners: list[_Owner], shape: tuple[int, ...] | None, text: str, *, is_module: bool = False) -> Target:
+def _target(owners: list[Owner], shape: tuple[int, ...] | None, text: str, *, is_module: bool = False) -> Target:
     return Target(
         text=text or (owners[0].attribute if owners else ""),
-        kinds=_unique(owner.kind for owner in owners) if owners else UNKNOWN,
+        kinds=unique(owner.kind for owner in owners) if owners else UNKNOWN,
         attribute=owners[0].attribute if owners else UNKNOWN,
         dimensions=UNKNOWN if shape is None else len(shape),
         shape=UNKNOWN if shape is None else shape,
@@ -352,17 +285,5 @@ def _spellings(call: Call, names: tuple[str, ...]) -> dict[str, str]:
     return spelled
 
 
-def _outwards(sites: tuple[Site, ...]) -> tuple[Site, ...]:
-    """The frames of an event up to the first constructor: what a constructor writes belongs to what it makes."""
-    for index, site in enumerate(sites):
-        if site.code.co_name in ("__init__", "<module>"):
-            return sites[: index + 1]
-    return sites
-
-
 def _within(site: Site) -> str | None:
     return None if site.code.co_name == "<module>" else site.code.co_name
-
-
-def _unique(values: Iterator[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))

@@ -11,24 +11,35 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["has_lazy_parameters", "preserved", "quiet_dropout"]
+__all__ = ["is_lazy", "preserved", "quiet_dropout"]
 
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
-_DROP_RATES = ("p", "drop_prob", "drop_path", "drop_path_prob", "dropout", "attn_drop", "attn_dropout", "attention_dropout")
+_DROP_RATES = (
+    "p",
+    "drop_prob",
+    "drop_path",
+    "drop_path_prob",
+    "dropout",
+    "attn_drop",
+    "attn_dropout",
+    "attention_dropout",
+)
 
 
-def has_lazy_parameters(module: nn.Module) -> bool:
-    """Whether some parameter or buffer has no shape before the first forward."""
-    lazy = nn.parameter.UninitializedTensorMixin
-    tensors: list[Any] = [*module.parameters(), *module.buffers()]
-    return any(isinstance(tensor, lazy) for tensor in tensors)
+def is_lazy(tensor: object) -> bool:
+    """Whether a parameter or buffer has no shape before the first forward."""
+    return isinstance(tensor, (nn.UninitializedParameter, nn.UninitializedBuffer))
+
+
+def _cuda_started() -> bool:
+    return torch.cuda.is_available() and bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
 def _random_state() -> Iterator[None]:
     numpy: Any = sys.modules.get("numpy")
     python, cpu = random.getstate(), torch.get_rng_state()
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+    devices = torch.cuda.get_rng_state_all() if _cuda_started() else None
     array = numpy.random.get_state() if numpy is not None else None
     try:
         yield
@@ -47,17 +58,21 @@ def preserved(module: nn.Module) -> Iterator[None]:
 
     Values of parameters and buffers, the tensors themselves (a forward may rebind a buffer), gradients,
     ``requires_grad``, training modes, hooks and plain attributes of every submodule (old weight_norm leaves its product
-    there, others cache masks), the generators of torch, CUDA, numpy and random, the fused attention path. Nothing is deep-copied:
-    what a forward changes inside a container of the user's stays changed. Modules with lazy parameters cannot be
-    preserved (ValueError), since the first forward gives them another class.
+    there, others cache masks), the generators of torch, CUDA, numpy and random, the fused attention path. Nothing is
+    deep-copied: what a forward changes inside a container of the user's stays changed. Modules with lazy parameters
+    cannot be preserved (ValueError), since the first forward gives them another class.
     """
-    if has_lazy_parameters(module):
+    if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
         raise ValueError("lazy parameters have no shape yet: run one forward first")
     modules = list(module.modules())
     attributes = [dict(child.__dict__) for child in modules]
     registries = [{name: dict(child.__dict__[name]) for name in _REGISTRIES} for child in modules]
     hooks = [
-        {name: dict(value) for name, value in child.__dict__.items() if name.endswith("_hooks") and isinstance(value, dict)}
+        {
+            name: dict(value)
+            for name, value in child.__dict__.items()
+            if name.endswith("_hooks") and isinstance(value, dict)
+        }
         for child in modules
     ]
     tensors = list({id(t): t for t in [*module.parameters(), *module.buffers()]}.values())

@@ -19,9 +19,9 @@ _SAMPLE = 4096
 
 
 def _moments(values: Tensor) -> tuple[float, float, float]:
-    """(mean, std, kurtosis) in float64, chunk by chunk: the mean first, then central moments, merged without cancellation."""
+    """(mean, std, kurtosis) in float64, chunk by chunk: the mean first, then moments about it, so nothing cancels."""
     count = values.numel()
-    chunks = values.split(_CHUNK)
+    chunks = values.split(_CHUNK)  # type: ignore[no-untyped-call]
     mean = math.fsum(chunk.sum(dtype=torch.float64).item() for chunk in chunks) / count
     second = fourth = 0.0
     for chunk in chunks:
@@ -114,7 +114,7 @@ def measured(
 
 
 def _gram_deviation(values: Tensor) -> float:
-    """max |G / c - I| of the smaller Gram matrix; a lower bound of it where the rows' norms alone rule orthogonality out."""
+    """max |G / c - I| of the smaller Gram matrix; a lower bound of it where the rows' norms rule orthogonality out."""
     if values.dim() < 2 or values.shape[0] < 2:
         return UNKNOWN  # type: ignore[no-any-return]
     matrix = values.reshape(values.shape[0], -1)
@@ -137,11 +137,11 @@ def _gram_deviation(values: Tensor) -> float:
 def _identity_deviation(values: Tensor) -> float:
     if not 2 <= values.dim() <= 5:
         return UNKNOWN  # type: ignore[no-any-return]
-    centre = tuple(size // 2 for size in values.shape[2:])
-    diagonal = values[(slice(None), slice(None), *centre)].diagonal()
+    at: tuple[slice | int, ...] = (slice(None), slice(None), *(size // 2 for size in values.shape[2:]))
+    diagonal = values[at].diagonal()
     rough = float((diagonal - 1).abs().max()) if diagonal.numel() else math.inf
     if rough > 1e-3:
         return rough
     ideal = torch.zeros_like(values)
-    ideal[(slice(None), slice(None), *centre)].fill_diagonal_(1)
+    ideal[at].fill_diagonal_(1)
     return float((values - ideal).abs().max())

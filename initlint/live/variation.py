@@ -65,7 +65,7 @@ def _is_mask(tensor: Tensor) -> bool:
 
 
 def _vary_integers(tensor: Tensor) -> Tensor:
-    """Values drawn anew from those present, leaving alone positions where all samples agree (special tokens, positions)."""
+    """Values drawn anew from those present; positions where all samples agree (special tokens, counters) stay."""
     values = tensor.reshape(tensor.shape[0], -1)
     if tensor.shape[0] == 1:
         row = values[0]
@@ -91,7 +91,9 @@ def _vary_floats(tensor: Tensor) -> Tensor:
     away = tensor - centre
     spread = away.float().std() if tensor.numel() > 1 else away.float().abs().max()
     other = away[torch.randperm(tensor.shape[0], device=tensor.device)]
-    signs = (torch.randint(0, 2, (tensor.shape[0], *(1,) * (tensor.dim() - 1)), device=tensor.device) * 2 - 1).to(tensor.dtype)
+    signs = (torch.randint(0, 2, (tensor.shape[0], *(1,) * (tensor.dim() - 1)), device=tensor.device) * 2 - 1).to(
+        tensor.dtype
+    )
     smooth = torch.randn_like(tensor)
     if tensor.dim() == 4:
         smooth = _low_frequency(tensor)

@@ -41,26 +41,108 @@ from initlint.source.values import (
 Keywords = dict[str, Value]
 
 _MODULE_METHODS = frozenset(
-    "apply modules named_modules children named_children parameters named_parameters buffers named_buffers add_module "
-    "register_module register_parameter register_buffer append extend insert keys values items update to cuda cpu half "
-    "float double bfloat16 train eval requires_grad_ zero_grad state_dict load_state_dict get_submodule get_parameter "
-    "reset_parameters forward register_forward_hook register_forward_pre_hook register_load_state_dict_post_hook "
-    "register_state_dict_hook _register_load_state_dict_pre_hook type share_memory to_empty xpu "
-    "register_full_backward_hook gradient_checkpointing_enable __init__ pop clear _reset_parameters "
-    "flatten_parameters compile extra_repr __setattr__ __getattr__ save_hyperparameters log _get_name".split()
+    [
+        "apply",
+        "modules",
+        "named_modules",
+        "children",
+        "named_children",
+        "parameters",
+        "named_parameters",
+        "buffers",
+        "named_buffers",
+        "add_module",
+        "register_module",
+        "register_parameter",
+        "register_buffer",
+        "append",
+        "extend",
+        "insert",
+        "keys",
+        "values",
+        "items",
+        "update",
+        "to",
+        "cuda",
+        "cpu",
+        "half",
+        "float",
+        "double",
+        "bfloat16",
+        "train",
+        "eval",
+        "requires_grad_",
+        "zero_grad",
+        "state_dict",
+        "load_state_dict",
+        "get_submodule",
+        "get_parameter",
+        "reset_parameters",
+        "forward",
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_load_state_dict_post_hook",
+        "register_state_dict_hook",
+        "_register_load_state_dict_pre_hook",
+        "type",
+        "share_memory",
+        "to_empty",
+        "xpu",
+        "register_full_backward_hook",
+        "gradient_checkpointing_enable",
+        "__init__",
+        "pop",
+        "clear",
+        "_reset_parameters",
+        "flatten_parameters",
+        "compile",
+        "extra_repr",
+        "__setattr__",
+        "__getattr__",
+        "save_hyperparameters",
+        "log",
+        "_get_name",
+    ]
 )
-_SAME = frozenset("to cuda cpu half float double bfloat16 train eval requires_grad_ xpu share_memory type".split())
+_SAME = frozenset(
+    [
+        "to",
+        "cuda",
+        "cpu",
+        "half",
+        "float",
+        "double",
+        "bfloat16",
+        "train",
+        "eval",
+        "requires_grad_",
+        "xpu",
+        "share_memory",
+        "type",
+    ]
+)
 _QUIET = frozenset(
-    "zero_grad state_dict register_forward_hook register_forward_pre_hook flatten_parameters compile extra_repr log "
-    "register_state_dict_hook register_load_state_dict_post_hook _register_load_state_dict_pre_hook _get_name "
-    "register_full_backward_hook save_hyperparameters gradient_checkpointing_enable".split()
+    [
+        "zero_grad",
+        "state_dict",
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "flatten_parameters",
+        "compile",
+        "extra_repr",
+        "log",
+        "register_state_dict_hook",
+        "register_load_state_dict_post_hook",
+        "_register_load_state_dict_pre_hook",
+        "_get_name",
+        "register_full_backward_hook",
+        "save_hyperparameters",
+        "gradient_checkpointing_enable",
+    ]
 )
-_SHARING = frozenset("data T mT H".split())
-_VIEWS = frozenset("view reshape detach flatten squeeze unsqueeze permute transpose t contiguous view_as requires_grad_ "
-                   "expand narrow select chunk split unbind diagonal as_strided to cuda cpu float half double "
-                   "swapaxes movedim index_select __getitem__".split())  # fmt: skip
-_WHOLE = frozenset("view reshape detach flatten squeeze unsqueeze permute transpose t contiguous view_as requires_grad_ "
-                   "swapaxes movedim".split())  # fmt: skip
+_SHARING = frozenset(["data", "T", "mT", "H"])
+_VIEWS = frozenset(["view", "reshape", "detach", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "t", "contiguous", "view_as", "requires_grad_", "expand", "narrow", "select", "chunk", "split", "unbind", "diagonal", "as_strided", "to", "cuda", "cpu", "float", "half", "double", "swapaxes", "movedim", "index_select", "__getitem__"])  # fmt: skip
+_WHOLE = frozenset(["view", "reshape", "detach", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "t", "contiguous", "view_as", "requires_grad_", "swapaxes", "movedim"])  # fmt: skip
 
 
 class Attributes(Statements):
@@ -82,7 +164,11 @@ class Attributes(Statements):
             full = f"{value.name}.{name}"
             if full in folding.CONSTANTS:
                 return Const(folding.CONSTANTS[full])
-            return Const(torch_layer(value.name)) if name == "__name__" and torch_layer(value.name) else Ref(canonical(full))
+            return (
+                Const(torch_layer(value.name))
+                if name == "__name__" and torch_layer(value.name)
+                else Ref(canonical(full))
+            )
         if isinstance(value, Tensor):
             return self._of_tensor(value, name)
         if isinstance(value, Class):
@@ -138,7 +224,9 @@ class Attributes(Statements):
 
     def _of_tensor(self, value: Tensor, name: str) -> Value:
         if name in _SHARING:
-            return value.view() if name == "data" else value.view(shape=None if value.shape is None else value.shape[::-1])
+            return (
+                value.view() if name == "data" else value.view(shape=None if value.shape is None else value.shape[::-1])
+            )
         if name in ("ndim", "shape"):
             if value.shape is None:
                 return Unseen()
@@ -170,7 +258,7 @@ class Attributes(Statements):
         receiver = value.receiver
         info = receiver.info if isinstance(receiver, (Instance, Class)) else None
         if info is not None and value.after in info.lineage:
-            for after in info.lineage[info.lineage.index(value.after) + 1 :]:  # type: ignore[arg-type]
+            for after in info.lineage[info.lineage.index(value.after) + 1 :]:
                 found = after.methods.get(name)
                 if found is not None:
                     return Func(found, after.unit, after.closure, after, receiver)
@@ -255,6 +343,8 @@ class Attributes(Statements):
     ) -> Value:
         first = positional[0] if positional else next(iter(keywords.values()), None)
         if name in _SAME:
+            if name == "requires_grad_":
+                self.freeze(receiver, first if first is not None else TRUE)
             return receiver
         if name in _QUIET:
             return Unseen()
@@ -290,7 +380,11 @@ class Attributes(Statements):
                 self.extend_module(receiver, first)
                 return receiver
             if name in ("values", "items", "keys"):
-                pairs = [(key, value) for key, value in receiver.cell.items() if isinstance(value, (Instance, Either, Tensor, Unseen))]
+                pairs = [
+                    (key, value)
+                    for key, value in receiver.cell.items()
+                    if isinstance(value, (Instance, Either, Tensor, Unseen))
+                ]
                 return self._listed(name, [(k, v) for k, v in pairs if k != "*"], receiver.cell.get("*"))
             if name == "update" and isinstance(first, Table):
                 for key, value in first.pairs:
@@ -406,7 +500,9 @@ class Attributes(Statements):
             partial = name not in _WHOLE or receiver.partial
             if name in ("to", "cuda", "cpu", "float", "half", "double"):
                 return self.computed((receiver,)) if receiver.is_parameter else receiver
-            if name == "requires_grad_" or name == "contiguous":
+            if name in ("requires_grad_", "contiguous"):
+                if name == "requires_grad_":
+                    self.freeze(receiver, positional[0] if positional else TRUE)
                 return receiver
             view = receiver.view(partial=partial)
             if name not in ("detach",):
@@ -473,7 +569,9 @@ class Attributes(Statements):
         if name in ("values", "items", "keys"):
             known = [(key, value) for key, value in receiver.pairs]
             if name == "keys":
-                return self.items("list", tuple(Const(key) for key, _ in known), None if receiver.rest is None else UNSEEN)
+                return self.items(
+                    "list", tuple(Const(key) for key, _ in known), None if receiver.rest is None else UNSEEN
+                )
             if name == "values":
                 return self.items("list", tuple(value for _, value in known), receiver.rest)
             rows = tuple(self.items("tuple", (Const(key), value)) for key, value in known)
@@ -486,7 +584,7 @@ class Attributes(Statements):
                 found = receiver.get(key.value)
                 if found is not None:
                     return found
-                return fallback if receiver.rest is None else self.join([receiver.rest, fallback])  # type: ignore[no-any-return]
+                return fallback if receiver.rest is None else self.join([receiver.rest, fallback])
             return self.join([value for _, value in receiver.pairs] + [fallback])  # type: ignore[no-any-return]
         if name == "update":
             for value in positional:
@@ -527,4 +625,3 @@ def _string_method(machine: Attributes, text: str, name: str, positional: list[V
         if name == "replace" and len(given) == 2:
             return Const(text.replace(given[0], given[1])[:4096])
     return Unseen()
-

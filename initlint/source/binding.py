@@ -46,5 +46,7 @@ def bind_call(row: Row, positional: Sequence[Value], keywords: Mapping[str, Valu
         else:
             arguments[name] = UNKNOWN if hidden or default is REQUIRED else default
     if hidden:
-        return Bound(UNSEEN if isinstance(target, Walk) else target, dict.fromkeys(arguments, UNKNOWN), None, None, places)
+        return Bound(
+            UNSEEN if isinstance(target, Walk) else target, dict.fromkeys(arguments, UNKNOWN), None, None, places
+        )
     return Bound(target, arguments, tuple(passed), by_position, places)

@@ -73,9 +73,9 @@ class Calls(Attributes):
             if row is not None and not isinstance(base, (Instance, Ref, Class, Items, Table, Super)):
                 return self._tensor_method(row, base, node, frame)
             callee = self.attribute(base, function.attr, frame)
-            if isinstance(callee, Unseen) and isinstance(base, (Instance, Super)):
-                callee = Method(base, function.attr)
-            elif isinstance(callee, Unseen) and isinstance(base, Unseen):
+            if (isinstance(callee, Unseen) and isinstance(base, (Instance, Super))) or (
+                isinstance(callee, Unseen) and isinstance(base, Unseen)
+            ):
                 callee = Method(base, function.attr)
         else:
             callee = self.eval(function, frame)
@@ -124,9 +124,7 @@ class Calls(Attributes):
         self.write(base, row.function, bound.arguments, (frame.unit, node))
         return base
 
-    def call(
-        self, function: Value, positional: list[Value], keywords: Keywords, node: ast.AST, frame: Frame
-    ) -> Value:
+    def call(self, function: Value, positional: list[Value], keywords: Keywords, node: ast.AST, frame: Frame) -> Value:
         """Call a value."""
         self.spend()
         if isinstance(function, Ref):
@@ -161,7 +159,7 @@ class Calls(Attributes):
             return run
 
         self.fork([arm(option) for option in function.options if option is not NONE])
-        return self.join(results) if results else UNSEEN  # type: ignore[no-any-return]
+        return self.join(results) if results else UNSEEN
 
     def instantiate(
         self, info: ClassInfo, positional: list[Value], keywords: Keywords, node: ast.AST, frame: Frame
@@ -266,9 +264,7 @@ class Calls(Attributes):
         if arguments.kwarg is not None:
             local[arguments.kwarg.arg] = Table(self.cell(), extra, UNSEEN if "**" in keywords else None)
 
-    def _call_name(
-        self, name: str, positional: list[Value], keywords: Keywords, node: ast.AST, frame: Frame
-    ) -> Value:
+    def _call_name(self, name: str, positional: list[Value], keywords: Keywords, node: ast.AST, frame: Frame) -> Value:
         made = (frame.unit, node)
         special = _SPECIAL.get(name)
         if special is not None:
@@ -317,7 +313,9 @@ class Calls(Attributes):
             return positional[0]
         if name.startswith(_HARMLESS):
             return Unseen()
-        if name.startswith("torch.") and not name.startswith(("torch.nn.utils", "torch.nn.init", "torch.load", "torch.hub")):
+        if name.startswith("torch.") and not name.startswith(
+            ("torch.nn.utils", "torch.nn.init", "torch.load", "torch.hub")
+        ):
             if any(isinstance(value, Tensor) for value in positional):
                 if name.endswith("_"):
                     self.taint(positional[0])
@@ -391,7 +389,7 @@ class Calls(Attributes):
 
     def _any_of(self, known: tuple[Value, ...], rest: Value | None) -> Value:
         options = [*known, rest] if rest is not None else list(known)
-        return self.join(options) if options else UNSEEN  # type: ignore[no-any-return]
+        return self.join(options) if options else UNSEEN
 
     def _enumerate(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
         known, rest = self.iterate(positional[0]) if positional else ((), UNSEEN)
@@ -461,7 +459,7 @@ class Calls(Attributes):
                 self.taint(holder)
                 return MADE
             found = self.attribute(holder, key, frame)
-            return self.join([found, positional[2]]) if isinstance(found, Unseen) and len(positional) > 2 else found  # type: ignore[no-any-return]
+            return self.join([found, positional[2]]) if isinstance(found, Unseen) and len(positional) > 2 else found
         self.taint(holder)
         return MADE
 

@@ -94,6 +94,10 @@ class Conditions(State):
         return verdict, common, _NOTHING
 
     def _compared(self, node: ast.Compare, frame: Frame) -> tuple[bool | None, Kinds, Kinds]:
+        if self.recorder is not None and self.depth == 0:
+            for part in ast.walk(node):
+                if isinstance(part, ast.Attribute) and part.attr in ("dim", "ndim", "ndimension", "shape"):
+                    frame.sized.add(spelled(part.value))
         op, left, right = node.ops[0], self.eval(node.left, frame), self.eval(node.comparators[0], frame)
         if isinstance(left, TypeOf) or isinstance(right, TypeOf):
             return self._type_compared(op, left, right)

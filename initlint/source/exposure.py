@@ -93,7 +93,9 @@ class Exposures:
         spans = [(info.node.lineno, info.node.end_lineno or info.node.lineno) for info in self.infos]
         own = range(function.lineno, (function.end_lineno or 0) + 1)  # type: ignore[attr-defined]
         return any(
-            node.id == name and node.lineno not in own and not any(first <= node.lineno <= last for first, last in spans)
+            node.id == name
+            and node.lineno not in own
+            and not any(first <= node.lineno <= last for first, last in spans)
             for node in self.scan.names
         )
 

@@ -181,7 +181,7 @@ class Expressions(Conditions):
                 options.append(value)
                 if verdict is not conjunction:
                     break
-        return self.join(options) if options else UNSEEN  # type: ignore[no-any-return]
+        return self.join(options) if options else UNSEEN
 
     def _compare(self, node: ast.Compare, frame: Frame) -> Value:
         if len(node.ops) == 1:
@@ -235,7 +235,7 @@ class Expressions(Conditions):
         if isinstance(base, (Items, Instance)):
             known, rest = self.iterate(base)
             options = [*known, rest] if rest is not None else list(known)
-            return self.join(options) if options else UNSEEN  # type: ignore[no-any-return]
+            return self.join(options) if options else UNSEEN
         if isinstance(base, Table):
             if isinstance(key, Const):
                 found = base.get(key.value)
@@ -243,7 +243,7 @@ class Expressions(Conditions):
                     return found
                 return base.rest if base.rest is not None else UNSEEN
             options = [value for _, value in base.pairs] + ([base.rest] if base.rest is not None else [])
-            return self.join(options) if options else UNSEEN  # type: ignore[no-any-return]
+            return self.join(options) if options else UNSEEN
         if isinstance(base, Tensor):
             return base.view(partial=True)
         if isinstance(base, Flow) and self.graph is not None:
@@ -317,9 +317,7 @@ class Expressions(Conditions):
         self._generate(node.generators, frame, each)
         return Table(self.cell(), tuple(pairs.items()), self.join(rest) if rest else None)
 
-    def _generate(
-        self, generators: list[ast.comprehension], frame: Frame, each: Callable[[Frame, bool], None]
-    ) -> None:
+    def _generate(self, generators: list[ast.comprehension], frame: Frame, each: Callable[[Frame, bool], None]) -> None:
         """Run a comprehension's loops; ``each`` is told whether its turn certainly happens, exactly once."""
 
         def level(index: int, inner: Frame, certain: bool) -> None:

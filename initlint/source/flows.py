@@ -227,4 +227,6 @@ def activation(name: str, slope: float | None, location: Any) -> Activation:
     """The fact that a nonlinearity follows, with the gains that theory gives it."""
     from initlint.theory import gains
 
+    if name in ("relu", "relu6"):
+        slope = 0.0
     return gains.activation(name, UNKNOWN if slope is None else slope, location)

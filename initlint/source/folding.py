@@ -19,7 +19,9 @@ def _power(a: Any, b: Any) -> Any:
 
 
 def _times(a: Any, b: Any) -> Any:
-    if (isinstance(a, (str, tuple)) and (not isinstance(b, int) or len(a) * b > _LONGEST)) or isinstance(b, (str, tuple)):
+    if (isinstance(a, (str, tuple)) and (not isinstance(b, int) or len(a) * b > _LONGEST)) or isinstance(
+        b, (str, tuple)
+    ):
         raise ValueError("too long")
     return a * b
 
@@ -70,7 +72,7 @@ def _bounded(value: Any) -> Any:
 def binary(op: ast.operator, a: Any, b: Any) -> Any:
     """``a op b``, FAILED where it has no certain value."""
     function = _BINARY.get(type(op))
-    if function is None or isinstance(a, str) and isinstance(op, ast.Mod):
+    if function is None or (isinstance(a, str) and isinstance(op, ast.Mod)):
         return FAILED
     try:
         return _bounded(function(a, b))

@@ -41,24 +41,104 @@ _ACTIVATIONS = {
 }  # fmt: skip
 _FUNCTIONS = frozenset(_ACTIVATIONS.values()) | {"swish"}
 _SAME_SHAPE = frozenset(
-    "view reshape permute transpose flatten squeeze unsqueeze contiguous to float half double type type_as clone detach "
-    "expand expand_as repeat t movedim swapaxes rename cuda cpu bfloat16 dropout dropout1d dropout2d dropout3d "
-    "alpha_dropout feature_dropout flip roll unflatten narrow select chunk split unbind gather index_select rearrange "
-    "max_pool1d max_pool2d max_pool3d interpolate upsample pad pixel_shuffle pixel_unshuffle unfold fold "
-    "repeat_interleave requires_grad_ view_as reshape_as clamp masked_fill identity swapdims tile requires_grad "
-    "adaptive_max_pool1d adaptive_max_pool2d channel_shuffle take_along_dim tensor_split".split()
+    [
+        "view",
+        "reshape",
+        "permute",
+        "transpose",
+        "flatten",
+        "squeeze",
+        "unsqueeze",
+        "contiguous",
+        "to",
+        "float",
+        "half",
+        "double",
+        "type",
+        "type_as",
+        "clone",
+        "detach",
+        "expand",
+        "expand_as",
+        "repeat",
+        "t",
+        "movedim",
+        "swapaxes",
+        "rename",
+        "cuda",
+        "cpu",
+        "bfloat16",
+        "dropout",
+        "dropout1d",
+        "dropout2d",
+        "dropout3d",
+        "alpha_dropout",
+        "feature_dropout",
+        "flip",
+        "roll",
+        "unflatten",
+        "narrow",
+        "select",
+        "chunk",
+        "split",
+        "unbind",
+        "gather",
+        "index_select",
+        "rearrange",
+        "max_pool1d",
+        "max_pool2d",
+        "max_pool3d",
+        "interpolate",
+        "upsample",
+        "pad",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "unfold",
+        "fold",
+        "repeat_interleave",
+        "requires_grad_",
+        "view_as",
+        "reshape_as",
+        "clamp",
+        "masked_fill",
+        "identity",
+        "swapdims",
+        "tile",
+        "requires_grad",
+        "adaptive_max_pool1d",
+        "adaptive_max_pool2d",
+        "channel_shuffle",
+        "take_along_dim",
+        "tensor_split",
+    ]
 )
 _REDUCING = frozenset(
-    "mean sum max amax avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
-    "logsumexp norm std var min amin prod cumsum".split()
+    [
+        "mean",
+        "sum",
+        "max",
+        "amax",
+        "avg_pool1d",
+        "avg_pool2d",
+        "avg_pool3d",
+        "adaptive_avg_pool1d",
+        "adaptive_avg_pool2d",
+        "adaptive_avg_pool3d",
+        "logsumexp",
+        "norm",
+        "std",
+        "var",
+        "min",
+        "amin",
+        "prod",
+        "cumsum",
+    ]
 )
-_NORMS = frozenset("layer_norm batch_norm group_norm instance_norm rms_norm normalize".split())
+_NORMS = frozenset(["layer_norm", "batch_norm", "group_norm", "instance_norm", "rms_norm", "normalize"])
 _SHAPE_KINDS = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "Identity", "Flatten", "Unflatten", "MaxPool", "Upsampl",
                 "Pixel", "ZeroPad", "ConstantPad", "Reflection", "Replication", "ChannelShuffle", "AdaptiveMax", "MaxUnpool",
                 "Fold", "Unfold")  # fmt: skip
-_QUESTIONS = frozenset("size dim numel is_cuda get_device item tolist data_ptr is_contiguous ndimension stride argmax "
-                       "argsort topk nelement new_zeros new_ones new_empty new_full new_tensor long int bool cpu_numpy "
-                       "zeros_like ones_like rand_like randn_like empty_like full_like".split())  # fmt: skip
+_QUESTIONS = frozenset(["size", "dim", "numel", "is_cuda", "get_device", "item", "tolist", "data_ptr", "is_contiguous", "ndimension", "stride", "argmax", "argsort", "topk", "nelement", "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "long", "int", "bool", "cpu_numpy", "zeros_like", "ones_like", "rand_like", "randn_like", "empty_like", "full_like"])  # fmt: skip
 
 DEEPEST_FORWARD = 12
 
@@ -191,7 +271,12 @@ class Graph:
         return self.node("other", flows, type(op).__name__.lower())
 
     def module(
-        self, instance: Instance, positional: Sequence[Value], keywords: Mapping[str, Value], node: ast.AST, frame: Frame
+        self,
+        instance: Instance,
+        positional: Sequence[Value],
+        keywords: Mapping[str, Value],
+        node: ast.AST,
+        frame: Frame,
     ) -> Value:
         """A module is called."""
         flows = [value for value in (*positional, *keywords.values()) if isinstance(value, Flow)]
@@ -232,9 +317,16 @@ class Graph:
         kind = instance.kind
         name = _ACTIVATIONS.get(kind)
         if name is not None:
-            where = place(*instance.made) if instance.made is not None and isinstance(instance.made[1], ast.Call) else None
+            where = (
+                place(*instance.made) if instance.made is not None and isinstance(instance.made[1], ast.Call) else None
+            )
             return self.node("activation", flows[:1], name, None, _slope(instance, kind), where)
-        if kind.endswith(("Norm1d", "Norm2d", "Norm3d")) or kind in ("LayerNorm", "GroupNorm", "RMSNorm", "SyncBatchNorm"):
+        if kind.endswith(("Norm1d", "Norm2d", "Norm3d")) or kind in (
+            "LayerNorm",
+            "GroupNorm",
+            "RMSNorm",
+            "SyncBatchNorm",
+        ):
             return self.node("norm", flows[:1], kind, instance)
         if kind.startswith(_SHAPE_KINDS):
             return self.node("shape", flows[:1], kind)
@@ -257,7 +349,13 @@ class Graph:
         values = [*positional, *keywords.values()]
         flows = [value for value in values if isinstance(value, Flow)]
         short = name.rpartition(".")[2]
-        if not name.startswith("torch.") and name not in ("einops.rearrange", "einops.repeat", "len", "print", "isinstance"):
+        if not name.startswith("torch.") and name not in (
+            "einops.rearrange",
+            "einops.repeat",
+            "len",
+            "print",
+            "isinstance",
+        ):
             return self.unknown([*flows, *self._within(values)])
         if name in ("len", "print", "isinstance"):
             return UNSEEN
@@ -276,7 +374,15 @@ class Graph:
             return self.node("layer" if len(flows) == 1 and short == "mm" else "other", flows, short)
         if not flows:
             return self.unknown(self._within(values))
-        if short in ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"):
+        if short in (
+            "linear",
+            "conv1d",
+            "conv2d",
+            "conv3d",
+            "conv_transpose1d",
+            "conv_transpose2d",
+            "conv_transpose3d",
+        ):
             weight = positional[1] if len(positional) > 1 else keywords.get("weight", NONE)
             self.uses.note(weight, "weight", "out_in" if short == "linear" else None)
             self.uses.note(positional[2] if len(positional) > 2 else keywords.get("bias", NONE), "bias")
@@ -286,7 +392,9 @@ class Graph:
             self.uses.note(keywords.get("bias", NONE), "norm_bias")
         slope = None
         if short.rstrip("_") == "leaky_relu":
-            slope = constant(positional[1] if len(positional) > 1 else keywords.get("negative_slope", Const(0.01)), None)
+            slope = constant(
+                positional[1] if len(positional) > 1 else keywords.get("negative_slope", Const(0.01)), None
+            )
         return self._operation(short, flows, place(frame.unit, node), slope)
 
     def _within(self, values: Sequence[Value]) -> list[Flow]:
@@ -313,7 +421,21 @@ class Graph:
             return self.node("norm", flows[:1], plain)
         if plain in _QUESTIONS:
             return Unseen()
-        if plain in ("sin", "cos", "exp", "log", "sqrt", "rsqrt", "pow", "square", "abs", "reciprocal", "sign", "neg", "erf"):
+        if plain in (
+            "sin",
+            "cos",
+            "exp",
+            "log",
+            "sqrt",
+            "rsqrt",
+            "pow",
+            "square",
+            "abs",
+            "reciprocal",
+            "sign",
+            "neg",
+            "erf",
+        ):
             return self.node("activation", flows[:1], "sin" if plain == "sin" else "custom", None, None, where)
         return self.unknown(flows)
 
@@ -329,7 +451,9 @@ class Graph:
         """A method of a tensor of the flow is called."""
         plain = name.rstrip("_") if name.endswith("_") else name
         if plain in ("add", "sub", "mul", "div", "matmul") and positional:
-            op = {"add": ast.Add(), "sub": ast.Sub(), "mul": ast.Mult(), "div": ast.Div(), "matmul": ast.MatMult()}[plain]
+            op = {"add": ast.Add(), "sub": ast.Sub(), "mul": ast.Mult(), "div": ast.Div(), "matmul": ast.MatMult()}[
+                plain
+            ]
             return self.binary(op, flow, positional[0])
         if plain in ("bmm", "mm", "dot"):
             others = [value for value in positional if isinstance(value, Flow)]

@@ -49,9 +49,19 @@ _SCHEMES: dict[str, tuple[tuple[str, Any], ...]] = {
     "orthogonal_": (("gain", 1), ("generator", None)),
     "sparse_": (("sparsity", REQUIRED), ("std", 0.01), ("generator", None)),
 }
-_DEPRECATED = (
-    "uniform normal constant eye dirac xavier_uniform xavier_normal kaiming_uniform kaiming_normal orthogonal sparse"
-).split()
+_DEPRECATED = [
+    "uniform",
+    "normal",
+    "constant",
+    "eye",
+    "dirac",
+    "xavier_uniform",
+    "xavier_normal",
+    "kaiming_uniform",
+    "kaiming_normal",
+    "orthogonal",
+    "sparse",
+]
 
 NOT_INITIALISERS = frozenset({"calculate_gain", "_calculate_fan_in_and_fan_out", "_calculate_correct_fan", "torch",
                               "math", "warnings", "Tensor", "annotations", "_no_grad_trunc_normal_",
@@ -87,7 +97,7 @@ def _rows() -> dict[str, Row]:
         ("cauchy_", (("median", 0.0), ("sigma", 1.0), ("generator", None)), None),
         ("geometric_", (("p", REQUIRED), ("generator", None)), None),
     ):
-        add(f"torch.Tensor.{name}", *given, target_name="self", target=-1, same_as=same)  # type: ignore[arg-type]
+        add(f"torch.Tensor.{name}", *given, target_name="self", target=-1, same_as=same)
 
     truncated = _SCHEMES["trunc_normal_"][:-1]
     add("timm.layers.trunc_normal_", *truncated, same_as="torch.nn.init.trunc_normal_")
@@ -111,7 +121,7 @@ def _rows() -> dict[str, Row]:
         ("caffe2_xavier_init",),
     ):
         given = tuple(own) if bias in own else (*own, bias)  # type: ignore[assignment]
-        add(f"mmengine.model.{name}", *given, target_name="module", takes_module=True)  # type: ignore[arg-type]
+        add(f"mmengine.model.{name}", *given, target_name="module", takes_module=True)
     add("mmengine.model.bias_init_with_prob", target_name="prior_prob")
     add("fvcore.nn.weight_init.c2_xavier_fill", target_name="module", takes_module=True)
     add("fvcore.nn.weight_init.c2_msra_fill", target_name="module", takes_module=True)
@@ -135,10 +145,53 @@ TENSOR_METHODS = {name.rpartition(".")[2]: row for name, row in ROWS.items() if 
 """In-place methods that set every value of a tensor, by method name."""
 
 CHANGING_METHODS = frozenset(
-    "mul_ div_ add_ sub_ clamp_ clamp_min_ clamp_max_ abs_ neg_ sqrt_ rsqrt_ pow_ exp_ log_ log1p_ expm1_ sign_ tanh_ "
-    "sigmoid_ erfinv_ masked_fill_ index_fill_ index_copy_ scatter_ masked_scatter_ fill_diagonal_ lerp_ addcmul_ "
-    "addcdiv_ squeeze_ unsqueeze_ transpose_ t_ resize_ set_ triu_ tril_ renorm_ round_ floor_ put_ index_put_ "
-    "index_add_ scatter_add_ swapaxes_".split()
+    [
+        "mul_",
+        "div_",
+        "add_",
+        "sub_",
+        "clamp_",
+        "clamp_min_",
+        "clamp_max_",
+        "abs_",
+        "neg_",
+        "sqrt_",
+        "rsqrt_",
+        "pow_",
+        "exp_",
+        "log_",
+        "log1p_",
+        "expm1_",
+        "sign_",
+        "tanh_",
+        "sigmoid_",
+        "erfinv_",
+        "masked_fill_",
+        "index_fill_",
+        "index_copy_",
+        "scatter_",
+        "masked_scatter_",
+        "fill_diagonal_",
+        "lerp_",
+        "addcmul_",
+        "addcdiv_",
+        "squeeze_",
+        "unsqueeze_",
+        "transpose_",
+        "t_",
+        "resize_",
+        "set_",
+        "triu_",
+        "tril_",
+        "renorm_",
+        "round_",
+        "floor_",
+        "put_",
+        "index_put_",
+        "index_add_",
+        "scatter_add_",
+        "swapaxes_",
+    ]
 )
 """In-place methods that change a tensor in a way that depends on what it held (or where)."""
 

@@ -277,8 +277,8 @@ def _table() -> dict[str, Kind]:
 
 
 _PLAIN: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    *((name, "inplace", {"inplace": False}) for name in "ReLU ReLU6 SELU SiLU Mish Hardswish Hardsigmoid".split()),
-    *((name, "", {}) for name in "Sigmoid Tanh Softsign LogSigmoid Tanhshrink Identity Softmax2d Flatten".split()),
+    *((name, "inplace", {"inplace": False}) for name in ["ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid"]),
+    *((name, "", {}) for name in ["Sigmoid", "Tanh", "Softsign", "LogSigmoid", "Tanhshrink", "Identity", "Softmax2d", "Flatten"]),
     ("GELU", "approximate", {"approximate": "none"}),
     ("LeakyReLU", "negative_slope inplace", {"negative_slope": 0.01, "inplace": False}),
     *((name, "alpha inplace", {"alpha": 1.0, "inplace": False}) for name in ("ELU", "CELU")),
@@ -287,17 +287,13 @@ _PLAIN: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("RReLU", "lower upper inplace", {"lower": 0.125, "upper": 1 / 3, "inplace": False}),
     ("Hardtanh", "min_val max_val", {"min_val": -1.0, "max_val": 1.0}),
     *((name, "p inplace", {"p": 0.5, "inplace": False})
-      for name in "Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout".split()),
+      for name in ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"]),
     *((name, "kernel_size stride padding", {"stride": None, "padding": 0})
-      for name in "MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d LPPool1d LPPool2d".split()),
+      for name in ["MaxPool1d", "MaxPool2d", "MaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "LPPool1d", "LPPool2d"]),
     *((name, "output_size", {})
-      for name in "AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d".split()),
+      for name in ["AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d"]),
     *((name, "size", {}) for name in (
-        "Upsample UpsamplingNearest2d UpsamplingBilinear2d PixelShuffle PixelUnshuffle Unflatten Fold Unfold ZeroPad2d "
-        "ConstantPad1d ConstantPad2d ReflectionPad1d ReflectionPad2d ReplicationPad1d ReplicationPad2d ChannelShuffle "
-        "LocalResponseNorm CosineSimilarity PairwiseDistance CrossEntropyLoss MSELoss L1Loss NLLLoss BCELoss "
-        "BCEWithLogitsLoss SmoothL1Loss HuberLoss KLDivLoss TripletMarginLoss CosineEmbeddingLoss CTCLoss "
-        "MarginRankingLoss MaxUnpool2d Threshold Softshrink Hardshrink ZeroPad1d".split()
+        ["Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d", "PixelShuffle", "PixelUnshuffle", "Unflatten", "Fold", "Unfold", "ZeroPad2d", "ConstantPad1d", "ConstantPad2d", "ReflectionPad1d", "ReflectionPad2d", "ReplicationPad1d", "ReplicationPad2d", "ChannelShuffle", "LocalResponseNorm", "CosineSimilarity", "PairwiseDistance", "CrossEntropyLoss", "MSELoss", "L1Loss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss", "SmoothL1Loss", "HuberLoss", "KLDivLoss", "TripletMarginLoss", "CosineEmbeddingLoss", "CTCLoss", "MarginRankingLoss", "MaxUnpool2d", "Threshold", "Softshrink", "Hardshrink", "ZeroPad1d"]
     )),
 )  # fmt: skip
 
@@ -328,7 +324,7 @@ def dimensions(kind: str, attribute: str) -> int | None:
     A LayerNorm over several dimensions has a weight of as many; nobody writes those, but it is not established.
     """
     if attribute == "bias":
-        return 1 if kind in KINDS and kind not in ("LayerNorm", "PReLU") and "bias" in dict(KINDS[kind].parameters) \
+        return 1 if (kind in KINDS and kind not in ("LayerNorm", "PReLU") and "bias" in dict(KINDS[kind].parameters)) \
             or kind.endswith(("Norm1d", "Norm2d", "Norm3d", "BatchNorm", "GroupNorm")) else None  # fmt: skip
     if attribute == "weight":
         if kind in _DIMENSIONS:

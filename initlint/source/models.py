@@ -16,6 +16,7 @@ from initlint.source.layers import KINDS, MAYBE
 from initlint.source.modules import constant
 from initlint.source.places import place
 from initlint.source.recorder import Seen, drawn
+from initlint.source.scan import Scan
 from initlint.source.state import Unit
 from initlint.source.values import NONE, Applied, Either, Event, Instance, Tensor, Unseen, Value
 from initlint.theory import defaults, fans, schemes
@@ -52,7 +53,11 @@ class _Named:
 class Emission:
     """Writes one built class down."""
 
-    def __init__(self, built: Built, exposure: Exposure, flows: Flows | None, uses: Uses, unit: Unit) -> None:
+    def __init__(
+        self, built: Built, exposure: Exposure, flows: Flows | None, uses: Uses, unit: Unit, scan: Scan
+    ) -> None:
+        self.functions = scan.functions
+        self.holders = scan.holders
         self.built = built
         self.exposure = exposure
         self.flows = flows
@@ -63,6 +68,8 @@ class Emission:
         self.emitted: set[int] = set()
         self.by_index: dict[int, Application] = {}
         self.too_many = False
+        self.stacked: set[int] = set()
+        """The clones that are (part of) one of several slots."""
 
     def model(self, recorded: Recorded) -> Model:
         """The class as a Model."""
@@ -92,7 +99,15 @@ class Emission:
             applications=applications,
         )
 
-    def _name(self, value: Value, name: str, depth: int, uncertain: bool) -> None:
+    def _name(
+        self,
+        value: Value,
+        name: str,
+        depth: int,
+        uncertain: bool,
+        in_stack: bool | None = None,
+        siblings: int = 1,
+    ) -> None:
         if depth > DEEPEST or len(self.found) > MOST_LAYERS:
             self.too_many = True
             return
@@ -104,17 +119,23 @@ class Emission:
             self.found[id(value)] = named = _Named(value, [name], uncertain)
         if not isinstance(value, Instance):
             return
+        slot = name.rpartition(".")[2]
+        if value.origin == "cloned" and in_stack is None:
+            in_stack = "*" in slot or (slot.isdigit() and siblings > 1)
+        if in_stack:
+            self.stacked.add(id(value))
+        clones = sum(isinstance(held, Instance) and held.origin == "cloned" for held in value.cell.values())
         for key, held in value.cell.items():
             if key.startswith("#"):
                 continue
             path = f"{name}.{key}" if name else key
             if isinstance(held, Instance):
-                self._name(held, path, depth + 1, uncertain)
+                self._name(held, path, depth + 1, uncertain, in_stack, clones)
             elif isinstance(held, Either) and any(isinstance(option, Instance) for option in held.options):
                 options = [option for option in held.options if option is not NONE]
                 if all(isinstance(option, Instance) for option in options):
                     for option in options:
-                        self._name(option, path, depth + 1, True)
+                        self._name(option, path, depth + 1, True, in_stack)
                 else:
                     self.found[id(held)] = _Named(held, [path], True)
             elif isinstance(held, Unseen) and held.made:
@@ -134,11 +155,13 @@ class Emission:
             options = held.options if isinstance(held, Either) else (held,)
             for option in options:
                 if isinstance(option, Tensor) and (option.is_parameter or option.buffer):
-                    parameter = self._parameter(value, key, option, f"{name}.{key}" if name else key, named, len(options) > 1)
+                    parameter = self._parameter(
+                        value, key, option, f"{name}.{key}" if name else key, named, len(options) > 1
+                    )
                     if parameter is not None:
                         parameters.append(parameter)
                     break
-        if not parameters and (value.kind not in KINDS or not KINDS[value.kind].makes(_constants(value))):
+        if not parameters and not (value.arguments and KINDS[value.kind].makes(_constants(value))):
             return None
         location: Location | None = UNKNOWN
         if value.made is not None and isinstance(value.made[1], ast.Call):
@@ -146,7 +169,7 @@ class Emission:
         elif value is self.built.instance:
             location = place(self.built.info.unit, self.built.info.node)
         flow = self.flows.of(value) if self.flows is not None and not named.uncertain else None
-        aliases = tuple(named.names)
+        origin = value.origin if value.origin != "cloned" or id(value) in self.stacked else "unknown"
         return Layer(
             name=name,
             kind=UNKNOWN if named.uncertain else value.kind,
@@ -155,13 +178,14 @@ class Emission:
             arguments={key: constant(argument) for key, argument in value.arguments.items()},
             location=location,
             order=value.order,
+            within=self._within(value.made[1]) if value.made is not None and value.made[0] is self.unit else UNKNOWN,
             consumers=flow.consumers if flow is not None else UNKNOWN,
             activation=flow.activation if flow is not None else UNKNOWN,
             normalized=flow.normalized if flow is not None else UNKNOWN,
             ends_branch=flow.ends_branch if flow is not None else UNKNOWN,
             is_head=flow.is_head if flow is not None else UNKNOWN,
-            origin=value.origin,
-            aliases=aliases,
+            origin=UNKNOWN if named.uncertain else origin,
+            aliases=UNKNOWN if named.uncertain else tuple(named.names),
         )
 
     def _parameter(
@@ -191,14 +215,16 @@ class Emission:
             fan_in=fan_in,
             fan_out=fan_out,
             writes=UNKNOWN if named.uncertain or maybe else self._writes(layer, key, tensor, shape),
-            trainable=tensor.trainable if tensor.trainable is not None else UNKNOWN if not tensor.buffer else False,
+            trainable=False if tensor.buffer else (UNKNOWN if tensor.trainable is None else tensor.trainable),
             is_buffer=tensor.buffer,
             names=tuple(self.tensor_names.get(id(tensor.cell), [name])),
-            location=place(*tensor.made) if tensor.made is not None and isinstance(tensor.made[1], ast.Call) else UNKNOWN,
+            location=place(*tensor.made)
+            if tensor.made is not None and isinstance(tensor.made[1], ast.Call)
+            else UNKNOWN,
         )
 
     def _role(self, layer: Instance, key: str, tensor: Tensor) -> Any:
-        if layer.kind in KINDS:
+        if layer.kind in KINDS and layer.arguments:
             for row in KINDS[layer.kind].makes(_constants(layer)):
                 if row.name == key:
                     return row.role
@@ -281,12 +307,35 @@ class Emission:
                 location=place(*applied.node),
                 order=applied.order,
                 root=root.names[0],
+                within=self._within(applied.node[1]) if applied.node[0] is self.unit else UNKNOWN,
                 kinds=kinds,
                 covered=UNKNOWN if hidden else covered,
             )
             self.by_index[index] = application
             found.append(application)
         return tuple(found) if certain else UNKNOWN
+
+    def _within(self, node: ast.AST) -> Any:
+        """The qualified name of the function that a node stands in."""
+        line = getattr(node, "lineno", 0)
+        inner: Any = None
+        for function in self.functions:
+            if function.lineno <= line <= (function.end_lineno or 0) and (
+                inner is None or function.lineno > inner.lineno
+            ):
+                inner = function
+        if inner is None or inner.lineno == line:
+            return UNKNOWN
+        name = inner.name
+        outer = self.functions[inner]
+        while outer is not None:
+            if isinstance(outer, ast.ClassDef):
+                name = f"{outer.name}.{name}"
+                outer = self.holders.get(id(outer))
+            else:
+                name = f"{outer.name}.<locals>.{name}"
+                outer = self.functions.get(outer)
+        return name
 
     def _covered(self, index: int, order: int) -> tuple[tuple[str, ...], bool]:
         """The layers that the ``index``-th application wrote, and whether it may have written others unseen."""

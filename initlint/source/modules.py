@@ -194,7 +194,8 @@ class Modules(Expressions):
                 event = Event("copy.deepcopy", {}, author, made, order)
                 writes = None if part.writes is None else (*part.writes, event)
                 twin: Any = Tensor(self.cell(), part.shape, writes, made)
-                twin.is_parameter, twin.buffer, twin.trainable = part.is_parameter, part.buffer, part.trainable
+                twin.is_parameter, twin.buffer = part.is_parameter, part.buffer
+                twin.cell["#trainable"] = part.trainable
             elif isinstance(part, Instance):
                 twin = Instance(part.kind, part.class_name, self.cell(), made, order, part.info)
                 twin.arguments, twin.given, twin.opaque, twin.origin = part.arguments, part.given, part.opaque, "cloned"
@@ -304,6 +305,7 @@ class Modules(Expressions):
         for cell in self.cells(value):
             if "#writes" in cell:
                 self.put(cell, "#writes", None)
+                self.put(cell, "#trainable", None)
             elif "#items" not in cell:
                 self.put(cell, "#flag", True)
 
@@ -345,7 +347,14 @@ class Modules(Expressions):
         before = self.application
         if walk.root is not None and not self.exhaustive:
             name = getattr(frame.function, "name", "modules")
-            applied = Applied(name, (frame.unit, node), self.now(), walk.root, None, certain=self.repeating == 0 and self.journal is None)
+            applied = Applied(
+                name,
+                (frame.unit, node),
+                self.now(),
+                walk.root,
+                None,
+                certain=self.repeating == 0 and self.journal is None,
+            )
             self.applications.append(applied)
             self.application = len(self.applications) - 1
         return before
@@ -357,8 +366,11 @@ class Modules(Expressions):
                 self.taint(option)
             self.taint(value)
             return
-        if isinstance(holder, Tensor) and name == "data":
-            self.taint(holder)
+        if isinstance(holder, Tensor):
+            if name == "data":
+                self.taint(holder)
+            elif name == "requires_grad":
+                self.freeze(holder, value)
             return
         if not isinstance(holder, Instance):
             self.taint(value)
@@ -367,6 +379,13 @@ class Modules(Expressions):
         if isinstance(held, Tensor) and held.is_parameter and isinstance(value, Tensor) and not value.is_parameter:
             self.taint(value)
         self.put(holder.cell, name, value)
+
+    def freeze(self, target: Value, asked: Value) -> None:
+        """``requires_grad`` is set, of a tensor or of all that a module holds."""
+        wanted = constant(asked, None)
+        for cell in self.cells(target):
+            if "#trainable" in cell:
+                self.put(cell, "#trainable", wanted if isinstance(wanted, bool) else None)
 
     def set_element(self, holder: Value, key: Value, value: Value) -> None:
         """``holder[key] = value``."""
@@ -391,7 +410,11 @@ class Modules(Expressions):
                 self.put(holder.cell, name, value)
         elif isinstance(holder, Items):
             known_items, rest = holder.known, holder.rest
-            if isinstance(key, Const) and isinstance(key.value, int) and -len(known_items) <= key.value < len(known_items):
+            if (
+                isinstance(key, Const)
+                and isinstance(key.value, int)
+                and -len(known_items) <= key.value < len(known_items)
+            ):
                 changed = list(known_items)
                 changed[key.value] = value
                 self.put(holder.cell, "#items", (tuple(changed), rest))

@@ -13,7 +13,9 @@ MOST_BYTES = 8_000_000
 MOST_SECONDS = 1.0
 MOST_PARSED = 40
 
-_INITIALISES = re.compile(rb"\binit\.|_init\b|init_|\.apply\(|reset_param|load_state_dict|from_pretrained|\.(?:normal|uniform|zero|fill)_\(")
+_INITIALISES = re.compile(
+    rb"\binit\.|_init\b|init_|\.apply\(|reset_param|load_state_dict|from_pretrained|\.(?:normal|uniform|zero|fill)_\("
+)
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 _SKIPPED = frozenset({".git", "node_modules", "__pycache__", ".venv", "venv", "build", "dist", ".tox", ".mypy_cache"})
 

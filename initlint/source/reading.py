@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from initlint.facts import UNKNOWN, ClassFacts, Facts, InitCall, Model
-from initlint.source.calls import Calls
 from initlint.source.callers import initializers_of
+from initlint.source.calls import Calls
 from initlint.source.classes import ClassInfo
 from initlint.source.exposure import Exposures, uses
 from initlint.source.forward import Flows, Graph, Uses
 from initlint.source.models import Built, Emission
+from initlint.source.modules import Walk
 from initlint.source.names import imported
 from initlint.source.places import place
 from initlint.source.project import Project
@@ -21,7 +22,7 @@ from initlint.source.recorder import Recorder, Seen
 from initlint.source.roots import roots_of, trains_at_import
 from initlint.source.scan import Function, Scan, scan
 from initlint.source.state import Frame, OutOfBudget, Unit
-from initlint.source.values import Cell, Class, Func, Instance, Ref, Unseen, Value
+from initlint.source.values import Cell, Class, Func, Instance, Ref, Table, Unseen, Value
 
 STEPS_A_CLASS = 30_000
 STEPS_A_FUNCTION = 6_000
@@ -109,7 +110,9 @@ class Reading:
             if id(node) not in known:
                 self.machine.budget = STEPS_A_FUNCTION
                 try:
-                    self.infos.append(self.machine.make_class(node, Frame(self.unit, (self.machine.cell(), *frame.scopes), node)))
+                    self.infos.append(
+                        self.machine.make_class(node, Frame(self.unit, (self.machine.cell(), *frame.scopes), node))
+                    )
                 except OutOfBudget:
                     continue
         self.infos.sort(key=lambda info: info.node.lineno)
@@ -149,7 +152,9 @@ class Reading:
                 continue
             info = holders.get(id(owner))
             built = self.built.get(id(info)) if info is not None else None
-            receiver: Value | None = built.instance if built is not None else (Unseen("self") if info is not None else None)
+            receiver: Value | None = (
+                built.instance if built is not None else (Unseen("self") if info is not None else None)
+            )
             if info is not None and any(_is_static(mark) for mark in owner.decorator_list):
                 receiver = None
             scopes = info.closure if info is not None else (self.unit.globals,)
@@ -172,6 +177,10 @@ class Reading:
             function = Func(node, self.unit, scopes, owner, receiver)
             machine.bind_parameters(function, [] if receiver is None else [receiver], {}, local)
             self._annotate(node, local)
+            if node.args.vararg is not None:
+                local[node.args.vararg.arg] = Walk(machine.cell(), (), Unseen(), None)
+            if node.args.kwarg is not None:
+                local[node.args.kwarg.arg] = Table(machine.cell(), (), Unseen())
             if isinstance(node, ast.Lambda):
                 machine.eval(node.body, frame)
             else:
@@ -192,7 +201,11 @@ class Reading:
             if parameter.annotation is None or not isinstance(held, Unseen):
                 continue
             annotated = self.machine.eval(parameter.annotation, frame)
-            kinds = self.machine.kinds_of(annotated) if isinstance(annotated, Ref) and annotated.name.startswith("torch.nn.") else None
+            kinds = (
+                self.machine.kinds_of(annotated)
+                if isinstance(annotated, Ref) and annotated.name.startswith("torch.nn.")
+                else None
+            )
             if kinds is not None:
                 local[parameter.arg] = Unseen(parameter.arg, kinds)
 
@@ -208,21 +221,22 @@ class Reading:
             if built is not None:
                 flows, used = self._flows(built, info.name in roots)
                 exposure = exposures.of(info, set(built.ran))
-                model = Emission(built, exposure, flows, used, self.unit).model(recorded)
+                model = Emission(built, exposure, flows, used, self.unit, self.scan).model(recorded)
                 models.append(model)
             classes.append(
                 ClassFacts(
                     name=info.name,
                     location=place(info.unit, info.node),
-                    bases=tuple(base.info.name if isinstance(base, Class) else base.name if isinstance(base, Ref) else "?"
-                                for base in info.bases),  # fmt: skip
+                    bases=tuple(
+                        base.info.name if isinstance(base, Class) else base.name if isinstance(base, Ref) else "?"
+                        for base in info.bases
+                    ),  # fmt: skip
                     methods=tuple(info.methods),
                     is_module=True if info.is_module else (False if info.is_plain else UNKNOWN),
                     model=model,
                 )
             )
         return tuple(classes), tuple(models)
-
 
     def _flows(self, built: Built, root: bool) -> tuple[Flows | None, Uses]:
         """What runs through the class's forward; None where it has none that can be followed."""
@@ -265,5 +279,3 @@ def _top_level(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
             if isinstance(statement, ast.Try):
                 for handler in statement.handlers:
                     yield from _top_level(handler.body)
-
-

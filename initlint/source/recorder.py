@@ -18,8 +18,8 @@ from initlint.source.values import Cell, Either, Instance, Ref, Tensor, Unseen, 
 from initlint.theory import schemes
 
 if TYPE_CHECKING:
-    from initlint.source.classes import ClassInfo
     from initlint.source.calls import Calls
+    from initlint.source.classes import ClassInfo
 
 _PLAIN_NODES = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant)
 _TENSOR_ATTRIBUTES = ("weight", "bias", "in_proj_weight", "in_proj_bias", "weight_g", "weight_v")
@@ -114,7 +114,13 @@ class Recorder:
         spellings = {}
         for name, where in bound.places.items():
             passed = _argument(node, where)
-            text = passed.id if isinstance(passed, ast.Name) else passed.attr if isinstance(passed, ast.Attribute) else None
+            text = (
+                passed.id
+                if isinstance(passed, ast.Name)
+                else passed.attr
+                if isinstance(passed, ast.Attribute)
+                else None
+            )
             if text is not None:
                 spellings[name] = text
         found = Seen(
@@ -140,7 +146,9 @@ class Recorder:
             elif kinds:
                 is_module = True
         owner = None
-        if isinstance(node, ast.Attribute) and all(isinstance(n, (*_PLAIN_NODES, ast.expr_context)) for n in ast.walk(node)):
+        if isinstance(node, ast.Attribute) and all(
+            isinstance(n, (*_PLAIN_NODES, ast.expr_context)) for n in ast.walk(node)
+        ):
             owner = self.machine.eval(node.value, frame)
             found = kinds_of(owner)
             if found is not None:
@@ -156,6 +164,8 @@ class Recorder:
             is_module = False
         if row.takes_module:
             is_module = True
+        if text in frame.sized:
+            kinds = None
         return (
             Target(
                 text=text,
@@ -269,4 +279,6 @@ def drawn(row: initializers.Row, arguments: Mapping[str, Any], shape: Any = UNKN
     """What a call of the initialiser of that row draws."""
     if row.takes_module:
         return schemes.NOTHING_KNOWN
-    return schemes.drawn(row.same_as if row.same_as and not row.function.startswith("torch.") else row.function, arguments, shape)
+    return schemes.drawn(
+        row.same_as if row.same_as and not row.function.startswith("torch.") else row.function, arguments, shape
+    )

@@ -49,7 +49,9 @@ def _handed(scan: Scan, names: set[str]) -> set[str]:
     found: set[str] = set()
     for function in scan.functions:
         for node in ast.walk(function):
-            if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in ("super", "isinstance")):
+            if isinstance(node, ast.Call) and not (
+                isinstance(node.func, ast.Name) and node.func.id in ("super", "isinstance")
+            ):
                 for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
                     if isinstance(argument, ast.Name) and argument.id in names:
                         found.add(argument.id)
@@ -75,7 +77,9 @@ def _returns_module(function: ast.FunctionDef | ast.AsyncFunctionDef, unit: Unit
         callee = node.func
         if isinstance(callee, ast.Name):
             held = unit.globals.get(callee.id)
-            return isinstance(held, Class) and held.info.is_module or isinstance(held, Ref) and held.name.startswith("torch.nn.")
+            return (isinstance(held, Class) and held.info.is_module) or (
+                isinstance(held, Ref) and held.name.startswith("torch.nn.")
+            )
         if isinstance(callee, ast.Attribute):
             if isinstance(callee.value, ast.Name):
                 held = unit.globals.get(callee.value.id)

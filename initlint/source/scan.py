@@ -29,6 +29,8 @@ class Scan:
     functions: dict[Function, Function | ast.ClassDef | None] = field(default_factory=dict)
     """Every function, with the function or class that directly encloses it."""
     classes: list[ast.ClassDef] = field(default_factory=list)
+    holders: dict[int, Function | ast.ClassDef | None] = field(default_factory=dict)
+    """For each class (by its id), the function or class that directly encloses it."""
     initialising: dict[ast.AST | None, list[ast.Call]] = field(default_factory=dict)
     """The calls by name alike to an initialiser's, by the outermost function (None: module level) they stand in."""
     broad: dict[ast.AST | None, list[ast.Call]] = field(default_factory=dict)
@@ -69,6 +71,7 @@ def scan(tree: ast.Module, path: str) -> Scan:
             outermost, within = outermost or node, node
         elif kind is ast.ClassDef:
             found.classes.append(node)  # type: ignore[arg-type]
+            found.holders[id(node)] = within  # type: ignore[assignment]
             spans.append((node.lineno, _head(node)))  # type: ignore[attr-defined, arg-type]
             within = node
         elif kind is ast.ImportFrom:
@@ -96,7 +99,9 @@ def scan(tree: ast.Module, path: str) -> Scan:
         if type(function) is ast.Attribute:
             last = function.attr
             base = function.value
-            if type(base) is ast.Name and base.id in ("init", "I") or type(base) is ast.Attribute and base.attr == "init":
+            if (type(base) is ast.Name and base.id in ("init", "I")) or (
+                type(base) is ast.Attribute and base.attr == "init"
+            ):
                 found.initialising.setdefault(owner, []).append(call)
                 continue
         elif type(function) is ast.Name:

@@ -71,6 +71,8 @@ class Frame:
     refined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     branches: list[ast.AST] = field(default_factory=list)
     """The if-arms in force whose tests say something about a module."""
+    sized: set[str] = field(default_factory=set)
+    """What has been asked for its number of dimensions: its kinds no longer tell which it has."""
 
 
 class Journal(dict[tuple[int, str], tuple[Cell, str, Any]]):

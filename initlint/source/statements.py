@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from initlint.source.classes import ClassInfo
 from initlint.source.expressions import UNROLL, refining
@@ -15,6 +16,7 @@ from initlint.source.values import (
     UNSEEN,
     Class,
     Const,
+    Either,
     Flow,
     Func,
     Instance,
@@ -76,7 +78,7 @@ class Statements(Modules):
             def run() -> int:
                 with refining(frame, kinds, node):
                     status = self.run(body, frame)
-                return self.run(taken, frame) if follow and status == NEXT else status
+                    return self.run(taken, frame) if follow and status == NEXT else status
 
             return run
 
@@ -89,6 +91,9 @@ class Statements(Modules):
         if not body:
             return
         tested = [part.id for part in ast.walk(node.test) if isinstance(part, ast.Name)]
+        held = [value for value in (self.lookup(name, frame) for name in tested) if value is not frame.receiver]
+        if any(isinstance(value, (Instance, Tensor, Either)) for value in held):
+            return  # what rules it out is the module at hand, not a default
 
         def run() -> int:
             for name in tested:
@@ -373,7 +378,7 @@ def _returns(body: Sequence[ast.stmt]) -> bool:
     return any(isinstance(node, ast.Return) for statement in body for node in ast.walk(statement))
 
 
-_RUN: dict[type[ast.stmt], Callable[[Statements, ast.stmt, Frame], int]] = {
+_RUN: dict[type[ast.stmt], Callable[[Any, Any, Frame], int]] = {
     ast.Expr: Statements._expression,
     ast.Assign: Statements._assign,
     ast.AnnAssign: Statements._annotated,
@@ -395,6 +400,6 @@ _RUN: dict[type[ast.stmt], Callable[[Statements, ast.stmt, Frame], int]] = {
     ast.Import: Statements._import,
     ast.ImportFrom: Statements._import,
     ast.Delete: Statements._delete,
-}  # type: ignore[dict-item]
+}
 if hasattr(ast, "TryStar"):
-    _RUN[ast.TryStar] = Statements._try  # type: ignore[assignment]
+    _RUN[ast.TryStar] = Statements._try

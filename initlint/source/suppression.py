@@ -11,9 +11,10 @@ __all__ = ["NOTHING", "Suppressions", "read"]
 _MARKER = re.compile(rb"#[^\r\n]*?(?:initlint:|noqa)", re.IGNORECASE)
 _CODE = r"[A-Za-z]+[0-9]+"
 _CODES = rf"{_CODE}(?:[\s,]+{_CODE})*"
-_SKIP = re.compile(r"#\s*initlint:\s*skip-file\b")
-_IGNORE = re.compile(rf"#\s*initlint:\s*ignore(?![\w-])(?:\s*\[\s*(?P<codes>{_CODES})?\s*,?\s*(?P<end>\])?)?")
-_NOQA = re.compile(rf"#\s*noqa(?![\w-])(?P<colon>\s*:\s*(?P<codes>{_CODES})?)?", re.IGNORECASE)
+# Compiled when first used, since few files hold a marker.
+_SKIP = r"#\s*initlint:\s*skip-file\b"
+_IGNORE = rf"#\s*initlint:\s*ignore(?![\w-])(?:\s*\[\s*(?P<codes>{_CODES})?\s*,?\s*(?P<end>\])?)?"
+_NOQA = rf"(?i:#\s*noqa)(?![\w-])(?P<colon>\s*:\s*(?P<codes>{_CODES})?)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def read(data: bytes) -> Suppressions:
     try:
         for token in tokenize.tokenize(io.BytesIO(data).readline):
             if token.type == tokenize.COMMENT:
-                skip_file = skip_file or _SKIP.search(token.string) is not None
+                skip_file = skip_file or re.search(_SKIP, token.string) is not None
                 silenced = _silenced(token.string)
                 if silenced is None or silenced:
                     codes[token.start[0]] = silenced
@@ -80,12 +81,12 @@ def read(data: bytes) -> Suppressions:
 def _silenced(comment: str) -> frozenset[str] | None:
     """The codes that one comment silences, None for all, empty for none."""
     found: set[str] = set()
-    for match in _IGNORE.finditer(comment):
+    for match in re.finditer(_IGNORE, comment):
         if match["codes"] is None and "[" not in match[0]:
             return None
         if match["codes"] and match["end"]:
             found.update(_split(match["codes"]))
-    for match in _NOQA.finditer(comment):
+    for match in re.finditer(_NOQA, comment):
         if match["colon"] is None:
             return None
         if match["codes"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,11 @@ FACTORIES = frozenset(
 )  # fmt: skip
 """Functions of torch that make a tensor."""
 
+_NUMBER = re.compile(
+    r"(?:^|[._])(?:dim|features|channels|hidden_size|embed_size|d_model|units|width|heads|classes|(?:n|num|in|out)_\w+)$"
+)
+"""Names that are given to one number, never to a shape."""
+
 _OLD = ("Tensor", "FloatTensor", "DoubleTensor", "HalfTensor", "LongTensor", "cuda.FloatTensor")
 
 
@@ -46,7 +52,8 @@ def sizes(positional: Sequence[Value], keywords: Mapping[str, Value]) -> tuple[i
     if any(isinstance(value, Walk) for value in positional):
         return None
     if len(positional) == 1 and not isinstance(first, Const):
-        return None  # a number, or a tuple of them
+        known_number = isinstance(first, Unseen) and _NUMBER.search(first.text) is not None
+        return (None,) if known_number else None  # else a number, or a tuple of them
     return tuple(_dimension(value) for value in positional)
 
 
@@ -62,7 +69,9 @@ def factory(
         source = positional[0] if positional else UNSEEN
         shape = source.shape if isinstance(source, Tensor) else None
         if short == "full_like":
-            arguments["fill_value"] = constant(positional[1] if len(positional) > 1 else keywords.get("fill_value", UNSEEN))
+            arguments["fill_value"] = constant(
+                positional[1] if len(positional) > 1 else keywords.get("fill_value", UNSEEN)
+            )
     elif short in _SIZED:
         shape = sizes(positional, keywords)
     elif short == "full":

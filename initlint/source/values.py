@@ -265,7 +265,7 @@ class Tensor(Value):
     ``shape`` holds None for a dimension that is not known and is None as a whole where not even their number is.
     """
 
-    __slots__ = ("buffer", "cell", "is_parameter", "made", "partial", "shape", "trainable")
+    __slots__ = ("buffer", "cell", "is_parameter", "made", "partial", "shape")
 
     def __init__(
         self,
@@ -280,8 +280,14 @@ class Tensor(Value):
         self.is_parameter = False
         self.buffer = False
         self.partial = False
-        self.trainable: bool | None = None
+        cell.setdefault("#trainable", True)
         cell.setdefault("#writes", writes)
+
+    @property
+    def trainable(self) -> bool | None:
+        """Whether it requires gradients, None if that is not known."""
+        trainable: bool | None = self.cell["#trainable"]
+        return trainable
 
     @property
     def writes(self) -> Writes:
@@ -299,7 +305,7 @@ class Tensor(Value):
         """nn.Parameter(tensor): the same memory under a new object."""
         parameter = Tensor(self.cell, self.shape, self.writes, made)
         parameter.is_parameter = True
-        parameter.trainable = trainable
+        parameter.cell["#trainable"] = trainable
         return parameter
 
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from initlint.facts import UNKNOWN, Chain, Layer, Parameter, absent, known
+from initlint.facts import UNKNOWN, Activation, Chain, Layer, Parameter, absent, known
 from initlint.theory.drift import deviating, drift
-from initlint.theory.nonlinearities import nonlinearity
+from initlint.theory.nonlinearities import DEFAULT_SLOPES, nonlinearity
 from initlint.theory.variance import ChainLayer, predicted_drift
 
-__all__ = ["Flow", "culprit", "excess_gain", "flow", "gradient_flow", "keeps_zero", "matrices", "signal_flow"]
+__all__ = [
+    "Flow",
+    "accounts_for",
+    "culprit",
+    "excess_gain",
+    "flow",
+    "gradient_flow",
+    "keeps_zero",
+    "matrices",
+    "signal_flow",
+]
 
 
 class Flow(NamedTuple):
@@ -57,15 +67,20 @@ def flow(chain: Chain) -> Flow:
         ChainLayer(
             weight_std=matrix.distribution.std,
             fan_in=matrix.fan_in,
-            fan_out=matrix.fan_out,
+            fan_out=UNKNOWN,  # only the way forward is asked for
             bias_std=_bias_scale(layer),
             phi=layer.activation.name if layer.activation is not None else UNKNOWN,
-            slope=layer.activation.slope if layer.activation is not None else UNKNOWN,
+            slope=_slope(layer.activation),
         )
         for layer, matrix in matrices(chain)
     ]
     ratio = predicted_drift(stages).across_batch
     return Flow(ratio, UNKNOWN, UNKNOWN, chain.layers[0], chain.layers, _ends(chain.layers), measured=False)
+
+
+def _slope(activation: Activation | None) -> float | None:
+    """The slope of a nonlinearity that has one."""
+    return activation.slope if activation is not None and activation.name in DEFAULT_SLOPES else None
 
 
 def _measured(layers: Sequence[Layer], values: list[float]) -> Flow:
@@ -104,6 +119,15 @@ def excess_gain(layer: Layer, matrix: Parameter) -> float:
     if absent(layer.activation) or layer.activation is None:
         return UNKNOWN  # type: ignore[no-any-return]
     return matrix.distribution.std * math.sqrt(matrix.fan_in) / layer.activation.gain
+
+
+def accounts_for(excesses: Iterable[float], ratio: float) -> bool:
+    """Whether gains off by these factors make up at least half of a drift by ``ratio`` (in logarithms).
+
+    Signal that was scaled down on purpose before the chain (LayerScale, a gate) drifts for another reason.
+    """
+    total = sum(math.log(excess) for excess in excesses)
+    return ratio > 0 and (total > 0) == (ratio > 1) and abs(total) >= 0.5 * abs(math.log(ratio))
 
 
 def keeps_zero(name: str) -> bool:

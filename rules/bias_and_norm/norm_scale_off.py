@@ -2,12 +2,9 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Distribution, InitCall, Parameter, layer_family
+from initlint.facts import Distribution, InitCall, Parameter, known, layer_family
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
-
-_LOWEST_MEAN = 0.6
-"""N(1, 0.02) and U(0.9, 1.1) are scales; N(0, 0.02) and U(0, 1), whose mean is 0.5, are slips."""
 
 
 class NormScaleOff(Rule):
@@ -16,7 +13,8 @@ class NormScaleOff(Rule):
     ## What it does
 
     Finds weights of BatchNorm, LayerNorm, GroupNorm and RMSNorm drawn from N(0, 0.02), U(0, 1) or a fan scheme, usually by a
-    branch that lists the norm beside Linear or Conv, and scales of constant 0 that do not end a residual branch.
+    branch that lists the norm beside Linear or Conv, and scales of constant 0 that training cannot leave, as the
+    escape test shows.
 
     ## Why it matters
 
@@ -39,7 +37,7 @@ class NormScaleOff(Rule):
 
     ## When it is right to do this
 
-    N(1, 0.02) is a scale (DCGAN). Constant 0 is right for the last norm of a residual branch (Goyal et al. 2017, arXiv
+    N(1, 0.02) is a scale (DCGAN), and so is N(0.1, 0.1), which is positive on average (RepVGG's parallel branches). Constant 0 is right for the last norm of a residual branch (Goyal et al. 2017, arXiv
     1706.02677), and for norms that multiply by 1 + weight.
 
     ## Fix safety
@@ -71,6 +69,21 @@ class NormScaleOff(Rule):
                     return self.body(x)
             """,
             by=("source", "live"),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.conv = nn.Conv2d(3, 8, 3, padding=1)
+                    self.bn = nn.BatchNorm2d(8)
+                    self.out = nn.Conv2d(8, 8, 3, padding=1)
+                    nn.init.zeros_(self.bn.weight)  #~
+
+                def forward(self, x):
+                    return self.out(F.relu(self.bn(self.conv(x))))
+            """,
+            by=("live",),
         ),
         Bad("""
             def weights_init(m):
@@ -148,8 +161,8 @@ class NormScaleOff(Rule):
         law = parameter.distribution
         if self._is_off(law):
             what = f"is drawn {self._around(law)}"
-        elif law.is_zero and not parameter.layer.ends_branch:
-            what = "is 0, and its output is not added to anything"
+        elif law.is_zero and parameter.escape.stuck:
+            what = f"is 0, and got no gradient in {parameter.escape.steps} training steps"
         else:
             return
         yield self.at(
@@ -160,7 +173,12 @@ class NormScaleOff(Rule):
         )
 
     def _is_off(self, law: Distribution) -> bool:
-        return law.is_random and law.std > 0 and law.mean < _LOWEST_MEAN
+        if not law.is_random:
+            return False
+        if law.mean == 0:
+            return True
+        one_sided = law.family == "uniform" and law.low >= 0
+        return law.mean < 0.6 if one_sided else abs(law.mean) < 0.5 * law.std
 
     def _around(self, law: Distribution) -> str:
-        return f"around {law.mean:.2g} with std {law.std:.2g} instead of 1"
+        return f"around {law.mean:.2g}{f' with std {law.std:.2g}' if known(law.std) else ''} instead of 1"

@@ -166,7 +166,7 @@ class ZeroWeight(Rule):
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
         if not self._outputs_zero(layer) or absent(layer.activation) or layer.activation is None:
             return
-        if layer.activation.is_relu_like and layer.activation.slope == 0:
+        if layer.activation.name in ("relu", "relu6"):
             yield self.at(
                 layer.weight,
                 f"{layer.weight.name} and its bias are zero right before {layer.activation.name}, whose derivative at 0 is 0: "

@@ -18,12 +18,14 @@ class DriftRule(Rule):
     flow: ClassVar[Callable[[Chain], Flow]]
     limits: ClassVar[tuple[float, float]]
     """The ratio from which it is a warning, and the one from which it is an error."""
+    fewest: ClassVar[int] = 2
+    """How many layers a chain must have to be judged."""
     effect: ClassVar[str]
     remedy: ClassVar[str]
 
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
         flow = type(self).flow(chain)
-        if not self._beyond(flow.ratio, self.limits[0]):
+        if len(chain.layers) < self.fewest or not self._beyond(flow.ratio, self.limits[0]):
             return
         first, last = flow.ends
         yield self.at(

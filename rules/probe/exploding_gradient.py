@@ -44,6 +44,7 @@ class ExplodingGradient(DriftRule):
     code, name = "INI704", "exploding-gradient"
     flow = gradient_flow
     limits = (1e4, 1e6)
+    fewest = 4  # a layer that several losses or paths reach has no gradient of its own to compare
     effect = "gradient std grows"
     remedy = "lower the gain of the layers named, or normalise between them"
     bad = [

@@ -79,6 +79,7 @@ class ExplodingSignal(DriftRule):
                     return self.body(x)
             """,
             by=("live",),
+            severity=Severity.ERROR,
         ),
     ]
     good = [

@@ -106,5 +106,5 @@ class NonFiniteSignal(Rule):
             model,
             f"the first training step of {model.name} gives NaN or infinity, {where}",
             help="guard the division, logarithm, square root or norm that makes it",
-            evidence={"first": first or "", "batch": model.probe.batch},
+            evidence={"first": first or ""},
         )

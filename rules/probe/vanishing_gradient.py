@@ -44,6 +44,7 @@ class VanishingGradient(DriftRule):
     code, name = "INI703", "vanishing-gradient"
     flow = gradient_flow
     limits = (1e-4, 1e-6)
+    fewest = 4  # a layer that several losses or paths reach has no gradient of its own to compare
     effect = "gradient std falls"
     remedy = "raise the gain of the layers named, or normalise between them"
     bad = [

@@ -7,7 +7,7 @@ from typing import ClassVar
 from initlint.facts import Chain, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, PROBE, SOURCE, Rule
-from initlint.theory.chains import excess_gain, flow, matrices
+from initlint.theory.chains import accounts_for, excess_gain, flow, matrices
 from initlint.theory.remedies import initializer_for
 
 
@@ -34,6 +34,8 @@ class ScaledWeightsRule(Rule):
             and not matrix.distribution.is_constant
             and self._beyond(excess_gain(layer, matrix), self.excess)
         ]
+        if not wrong or not accounts_for([excess_gain(*pair) for pair in wrong], signal.ratio):
+            return
         for layer, matrix in wrong[:1]:
             activation, std = layer.activation, matrix.distribution.std
             assert activation is not None  # excess_gain is UNKNOWN without one

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from initlint.facts import Chain, Layer, Parameter, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
-from initlint.theory.chains import excess_gain, flow, matrices
+from initlint.theory.chains import accounts_for, excess_gain, flow, matrices
 from initlint.theory.remedies import initializer_for
 
-_DRIFT = 10.0
+_DRIFT = 100.0
 _TOLERANCE = 1.15
 
 
@@ -20,7 +20,7 @@ class SchemeActivationMismatch(Rule):
 
     Compares the gain of a recognised scheme (Xavier, Kaiming, LeCun, torch's default) with the gain that the following
     nonlinearity needs, 1/sqrt(E[phi(z)^2]), and speaks only where the mismatch adds up: along a chain of layers without a
-    norm between them the signal's standard deviation moves by more than tenfold, and in the direction of the mismatch.
+    norm between them the signal's standard deviation moves by more than a hundredfold, and the mismatch accounts for it.
 
     ## Why it matters
 
@@ -140,6 +140,8 @@ class SchemeActivationMismatch(Rule):
             for layer, matrix in matrices(chain)[:-1]
             if not absent(matrix.distribution.scheme) and self._drives(layer, matrix, signal.ratio)
         ]
+        if not wrong or not accounts_for([excess_gain(*pair) for pair in wrong], signal.ratio):
+            return
         for layer, matrix in wrong:
             activation, law = layer.activation, matrix.distribution
             if activation is None:

@@ -153,7 +153,7 @@ class InitializedBeforeLayers(Rule):
         for application in model.applications:
             missed = [layer for layer in model.layers if self._misses(application, layer)]
             if missed:
-                names = ", ".join(layer.name for layer in missed[:3]) + (", …" if len(missed) > 3 else "")
+                names = ", ".join(f"{layer.name}" for layer in missed[:3]) + (", …" if len(missed) > 3 else "")
                 yield self.at(
                     application,
                     f"{application.initializer} runs before {names} {'is' if len(missed) == 1 else 'are'} made and leaves "

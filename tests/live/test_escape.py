@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -62,7 +61,7 @@ class LoRA(nn.Module):
 
 
 class ChainOfZeros(nn.Module):
-    """A zero head, before it a control copy that ends in a zero layer, in that a branch behind a zero gate, in that a LoRA."""
+    """A zero head; before it a copy that ends in a zero layer; in that a branch behind a zero gate; in that a LoRA."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +116,9 @@ def zero_before(act: nn.Module) -> nn.Module:
 
 
 def two_zero_layers() -> nn.Module:
-    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 4))
+    model = nn.Sequential(
+        nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 4)
+    )
     zero(model[2], model[4])
     return model
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -130,7 +129,9 @@ def test_residual_branch(post_norm: bool) -> None:
 
 
 def test_a_norm_between_layer_and_activation() -> None:
-    model = audit(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3)), torch.randn(4, 3, 16, 16))
+    model = audit(
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3)), torch.randn(4, 3, 16, 16)
+    )
     conv = layer(model, "0")
     assert conv.normalized
     assert conv.activation is not None

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from initlint.engine import _subjects, load, registry
-from initlint.facts import UNKNOWN, Fact, Facts, UnknownFact
+from initlint.facts import UNKNOWN, Fact, Facts, Layer, Parameter, Target, UnknownFact, known
 from initlint.findings import Finding
 from initlint.rule import Bad, Rule
 
@@ -22,8 +22,28 @@ Place = tuple[int, str]
 POINTING = {"location", "related"}
 """Where a finding points is not what it rests on: a bare module has no places, and its findings stand."""
 
-TWICE = {("Parameter", "measured"), ("Layer", "probe")}
-"""Facts for which the vocabulary itself names a second one to fall back on (what was drawn, what is predicted)."""
+TOLD = {"INI305": {("Distribution", "std")}}
+"""Facts that a rule only tells where they are known: a scale drawn around 0 is off whatever its std."""
+
+
+def has_a_second(owner: Fact, name: str, doubled: set[int]) -> bool:
+    """Whether the vocabulary itself names a fact to fall back on: what was drawn, what is predicted, what its kinds have."""
+    if isinstance(owner, Parameter):
+        return (name == "measured" and known(owner.writes)) or (name == "writes" and known(owner.measured))
+    if isinstance(owner, Target):
+        return name == "dimensions" and known(owner.kinds)
+    return (isinstance(owner, Layer) and name == "probe") or (name == "family" and id(owner) in doubled)
+
+
+def doubly_known(bundles: list[Facts]) -> set[int]:
+    """Distributions of parameters that were both measured and seen drawn."""
+    found: set[int] = set()
+    for facts in bundles:
+        for model in facts.models:
+            for parameter in model.parameters:
+                if known(parameter.measured) and known(parameter.writes) and parameter.writes:
+                    found |= {id(parameter.measured), id(parameter.writes[-1].distribution)}
+    return found
 
 
 @contextmanager
@@ -38,17 +58,29 @@ def reading(seen: dict[Place, Fact] | None = None, unknown: Place | None = None)
                 frozenset(field.name for field in dataclasses.fields(kind)) if kind is not Fact else frozenset()
             )
         if name in fields[kind]:
-            if seen is not None:
+            if seen is not None and not pointing:
                 seen[id(self), name] = self
             if unknown == (id(self), name):
                 return UNKNOWN
         return object.__getattribute__(self, name)
 
+    pointing: list[bool] = []
+    at = Rule.at
+
+    def quietly(self: Rule, *args: Any, **options: Any) -> Finding:
+        pointing.append(True)
+        try:
+            return at(self, *args, **options)
+        finally:
+            pointing.pop()
+
+    Rule.at = quietly  # type: ignore[method-assign]
     Fact.__getattribute__ = get  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
         del Fact.__getattribute__
+        Rule.at = at  # type: ignore[method-assign]
 
 
 def ask(rule: Rule, subject: str, fact: Fact) -> list[Finding]:
@@ -60,6 +92,7 @@ def ask(rule: Rule, subject: str, fact: Fact) -> list[Finding]:
 
 def check(code: str, bundles: list[Facts]) -> int:
     rule = load(code)
+    doubled = doubly_known(bundles)
     tried = 0
     for facts in bundles:
         for subject, fact in _subjects(facts):
@@ -71,8 +104,9 @@ def check(code: str, bundles: list[Facts]) -> int:
             for place, owner in seen.items():
                 kind = type(owner).__name__
                 if (
-                    place[1] in POINTING
-                    or (kind, place[1]) in TWICE
+                    (kind, place[1]) in TOLD.get(code, ())
+                    or place[1] in POINTING
+                    or has_a_second(owner, place[1], doubled)
                     or object.__getattribute__(owner, place[1]) is UNKNOWN
                 ):
                     continue

@@ -1,0 +1,266 @@
+"""Runs one module: trace, probe and escape test, on one batch, with everything put back afterwards."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from initlint.facts import (
+    UNKNOWN,
+    Activation,
+    Escape,
+    LayerProbe,
+    Probe,
+    known,
+    layer_family,
+)
+from initlint.live.batch import Batch, as_batch, infer
+from initlint.live.escape import EscapeTest, spread
+from initlint.live.flow import Fate, Reader
+from initlint.live.graph import Trace
+from initlint.live.objective import Objective, primary_output
+from initlint.live.parameters import layer_kind
+from initlint.live.probe import hooked, measure, output_shapes
+from initlint.live.state import preserved, quiet_dropout
+from initlint.live.trace import trace_forward
+from initlint.live.variation import batch_size, take, tiled, varied
+
+__all__ = ["Run", "run_module"]
+
+_LEAST_BATCH = 8
+_LARGE = 200_000_000  # values in one forward beyond which the escape test does with fewer samples
+_WEIGHT_FAMILIES = frozenset({"linear", "bilinear", "convolution", "transposed", "recurrent"})
+
+
+@dataclass(slots=True)
+class Run:
+    """What running the model gave; whatever is missing was not reached, and ``reason`` says why."""
+
+    reason: str | None = None
+    batch: str = UNKNOWN
+    size: int | None = None
+    trace: Trace | None = None
+    fates: dict[str, Fate] = field(default_factory=dict)
+    reader: Reader | None = None
+    probes: dict[str, LayerProbe] = field(default_factory=dict)
+    escapes: dict[int, Escape] = field(default_factory=dict)
+    probe: Probe = UNKNOWN
+
+
+def _seed(seed: int) -> None:
+    torch.manual_seed(seed)
+    random.seed(seed)
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(seed % 2**32)
+
+
+def run_module(
+    module: nn.Module,
+    batch: object,
+    run: Run,
+    *,
+    seed: int,
+    device: str,
+    loss: Callable[[Any], Tensor] | None,
+) -> None:
+    """Trace, probe and test ``module`` in train mode on ``batch`` (None: inferred), noting in ``run`` as it goes.
+
+    Raises whatever the model raises, and ValueError where no batch can be inferred; ``run`` keeps what came before.
+    """
+    with preserved(module):
+        _seed(seed)
+        module.train()
+        module.to(device)
+        chosen = infer(module, device=device) if batch is None else as_batch(batch).to(device)
+        run.batch = chosen.description
+        _seed(seed)
+        _probed(module, _traced(module, chosen, run), chosen, run, seed=seed, device=device, loss=loss)
+
+
+def _enlarged(batch: Batch) -> Batch:
+    """At least eight samples, where it is plain which dimension they lie in."""
+    size = batch_size(batch.args, batch.kwargs)
+    if size is None or not 0 < size < _LEAST_BATCH:
+        return batch
+    args, kwargs = varied(tiled((batch.args, dict(batch.kwargs)), -(-_LEAST_BATCH // size)))
+    return Batch(args=args, kwargs=kwargs, description=batch.description)
+
+
+def _traced(module: nn.Module, batch: Batch, run: Run) -> Batch:
+    """Trace the model; on a larger batch if it takes one. Returns the batch that it ran on."""
+    larger = _enlarged(batch)
+    attempts = [larger] if larger is batch else [larger, batch]
+    failure: Exception | None = None
+    for attempt in attempts:
+        try:
+            with quiet_dropout(module):
+                run.trace = trace_forward(module, attempt.args, attempt.kwargs, primary_output)
+        except Exception as error:
+            failure = error
+            continue
+        run.reader = Reader(run.trace)
+        run.fates = run.reader.fates()
+        return attempt
+    for attempt in attempts:  # the trace may be at fault: does the model run without it?
+        try:
+            module(*attempt.args, **attempt.kwargs)
+        except Exception as error:
+            failure = error
+            continue
+        return attempt
+    assert failure is not None
+    raise failure
+
+
+def _probed(
+    module: nn.Module,
+    batch: Batch,
+    given: Batch,
+    run: Run,
+    *,
+    seed: int,
+    device: str,
+    loss: Callable[[Any], Tensor] | None,
+) -> None:
+    """Measure one pass on ``batch``, then test the escape (on the smaller batch ``given`` where a pass is costly)."""
+    names = _measurable(module, run)
+    size = batch_size(batch.args, batch.kwargs)
+    dims: dict[str, int] = {}
+    if size is not None and size > 1:
+        dims = _batch_dims(module, batch, size, names, run.trace)
+    run.size = size if dims else None
+    objective = Objective(loss)
+    channels = {
+        n: 1 for n in names if layer_family(layer_kind(module.get_submodule(n))) in ("convolution", "transposed")
+    }
+    channels |= {
+        n: 1 for n in names if layer_kind(module.get_submodule(n)).startswith(("Batch", "Sync", "Group", "Inst"))
+    }
+    _seed(seed)
+    for parameter in module.parameters():
+        parameter.grad = None
+    with hooked(module, names, size, dims, channels) as measured, torch.enable_grad():
+        output = module(*batch.args, **batch.kwargs)
+        value = objective(output)
+        measured.recording = False
+        if value is not None and value.requires_grad:
+            torch.autograd.backward(value)
+    escape = EscapeTest(module, lambda args, kwargs: module(*args, **kwargs), objective)
+    escape.note()
+    run.probes = measure(measured, _activations(run, measured.samples))
+    finite = _finite(module, output, value) and all(p.finite for p in run.probes.values())
+    broken = next((n for n in measured.samples if n in run.probes and not run.probes[n].finite), None)
+    run.probe = Probe(
+        batch=run.batch,
+        batch_size=run.size if run.size is not None else UNKNOWN,
+        device=device,
+        dtype=_dtype(module),
+        seed=seed,
+        loss=float(value.detach()) if value is not None else UNKNOWN,
+        loss_kind=objective.kind if value is not None else UNKNOWN,
+        finite=finite,
+        first_non_finite=broken if broken is not None or finite else UNKNOWN,
+        escape_steps=UNKNOWN,
+    )
+    if value is None or not value.requires_grad:
+        run.reason = "no output has a gradient: nothing to run backward from"
+        return
+    escape.watched = _alike(module)
+    fewer = given if run.trace is not None and _elements(run.trace) > _LARGE else batch
+    with quiet_dropout(module), torch.enable_grad():
+        escape.to_fixpoint(fewer.args, dict(fewer.kwargs))
+        spreads = escape.row_spreads()
+        escape.excuse_unreachable(fewer.args, dict(fewer.kwargs))
+    run.escapes = {id(p): escape.escape(p, spreads) for p in escape.parameters()}
+    run.probe = replace(run.probe, escape_steps=escape.steps)
+
+
+def _elements(trace: Trace) -> int:
+    """How many values one forward computes."""
+    return sum(node.numel for node in trace.nodes if node.category not in ("view", "part", "parameter"))
+
+
+def _finite(module: nn.Module, output: Any, loss: Tensor | None) -> bool:
+    chosen = primary_output(output)
+    tensors = [t.detach() for t in (chosen, loss) if t is not None]
+    tensors += [p.grad for p in module.parameters() if p.grad is not None and not p.grad.is_sparse]
+    checks = [torch.isfinite(t).all() for t in tensors]
+    return all(torch.stack([c.to(checks[0].device) for c in checks]).tolist()) if checks else True
+
+
+def _dtype(module: nn.Module) -> str:
+    for parameter in module.parameters():
+        if parameter.is_floating_point():
+            return str(parameter.dtype).removeprefix("torch.")
+    return "float32"
+
+
+def _alike(module: nn.Module) -> dict[int, Tensor]:
+    """Trainable matrices in float32 or wider whose rows start out equal, or nearly so, and are not all zero."""
+    found: dict[int, Tensor] = {}
+    for parameter in module.parameters():
+        if not parameter.requires_grad or parameter.is_meta or parameter.dim() < 2 or parameter.shape[0] < 2:
+            continue
+        if parameter.dtype not in (torch.float32, torch.float64) or parameter[0].numel() < 2:
+            continue
+        values = parameter.detach()
+        if float(values.abs().amax()) > 0 and spread(values) < 1e-2:
+            found[id(parameter)] = parameter
+    return found
+
+
+def _measurable(module: nn.Module, run: Run) -> list[str]:
+    """The submodules whose output is a weight's or a norm's result itself, and so says something of that layer."""
+    families = {n: layer_family(layer_kind(child)) for n, child in module.named_modules()}
+    if run.trace is None or run.reader is None:
+        return [n for n, family in families.items() if family in _WEIGHT_FAMILIES | {"norm", "embedding"}]
+    names = []
+    for name, returned in run.trace.returned.items():
+        if families.get(name) == "embedding" or (returned and run.reader.gives_own_result(name, returned[0])):
+            names.append(name)
+    return names
+
+
+def _batch_dims(module: nn.Module, batch: Batch, size: int, names: list[str], trace: Trace | None) -> dict[str, int]:
+    """In which dimension of each layer's output the samples lie: the one that shrinks in step with the batch."""
+    fewer = 3 if size > 3 else size - 1
+    if trace is not None:
+        whole = {n: [trace.nodes[i].shape for i in trace.returned.get(n, [])] for n in names}
+    else:
+        with output_shapes(module, names) as whole, torch.no_grad():
+            module(*batch.args, **batch.kwargs)
+    try:
+        with output_shapes(module, names) as part, torch.no_grad(), quiet_dropout(module):
+            module(*take(batch.args, fewer), **take(dict(batch.kwargs), fewer))
+    except Exception:  # it does not take fewer samples: then what looked like the batch is none
+        return {}
+    dims: dict[str, int] = {}
+    for name in names:
+        if not whole.get(name) or not part.get(name):
+            continue
+        large, small = whole[name][0], part[name][0]
+        if len(large) != len(small):
+            continue
+        moved = [d for d, (a, b) in enumerate(zip(large, small, strict=True)) if a != b]
+        if len(moved) == 1 and large[moved[0]] * fewer == small[moved[0]] * size and large[moved[0]] % size == 0:
+            dims[name] = moved[0]
+    return dims
+
+
+def _activations(run: Run, names: Any) -> dict[str, tuple[Activation, Callable[[Tensor], Tensor]]]:
+    """The function that acts directly on what a layer gives (a norm in between has its own)."""
+    found: dict[str, tuple[Activation, Callable[[Tensor], Tensor]]] = {}
+    for name in names:
+        fate = run.fates.get(name)
+        if fate is None or fate.function is None or fate.through is not None:
+            continue
+        if known(fate.activation) and fate.activation is not None:
+            found[name] = (fate.activation, fate.function)
+    return found

@@ -1,0 +1,253 @@
+"""``initlint check`` on models that are built: what is found, what misbehaves, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+SCHEMA = json.loads((Path(__file__).parents[1] / "report/json_schema.json").read_text())
+
+Run = Callable[..., Any]
+Spawn = Callable[..., "subprocess.Popen[str]"]
+
+pytestmark = pytest.mark.torch
+
+HOSTILE = textwrap.dedent("""\
+    import os, subprocess, sys, time
+    import torch
+    from torch import nn
+
+    class Sound(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(8, 4)
+
+        def forward(self, x):
+            return self.fc(x)
+
+    class Raises(nn.Module):
+        def __init__(self):
+            super().__init__()
+            raise RuntimeError("no such\\nluck")
+
+    class Exits(nn.Module):
+        def __init__(self):
+            super().__init__()
+            os._exit(7)
+
+    class Leaves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            sys.exit(0)
+
+    class Forks(Sound):
+        def __init__(self):
+            super().__init__()
+            subprocess.Popen(["sleep", "54321"], start_new_session=True)
+
+    class Prints(Sound):
+        def __init__(self):
+            super().__init__()
+            print("x" * 1_000_000, flush=True)
+            print('{"findings": []}', file=sys.stderr, flush=True)
+
+    class Needs(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.fc = nn.Linear(width, width)
+
+        def forward(self, x):
+            return self.fc(x)
+    """)
+NAMES = ("Raises", "Exits", "Leaves", "Forks", "Prints", "Needs")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return tmp_path
+
+
+def sleepers(argument: str) -> list[str]:
+    """The processes on this machine that were started with an argument."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if argument.encode() in command:
+            found.append(entry.name)
+    return found
+
+
+def test_misbehaving_models_that_were_only_discovered_are_notes(initlint: Run) -> None:
+    Path("hostile.py").write_text(HOSTILE)
+    result = initlint("check", "hostile.py", "--format", "json")
+    report = json.loads(result.out)
+    jsonschema.validate(report, SCHEMA)
+    assert result.code == 0
+    status = {model["target"].removeprefix("hostile.py::"): model["status"] for model in report["models"]}
+    assert status == {
+        "Raises": "skipped",
+        "Exits": "skipped",
+        "Leaves": "skipped",
+        "Forks": "audited",
+        "Prints": "audited",
+        "Needs": "skipped",
+    }
+    notes = result.err.splitlines()
+    assert all(line.startswith("initlint: note: hostile.py::") for line in notes)
+    assert ["no such" in note for note in notes if "Raises" in note] == [True]
+    assert ["7" in note for note in notes if "Exits" in note] == [True]
+    assert ["--arg width=" in note for note in notes if "Needs" in note] == [True]
+    assert sleepers("54321") == []
+
+
+def test_misbehaving_models_that_were_named_are_failures(initlint: Run) -> None:
+    Path("hostile.py").write_text(HOSTILE)
+    names = ("Raises", "Exits", "Leaves", "Needs", "Absent")
+    result = initlint("check", *(f"hostile.py::{name}" for name in names), "hostile.py::Sound")
+    assert result.code == 2
+    assert [name for name in names if f"initlint: error: hostile.py::{name}: " in result.err] == list(names)
+    assert len(result.err.splitlines()) == len(names)
+    assert "hostile.py::Sound: 36 parameters" in result.out
+
+
+def test_a_model_that_hangs_and_one_that_takes_all_memory(initlint: Run) -> None:
+    Path("greedy.py").write_text(
+        textwrap.dedent("""\
+            import time, torch
+            from torch import nn
+
+            class Hangs(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    time.sleep(1000)
+
+            class Takes(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.parts = [torch.ones(1 << 24) for _ in range(1000)]
+            """)
+    )
+    result = initlint("check", "greedy.py::Hangs", "greedy.py::Takes", "--timeout", "4", "--memory-limit", "1G")
+    assert result.code == 2
+    hangs, takes = result.err.splitlines()
+    assert "Hangs" in hangs
+    assert "within 4 s" in hangs
+    assert "Takes" in takes
+    assert "memory limit of 1 GiB" in takes
+
+
+def test_arguments_batch_and_device(initlint: Run) -> None:
+    Path("hostile.py").write_text(HOSTILE)
+    result = initlint(
+        "check", "hostile.py::Needs", "--arg", "width=12", "--batch", "32x12", "--device", "cpu", "--format", "json"
+    )
+    (model,) = json.loads(result.out)["models"]
+    assert (result.code, model["batch"], model["device"], model["parameters"]) == (0, "32x12", "cpu", 156)
+    assert model["layers"][0]["shape"] == [12, 12]
+    wrong = initlint("check", "hostile.py::Needs", "--arg", "width=12", "--batch", "32x13")
+    assert wrong.code == 2
+    assert len(wrong.err.splitlines()) == 1
+
+
+def test_a_module_target(initlint: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("package").mkdir()
+    Path("package/__init__.py").write_text("")
+    Path("package/model.py").write_text(HOSTILE)
+    result = initlint("check", "package.model:Sound")
+    assert result.code == 0
+    assert "package.model:Sound: 36 parameters" in result.out
+    assert initlint("check", "package.gone:Sound").code == 2
+
+
+def test_a_file_that_trains_when_imported_is_read_only(initlint: Run) -> None:
+    script = HOSTILE.split("class Raises")[0] + textwrap.dedent("""\
+        model = Sound()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(10):
+            loss = model(torch.randn(2, 8)).sum()
+            loss.backward()
+            optimizer.step()
+        open("ran", "w")
+        """)
+    Path("train.py").write_text(script)
+    result = initlint("check", "train.py")
+    assert result.code == 0
+    assert '__name__ == "__main__"' in result.err
+    assert not Path("ran").exists()
+
+
+def test_a_file_without_models_is_not_imported(initlint: Run) -> None:
+    Path("weights.py").write_text("import torch.nn as nn\nopen('ran', 'w')\ndef init(m):\n    nn.init.zeros_(m.bias)\n")
+    assert initlint("check", "weights.py").code == 0
+    assert not Path("ran").exists()
+
+
+@pytest.fixture(scope="module")
+def torchless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter that has no torch."""
+    folder = tmp_path_factory.mktemp("torchless")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin/python"
+
+
+def test_without_torch_findings_come_first_and_then_the_install_line(initlint: Run, torchless: Path) -> None:
+    Path("model.py").write_text(
+        HOSTILE.split("class Raises")[0] + "        # end\n\ndef init(m):\n    nn.init.normal_(m.weight, 0.02)\n"
+    )
+    result = initlint("check", "model.py", "--python", torchless)
+    assert result.code == 2
+    assert "INI501" in result.out
+    (line,) = result.err.splitlines()
+    assert "pip install 'initlint[torch]'" in line
+    Path("weights.py").write_text("import torch.nn as nn\ndef init(m):\n    nn.init.zeros_(m.bias)\n")
+    assert initlint("check", "weights.py", "--python", torchless).code == 0
+
+
+def test_live_figures_are_the_same_every_time(initlint: Run) -> None:
+    Path("hostile.py").write_text(HOSTILE)
+    reports = [json.loads(initlint("check", "hostile.py::Sound", "--format", "json").out) for _ in range(2)]
+    for report in reports:
+        report["summary"].pop("seconds")
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_leaves_no_process(spawn: Spawn, number: int, code: int) -> None:
+    Path("slow.py").write_text(
+        textwrap.dedent("""\
+            import os, subprocess, time
+            from torch import nn
+
+            class Slow(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    subprocess.Popen(["sleep", "65432"])
+                    open("started", "w")
+                    time.sleep(1000)
+            """)
+    )
+    process = spawn("check", "slow.py", start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not os.path.exists("started") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    assert sleepers("65432") == []

@@ -1,0 +1,146 @@
+"""After an audit everything is as it was."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from initlint.facts import absent, known
+from initlint.live.audit import audit_module
+from initlint.live.state import preserved
+
+pytestmark = pytest.mark.torch
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(11, 8)
+        self.norm = nn.BatchNorm1d(8)
+        self.drop = nn.Dropout(0.3)
+        self.head = nn.Linear(8, 11, bias=False)
+        self.head.weight = self.embed.weight
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        self.steps = self.steps + 1  # rebinds the buffer
+        self.last = ids
+        return self.head(self.drop(self.norm(self.embed(ids).mean(1))))
+
+
+def old_weight_norm() -> nn.Module:
+    return nn.Sequential(torch.nn.utils.weight_norm(nn.Linear(8, 8)), nn.ReLU(), nn.Linear(8, 2))
+
+
+def new_weight_norm() -> nn.Module:
+    return nn.Sequential(torch.nn.utils.parametrizations.weight_norm(nn.Linear(8, 8)), nn.ReLU(), nn.Linear(8, 2))
+
+
+def spectral() -> nn.Module:
+    return nn.Sequential(torch.nn.utils.parametrizations.spectral_norm(nn.Linear(8, 8)), nn.ReLU(), nn.Linear(8, 2))
+
+
+CASES = [
+    (Tied, torch.randint(0, 11, (4, 5))),
+    (old_weight_norm, torch.randn(4, 8)),
+    (new_weight_norm, torch.randn(4, 8)),
+    (spectral, torch.randn(4, 8)),
+    (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True)), torch.randn(2, 3, 8, 8)),
+]
+
+
+def picture(module: nn.Module) -> dict[str, object]:
+    """Everything that must be the same."""
+    tensors = {
+        name: (id(t), t.detach().clone(), t.requires_grad) for name, t in module.state_dict(keep_vars=True).items()
+    }
+    gradients = {name: (None if p.grad is None else p.grad.clone()) for name, p in module.named_parameters()}
+    modes = {name: child.training for name, child in module.named_modules()}
+    attributes = {name: sorted(child.__dict__) for name, child in module.named_modules()}
+    hooks = {
+        name: [len(child._forward_hooks), len(child._forward_pre_hooks), len(child._backward_hooks)]
+        for name, child in module.named_modules()
+    }
+    return {"tensors": tensors, "gradients": gradients, "modes": modes, "attributes": attributes, "hooks": hooks}
+
+
+def same(a: object, b: object) -> bool:
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+def generators() -> tuple[object, ...]:
+    return torch.get_rng_state(), random.getstate(), tuple(np.random.get_state()[1].tolist())
+
+
+@pytest.mark.parametrize(("build", "batch"), CASES)
+def test_an_audit_leaves_no_trace(build: type[nn.Module], batch: torch.Tensor) -> None:
+    module = build()
+    module.eval()
+    next(module.children()).train()
+    first = next(module.parameters())
+    first.grad = torch.full_like(first, 3.0)
+    before, random_before = picture(module), generators()
+    model = audit_module(module, batch, name="m").models[0]
+    assert absent(model.not_run)
+    assert same(picture(module), before)
+    assert same(generators(), random_before)
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_an_exception_in_the_middle_leaves_no_trace() -> None:
+    module = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
+    before = picture(module)
+
+    def spoil() -> None:
+        with preserved(module), torch.no_grad():
+            module.train()
+            module[0].weight.add_(1)
+            module[0].weight.data = torch.zeros(2, 2)
+            module[1].running_mean = torch.ones(8)
+            module[0].bias.requires_grad_(False)
+            module[0].register_forward_hook(lambda *_: None)
+            module[0].note = "left behind"
+            torch.manual_seed(5)
+            raise RuntimeError
+
+    random_before = generators()
+    with pytest.raises(RuntimeError):
+        spoil()
+    assert same(picture(module), before)
+    assert same(generators(), random_before)
+
+
+def test_an_untouched_parameter_keeps_its_version() -> None:
+    module = nn.Linear(3, 3)
+    version = module.weight._version
+    with preserved(module):
+        pass
+    assert module.weight._version == version
+
+
+def test_lazy_parameters_are_refused_and_said() -> None:
+    module = nn.Sequential(nn.LazyLinear(4), nn.ReLU())
+    with pytest.raises(ValueError, match="lazy"), preserved(module):
+        pass
+    model = audit_module(module, torch.randn(8, 3), name="m").models[0]
+    assert "lazy" in model.not_run
+    assert not known(model.probe)
+    assert isinstance(module[0], nn.LazyLinear)
+
+
+def test_low_precision_is_audited_too() -> None:
+    module = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)).to(torch.bfloat16)
+    model = audit_module(module, torch.randn(8, 8, dtype=torch.bfloat16), name="m").models[0]
+    assert model.probe.dtype == "bfloat16"
+    assert all(p.escape.received for p in model.parameters)
+    assert model.layers[0].probe.forward_std > 0.1

@@ -1,0 +1,93 @@
+"""Functions that initialise, and who calls them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from initlint.facts import known
+from initlint.source.reader import Project, read
+
+from .reading import facts, initializer
+
+NEVER = """
+class Net(nn.Module):
+    def __init__(self, dim=4):
+        super().__init__()
+        self.fc = nn.Linear(dim, 2)
+
+    def _init_weights(self, m):
+        if isinstance(m, nn.Linear):
+            nn.init.xavier_uniform_(m.weight)
+            m.bias.data.zero_()
+        elif isinstance(m, nn.LayerNorm):
+            nn.init.ones_(m.weight)
+"""
+
+
+def test_a_method_that_nothing_mentions_has_no_callers() -> None:
+    assert initializer(NEVER, "_init_weights").callers == ()
+
+
+def test_its_branches_are_the_arms_of_its_filters() -> None:
+    branches = initializer(NEVER, "_init_weights").branches
+    assert [(branch.kinds, len(branch.calls)) for branch in branches] == [(("Linear",), 2), (("LayerNorm",), 1)]
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "net = Net()\nnet.apply(net._init_weights)\n",
+        "class Other(Net):\n    def __init__(self):\n        super().__init__()\n        self.apply(self._init_weights)\n",
+        "def build():\n    net = Net()\n    net._init_weights(net.fc)\n    return net\n",
+    ],
+)
+def test_whoever_mentions_it_is_a_caller(user: str) -> None:
+    assert len(initializer(NEVER + user, "_init_weights").callers) == 1
+
+
+@pytest.mark.parametrize(
+    "base", ["PreTrainedModel", "mmengine.model.BaseModule", "SomethingElse", "timm.models.VisionTransformer"]
+)
+def test_a_base_outside_the_file_may_call_it(base: str) -> None:
+    text = "import mmengine, timm\nfrom transformers import PreTrainedModel\nfrom other import SomethingElse\n" + NEVER
+    assert not known(initializer(text.replace("nn.Module", base), "_init_weights").callers)
+
+
+def test_its_name_as_a_string_may_be_how_it_is_called() -> None:
+    assert not known(initializer(NEVER + "getattr(Net(), '_init_weights')\n", "_init_weights").callers)
+
+
+def test_an_abstract_method_initialises_nothing() -> None:
+    text = "class Base(nn.Module):\n    def init_weights(self):\n        raise NotImplementedError\n"
+    assert facts(text).initializers == ()
+
+
+def _written(directory: Path, **files: str) -> Project:
+    for name, text in files.items():
+        path = directory / (name.replace("__", "/") + ".py" if "__init__" not in name else "__init__.py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Project()
+
+
+def _callers(directory: Path, project: Project, text: str = NEVER) -> object:
+    path = directory / "model.py"
+    path.write_text("import torch.nn as nn\n" + text)
+    (found,) = read(path.read_bytes(), str(path), project=project).facts.initializers
+    return found.callers
+
+
+def test_another_file_that_mentions_it_may_call_it(tmp_path: Path) -> None:
+    project = _written(tmp_path, train="from model import Net\nnet = Net()\nnet.apply(net._init_weights)\n")
+    assert not known(_callers(tmp_path, project))
+
+
+def test_a_project_in_which_nobody_mentions_it_is_conclusive(tmp_path: Path) -> None:
+    project = _written(tmp_path, train="from model import Net\nnet = Net()\nmy_init_weights_fn = None\n")
+    assert _callers(tmp_path, project) == ()
+
+
+def test_a_public_name_of_a_package_may_be_called_by_its_users(tmp_path: Path) -> None:
+    project = _written(tmp_path, __init__="")
+    assert not known(_callers(tmp_path, project, NEVER.replace("_init_weights", "init_weights")))

@@ -1,0 +1,71 @@
+"""The examples are what they say: the sound ones give nothing, the flawed ones their code at the marked line."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SOUND = sorted(EXAMPLES.glob("sound/*.py"))
+FLAWED = sorted([*EXAMPLES.glob("flawed/*.py"), *EXAMPLES.glob("flawed/*/model.py")])
+UNREADABLE = {"hidden_by_getattr.py", "hidden_in_helper/model.py"}
+"""Flaws that reading alone does not show."""
+
+_MARK = re.compile(r"# flaw: (INI\d+)")
+
+pytestmark = pytest.mark.torch
+
+
+def checked(path: Path, *options: str) -> tuple[int, dict[str, list[dict[str, object]]], str]:
+    command = [sys.executable, "-m", "initlint", "check", str(path), "--format", "json", *options]
+    run = subprocess.run(command, cwd=EXAMPLES.parent, capture_output=True, text=True, check=False)
+    return run.returncode, json.loads(run.stdout), run.stderr
+
+
+def marks(path: Path) -> set[tuple[str, int, str]]:
+    """The marked places of an example: path as reported, line, code."""
+    folder = path.parent if path.parent.parent.name == "flawed" else None
+    found = set()
+    for file in sorted(folder.glob("*.py")) if folder else [path]:
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            if match := _MARK.search(line):
+                found.add((str(file.relative_to(EXAMPLES.parent)), number, match[1]))
+    return found
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(SOUND) >= 2
+    assert len({code for path in FLAWED for _, _, code in marks(path)}) >= 6
+
+
+@pytest.mark.parametrize("path", SOUND, ids=lambda path: path.stem)
+def test_sound(path: Path) -> None:
+    code, report, err = checked(path)
+    assert (code, report["findings"], err) == (0, [], "")
+    assert [model["status"] for model in report["models"]] == ["audited"]
+    assert all(layer["forward_std"] is not None for model in report["models"] for layer in model["layers"][:1])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", FLAWED, ids=lambda path: str(path.relative_to(EXAMPLES / "flawed")))
+def test_flawed(path: Path) -> None:
+    assert len(marks(path)) == 1
+    code, report, err = checked(path)
+    found = {(f["path"], f["line"], f["code"]) for f in report["findings"]}
+    assert code == 1, err
+    assert marks(path) <= found
+    assert err == ""
+    assert [model["status"] for model in report["models"]] == ["audited"]
+
+
+@pytest.mark.parametrize("path", FLAWED, ids=lambda path: str(path.relative_to(EXAMPLES / "flawed")))
+def test_what_reading_alone_sees(path: Path) -> None:
+    code, report, _ = checked(path, "--static")
+    found = {(f["path"], f["line"], f["code"]) for f in report["findings"]}
+    readable = str(path.relative_to(EXAMPLES / "flawed")) not in UNREADABLE
+    assert (code == 1) is readable
+    assert bool(marks(path) & found) is readable

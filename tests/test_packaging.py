@@ -1,0 +1,132 @@
+"""What a user installs: the wheel, its contents, and that it runs where there is nothing but click."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BAD = "import torch.nn as nn\n\n\ndef init_weights(m):\n    nn.init.normal_(m.weight, 0.02)\n"
+
+
+def packages() -> dict[str, Path]:
+    """Every package of the tree by the name it is installed under."""
+    found = {}
+    for top, name in ((ROOT / "initlint", "initlint"), (ROOT / "rules", "initlint_rules")):
+        for init in top.rglob("__init__.py"):
+            found[".".join((name, *init.parent.relative_to(top).parts))] = init.parent
+    return found
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy so that the tree stays clean."""
+    copy = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    for name in ("initlint", "rules"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(copy / "dist"), str(copy)]
+    subprocess.run(command, check=True, capture_output=True)
+    (built,) = (copy / "dist").glob("*.whl")
+    return built
+
+
+def test_every_package_is_listed() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    listed = re.search(r"^packages = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+    assert listed is not None
+    assert sorted(re.findall(r'"([^"]+)"', listed[1])) == sorted(packages())
+
+
+def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    expected = {
+        f"{package.replace('.', '/')}/{module.name}"
+        for package, folder in packages().items()
+        for module in [*folder.glob("*.py"), *folder.glob("py.typed")]
+    }
+    assert names == expected
+
+
+def test_the_wheel_says_what_it_needs(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    metadata = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("/METADATA"))
+    assert "License-Expression: Apache-2.0" in metadata
+    needs = {
+        re.split(r"[<>=; ]", line)[1]
+        for line in re.findall(r"^Requires-Dist: .*$", metadata, re.MULTILINE)
+        if "extra" not in line
+    }
+    assert needs == {"click", "libcst", "pathspec", "rich", "tomli"}
+    assert re.search(r"^Requires-Dist: torch>=2\.4; extra == .torch.$", metadata, re.MULTILINE)
+
+
+def test_the_wheel_runs_in_an_empty_environment_with_click_alone(wheel: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    python = tmp_path / "venv/bin/python"
+    version = f"python{sysconfig.get_python_version()}"
+    site = tmp_path / "venv/lib" / version / "site-packages"
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)]
+    subprocess.run(command, check=True, capture_output=True)
+    click = importlib.util.find_spec("click")
+    assert click is not None
+    assert click.origin is not None
+    (site / "click").symlink_to(Path(click.origin).parent)
+    (tmp_path / "model.py").write_text(BAD)
+    env = {"PATH": os.environ["PATH"]}
+    script = str(tmp_path / "venv/bin/initlint")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([script, *arguments], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+
+    found = run("check", "--static", "model.py")
+    assert found.returncode == 1, found.stderr
+    assert found.stdout.startswith("model.py:5:5: INI501 [error]")
+    rules = run("rules")
+    assert rules.returncode == 0, rules.stderr
+    assert len(rules.stdout.splitlines()) >= 26
+    assert run("--version").stdout.startswith("initlint ")
+    installed = subprocess.run(
+        [python, "-c", "import initlint, initlint_rules; print(initlint.__file__, initlint_rules.__file__)"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert all(Path(path).is_relative_to(site) for path in installed)
+
+
+def test_ci_and_the_readme_run_the_same_tests() -> None:
+    readme, script = (ROOT / "README.md").read_text(), (ROOT / ".ci/run").read_text()
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+    for part in ("pip install -e '.[dev]'", "python -m pytest"):
+        assert part in readme
+        assert part in script.replace('"$bin/', "").replace('" ', " ").replace("--quiet ", "")
+
+
+def test_the_hook_cannot_be_made_to_run_code_by_replacing_its_arguments() -> None:
+    hook = (ROOT / ".pre-commit-hooks.yaml").read_text()
+    assert re.search(r"^\s+entry: initlint check --static$", hook, re.MULTILINE)
+    assert "args:" not in hook
+
+
+def test_the_finding_in_the_readme_is_what_is_printed() -> None:
+    command = "initlint check --static examples/flawed/std_as_mean.py"
+    readme = (ROOT / "README.md").read_text()
+    shown = re.search(rf"`{command}` prints:\n\n```text\n(.*?)```", readme, re.DOTALL)
+    assert shown is not None
+    run = subprocess.run(
+        [sys.executable, "-m", *command.split()], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.stdout == shown[1]
