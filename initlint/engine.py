@@ -187,8 +187,8 @@ def merge(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _merged(group: list[Finding]) -> Finding:
-    # The gravest speaks; between equals the one that measured.
-    first = max(group, key=lambda f: (f.severity, f.sources != ("source",), f.location is not None))
+    # The gravest speaks; between equals the one that measured, and can name a parameter.
+    first = max(group, key=lambda f: (f.severity, f.sources != ("source",), bool(f.parameters)))
     if len(group) == 1:
         return first
     names = tuple(dict.fromkeys(n for f in (first, *group) for n in f.parameters))

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NoReturn
 
 from initlint.location import Location
+from initlint.record import record
 
 __all__ = [
     "UNKNOWN",
@@ -121,7 +122,7 @@ def _own(fact: Fact, name: str, value: object) -> None:
     object.__setattr__(fact, name, value)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Distribution(Fact):
     """What values a tensor holds, or a statement draws.
 
@@ -184,7 +185,7 @@ FAMILIES = RANDOM_FAMILIES | {"constant", "identity", "dirac", "uninitialized", 
 """``data`` is values taken from somewhere (arange, a checkpoint, numpy) whose law is not one of the others."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Write(Fact):
     """One event that set values of a parameter.
 
@@ -214,7 +215,7 @@ class Write(Fact):
         return self.author == "user"
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Statistics(Fact):
     """What was measured on a parameter's values, before any training step.
 
@@ -240,14 +241,14 @@ class Statistics(Fact):
         return abs(self.mean) / (self.std / math.sqrt(self.count)) if self.std > 0 else math.inf
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Escape(Fact):
     """What the escape test saw of one parameter (DESIGN.md, Live front end).
 
     ``reached``: some backward gave it a gradient (not None), and not one that is zero whatever the parameters hold
-    (behind a slice that leaves it out, or times an input that is zero by construction). ``received``: some backward gave it a gradient
-    that is not exactly zero. ``steps``: backwards run until the fixpoint. ``row_spread``: as in Statistics,
-    at the fixpoint with dropout and drop-path at 0. ``frozen``: requires_grad is False.
+    (behind a slice that leaves it out, or times an input that is zero by construction). ``received``: some backward
+    gave it a gradient that is not exactly zero. ``steps``: backwards run until the fixpoint. ``row_spread``: as in
+    Statistics, at the fixpoint with dropout and drop-path at 0. Frozen parameters have no Escape: it is UNKNOWN.
     """
 
     reached: bool
@@ -261,7 +262,7 @@ class Escape(Fact):
         return self.reached and not self.received
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Parameter(Fact):
     """One parameter (or buffer) of a layer.
 
@@ -343,7 +344,7 @@ ROLES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Activation(Fact):
     """A nonlinearity that follows a layer.
 
@@ -364,7 +365,7 @@ class Activation(Fact):
         return self.name in ("relu", "relu6") or (self.name == "leaky_relu" and self.slope < 0.3)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Consumer(Fact):
     """One thing that takes a layer's output.
 
@@ -376,7 +377,7 @@ class Consumer(Fact):
     name: str = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class LayerProbe(Fact):
     """What one forward and backward measured at a layer's output (pre-activation), over its calls.
 
@@ -396,7 +397,7 @@ class LayerProbe(Fact):
     calls: int = 1
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Layer(Fact):
     """A module that owns parameters, or (static) a statement that makes such modules.
 
@@ -406,8 +407,9 @@ class Layer(Fact):
     question has no answer (several different ones), ``Activation(name="identity")`` for none.
     ``normalized``: a norm consumes its output before any nonlinearity or linear map does.
     ``ends_branch``: its output goes into a residual sum, directly or through dropout, scale or norm.
-    ``is_head``: its output leaves the model. ``origin``: "constructed", "cloned" (deepcopy of another) or
-    "unknown". ``aliases``: every name of one instance, in order, ``name`` first. ``order``: see Write.order.
+    ``is_head``: its output leaves the model. ``origin``: "constructed", "cloned" (in a slot of a
+    container, deepcopy of the layer that fills the other slots) or "copied" (part of a copied model).
+    ``aliases``: every name of one instance, in order, ``name`` first. ``order``: see Write.order.
     ``within``: qualified name of the function whose statement made it ("Net.__init__").
     """
 
@@ -515,7 +517,7 @@ def parameter_dimensions(kind: str, attribute: str | None) -> int | None:
     return 1 if vector else _WEIGHT_DIMENSIONS.get(kind)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Chain(Fact):
     """Layers one after another along which signal flows with nothing normalising it in between.
 
@@ -526,7 +528,7 @@ class Chain(Fact):
     layers: tuple[Layer, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Application(Fact):
     """One run of an initialiser over a module tree: ``self.apply(fn)`` or a loop over modules().
 
@@ -544,7 +546,7 @@ class Application(Fact):
     within: str = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Probe(Fact):
     """One forward and backward of the whole model on a sample batch.
 
@@ -566,7 +568,7 @@ class Probe(Fact):
     escape_steps: int = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Model(Fact):
     """The layers of one model (or of one class, where it was only read), and how signal runs through them.
 
@@ -596,7 +598,7 @@ class Model(Fact):
             yield from layer.parameters
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Target(Fact):
     """What an initialiser call writes.
 
@@ -622,7 +624,7 @@ class Target(Fact):
         return min((n for n in found if n is not None), default=UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class InitCall(Fact):
     """One call of an initialiser, read in source or recorded while it ran.
 
@@ -646,7 +648,7 @@ class InitCall(Fact):
     class_name: str | None = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Branch(Fact):
     """One arm of an initialiser: the layer kinds its test lets through, and what it does with them."""
 
@@ -655,7 +657,7 @@ class Branch(Fact):
     location: Location | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Initializer(Fact):
     """A function or method that initialises a module it is given.
 
@@ -670,7 +672,7 @@ class Initializer(Fact):
     callers: tuple[Location, ...] = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class ClassFacts(Fact):
     """A class as it was read. ``bases`` are canonical names; ``model`` holds the layers of a module class."""
 
@@ -682,7 +684,7 @@ class ClassFacts(Fact):
     model: Model = UNKNOWN
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Script(Fact):
     """The top level of a file: when it seeds, builds, loads and trains (locations in order of running)."""
 
@@ -692,7 +694,7 @@ class Script(Fact):
     trains: tuple[Location, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Facts(Fact):
     """Everything one front end says of one file or one target. ``origin`` is "source" or "live"."""
 

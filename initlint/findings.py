@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from initlint.location import Location
+from initlint.record import record
 
 __all__ = ["Finding", "Related", "Severity"]
 
@@ -33,7 +34,7 @@ class Severity(enum.IntEnum):
             raise ValueError(f"no severity is called {text!r}: error, warning or advice") from None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Related:
     """Another place that has to do with a finding, and what it has to do with it."""
 
@@ -41,7 +42,7 @@ class Related:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Finding:
     """One defect, said once.
 

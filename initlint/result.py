@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from initlint.findings import Finding, Severity
 from initlint.location import Location
+from initlint.record import record
 from initlint.version import __version__
 
 __all__ = ["InitError", "LayerRow", "ModelRun", "Report", "Summary", "printable"]
@@ -30,7 +31,7 @@ class InitError(AssertionError):
     """Raised by ``Report.raise_for_findings``; its text is the findings."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LayerRow:
     """One line of a model's table; None where a figure is not known. Ratios are to the layer before in the chain.
 
@@ -51,7 +52,7 @@ class LayerRow:
     verdict: str = "ok"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ModelRun:
     """What became of one target: "audited", "skipped" or "failed", and why."""
 
@@ -64,7 +65,7 @@ class ModelRun:
     layers: tuple[LayerRow, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Summary:
     """Counts of one run."""
 
@@ -77,7 +78,7 @@ class Summary:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Report:
     """Everything one run has to say.
 

@@ -12,7 +12,6 @@ The subjects: ``call`` (InitCall), ``initializer`` (Initializer), ``klass`` (Cla
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from initlint.facts import (
@@ -27,6 +26,7 @@ from initlint.facts import (
 )
 from initlint.findings import Finding, Related, Severity
 from initlint.location import Location
+from initlint.record import record
 
 __all__ = ["SUBJECTS", "Bad", "Entry", "Good", "Rule"]
 
@@ -35,7 +35,7 @@ SUBJECTS = ("call", "initializer", "klass", "script", "model", "layer", "paramet
 SOURCE, PARAMETERS, GRAPH, PROBE = "source", "parameters", "graph", "probe"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Bad:
     """A snippet in which the rule must find something on every line that ends in ``#~``, and nowhere else.
 
@@ -50,7 +50,7 @@ class Bad:
     severity: Severity | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Good:
     """A snippet in which the rule must find nothing: a sound way, or a legitimate look-alike."""
 
@@ -58,7 +58,7 @@ class Good:
     by: tuple[str, ...] = ("source",)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Entry:
     """A row of the registry: enough to select a rule and to know when it is worth importing."""
 

@@ -10,10 +10,11 @@ import io
 import os
 import tokenize
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.live.targets import Target, parse
+from initlint.record import record
 from initlint.source.files import MAX_BYTES, FileTooLarge, load, walk
 from initlint.source.reader import Project, SourceError, might_matter, read
 from initlint.source.suppression import NOTHING, Suppressions
@@ -38,7 +39,7 @@ def shown_path(path: str) -> str:
     return os.path.relpath(full, here).replace(os.sep, "/")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class File:
     """A file that was read: its bytes, what its comments silence, and the models that reading found in it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,6 +24,7 @@ from initlint.live.chains import NormReading, chain_names
 from initlint.live.flow import Fate
 from initlint.live.parameters import describe_parameter, layer_kind, owned_tensors
 from initlint.live.running import Run, run_module
+from initlint.location import Location
 
 __all__ = ["audit_module"]
 
@@ -87,13 +89,25 @@ class _Assembly:
         return Model(
             name=self.name,
             class_name=type(self.module).__qualname__,
-            location=self._made(self.module)[1],
+            location=self._defined(),
             layers=tuple(layers),
             chains=self._chains(by_name),
             applications=self.recording.applications(self.module) if self.recording is not None else UNKNOWN,
             probe=self.run.probe,
             not_run=self.run.reason,
         )
+
+    def _defined(self) -> Any:
+        """Where the model's class is written, or for a class of torch's own (nn.Sequential) where it was made."""
+        kind = type(self.module)
+        if not kind.__module__.startswith("torch."):
+            try:
+                path, line = inspect.getsourcefile(kind), inspect.getsourcelines(kind)[1]
+            except (OSError, TypeError):  # made by exec, or its file is gone
+                path, line = None, 0
+            if path is not None:
+                return Location(path, line)
+        return self._made(self.module)[1]
 
     def _made(self, child: nn.Module) -> tuple[Any, Any]:
         if self.recording is None:
@@ -116,10 +130,26 @@ class _Assembly:
             normalized=fate.normalized,
             ends_branch=fate.ends_branch,
             is_head=fate.is_head,
-            origin=self.recording.origin(child) if self.recording is not None else UNKNOWN,
+            within=self.recording.within(child) if self.recording is not None else UNKNOWN,
+            origin=self._origin(name, child),
             aliases=aliases,
             probe=self._layer_probe(name, fate),
         )
+
+    def _origin(self, name: str, child: nn.Module) -> str:
+        """As Layer.origin: only a slot of a container is a clone; what belongs to a copied model is a copy."""
+        if self.recording is None:
+            return UNKNOWN  # type: ignore[no-any-return]
+        if self.recording.origin(child) != "cloned":
+            origin: str = self.recording.origin(child)
+            return origin
+        parts = name.split(".")
+        root = next(
+            index
+            for index in range(1, len(parts) + 1)
+            if self.recording.origin(self.module.get_submodule(".".join(parts[:index]))) == "cloned"
+        )
+        return "cloned" if parts[root - 1].isdigit() else "copied"
 
     def _layer_probe(self, name: str, fate: Fate) -> LayerProbe:
         probe: LayerProbe = self.run.probes.get(name, UNKNOWN)

@@ -17,6 +17,8 @@ __all__ = ["Fate", "Reader"]
 
 _PASSING = frozenset({"view", "dropout", "bias", "scale", "pool", "resize"})
 _MAX_MEMBERS = 60
+_MAX_VALUES = 500
+"""How many values are looked at for the fate of one; beyond it the fate is unknown."""
 _SINKS = {
     "sum": "sum",
     "norm": "norm",
@@ -81,6 +83,7 @@ class Reader:
         self.ancestors = _ancestors(trace)
         self.depths = _depths(trace)
         self.outputs = trace.outputs
+        self._looked_at = 0
 
     def fates(self) -> dict[str, Fate]:
         """The fate of every layer that was applied, by its name."""
@@ -139,6 +142,7 @@ class Reader:
 
     def fate(self, index: int) -> Fate:
         """What becomes of one value; all UNKNOWN where it cannot be followed."""
+        self._looked_at = 0
         paths = self.paths(index)
         if paths is None:
             return Fate()
@@ -241,8 +245,9 @@ class Reader:
 
     def paths(self, index: int) -> list[_Path] | None:
         """Every way out of a value; None where there are too many to follow."""
+        self._looked_at += 1
         members, exits = self._closure(index)
-        if exits is None:
+        if exits is None or self._looked_at > _MAX_VALUES:
             return None
         paths: list[_Path] = []
         for end in exits:

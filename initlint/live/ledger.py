@@ -6,9 +6,8 @@ behind them. How it comes to be told is record.py's affair, and what it all mean
 
 from __future__ import annotations
 
-import inspect
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import FrameType
 from typing import Any
@@ -30,31 +29,14 @@ from initlint.live.events import (
     author_of,
     storage_key,
 )
+from initlint.live.initializers import BY_CODE, DEFAULTS, bound_arguments
 from initlint.live.operations import Kind, Operation, plain
 from initlint.live.provenance import Glance, Home, Site, Watcher, method_name
 
-__all__ = ["INITIALIZERS", "Ledger", "bound_arguments"]
+__all__ = ["Ledger"]
 
-INITIALIZERS: dict[str, Callable[..., Any]] = {
-    name: function for name, function in vars(nn.init).items() if name in nn.init.__all__ and name != "calculate_gain"
-}
-"""The functions of torch.nn.init as they are when nothing is recorded."""
 _CROWD = 4096
-_BY_CODE = {function.__code__: name for name, function in INITIALIZERS.items() if name.endswith("_")}
-_DEFAULTS = {
-    name: {key: p.default for key, p in inspect.signature(INITIALIZERS.get(name + "_", function)).parameters.items()}
-    for name, function in INITIALIZERS.items()
-}
-
-
-def bound_arguments(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The arguments of an initialiser by name, defaults included; None where the call will be refused."""
-    defaults = _DEFAULTS[name]
-    given = {**dict(zip(defaults, args, strict=False)), **kwargs}
-    if len(args) > len(defaults) or not given.keys() <= defaults.keys():
-        return None
-    bound = {**defaults, **given}
-    return None if any(value is inspect.Parameter.empty for value in bound.values()) else bound
+"""Storages at which those that are gone are first forgotten."""
 
 
 class Ledger:
@@ -273,7 +255,7 @@ class Ledger:
         """The outermost frame of torch.nn.init among torch's innermost frames, if there is one."""
         found = None
         for frame in glance.inner:
-            if self.watcher.home(frame.f_code.co_filename) is Home.INIT and frame.f_code in _BY_CODE:
+            if self.watcher.home(frame.f_code.co_filename) is Home.INIT and frame.f_code in BY_CODE:
                 found = frame
         return found
 
@@ -283,8 +265,8 @@ class Ledger:
         if frame is None:
             return None
         if frame is not self._run_frame:
-            name = _BY_CODE[frame.f_code]
-            arguments = {key: frame.f_locals.get(key, UNKNOWN) for key in _DEFAULTS[name]}
+            name = BY_CODE[frame.f_code]
+            arguments = {key: frame.f_locals.get(key, UNKNOWN) for key in DEFAULTS[name]}
             beyond = glance._replace(inner=glance.inner[glance.inner.index(frame) + 1 :])
             self._run_frame = frame
             self.runs.append(self._new_run(name, arguments, beyond))

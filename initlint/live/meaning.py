@@ -132,6 +132,8 @@ class Meaning:
             return "other", {}
         left, right = nodes[first], nodes[second]
         candidates = [n for n in (left, right) if not n.data and n.parameters]
+        if not (left.data or right.data) and op in ("mv", "addmv", "dot"):
+            return "other", {}  # a spectral norm's power iteration
         if len(candidates) == 2:
             owned = [n for n in candidates if self._owns(n)]
             if len(owned) != 1 and not self._in_linear():

@@ -24,7 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from initlint.facts import UNKNOWN
 from initlint.live.events import storage_key
-from initlint.live.ledger import INITIALIZERS, Ledger
+from initlint.live.initializers import INITIALIZERS
+from initlint.live.ledger import Ledger
 from initlint.live.recording import Recording
 
 __all__ = ["Recorder", "Recording", "uninitialized_memory_filled"]

@@ -75,6 +75,14 @@ class Recording:
         birth = self._birth(module)
         return (UNKNOWN, UNKNOWN) if birth is None else (birth.order, place(birth.sites)[0])
 
+    def within(self, module: nn.Module) -> str:
+        """The qualified name of the function whose statement made a module ("Net.__init__"); UNKNOWN if not seen."""
+        birth = self._birth(module)
+        if birth is None:
+            return UNKNOWN  # type: ignore[no-any-return]
+        location = place(birth.sites)[0]
+        return next((site.function for site in birth.sites if site.location == location), UNKNOWN)
+
     def origin(self, module: nn.Module) -> str:
         """ "constructed", "cloned" (by copy.deepcopy) or UNKNOWN."""
         birth = self._birth(module)

@@ -61,6 +61,16 @@ def _seed(seed: int) -> None:
         numpy.random.seed(seed % 2**32)
 
 
+def _move(module: nn.Module, device: str) -> None:
+    """To another device, where some of it is elsewhere (``to`` is the model's own, and some warn)."""
+    wanted = torch.device(device)
+    held = {tensor.device for tensor in (*module.parameters(), *module.buffers())}
+    if any(at.type == "meta" for at in held):
+        raise ValueError("parameters are on the meta device: there are no values to run it with")
+    if any(at.type != wanted.type or (wanted.index is not None and at.index != wanted.index) for at in held):
+        module.to(wanted)
+
+
 def run_module(
     module: nn.Module,
     batch: object,
@@ -77,7 +87,7 @@ def run_module(
     with preserved(module):
         _seed(seed)
         module.train()
-        module.to(device)
+        _move(module, device)
         chosen = infer(module, device=device) if batch is None else as_batch(batch).to(device)
         run.batch = chosen.description
         _seed(seed)

@@ -59,12 +59,13 @@ def preserved(module: nn.Module) -> Iterator[None]:
     Values of parameters and buffers, the tensors themselves (a forward may rebind a buffer), gradients,
     ``requires_grad``, training modes, hooks and plain attributes of every submodule (old weight_norm leaves its product
     there, others cache masks), the generators of torch, CUDA, numpy and random, the fused attention path. Nothing is
-    deep-copied: what a forward changes inside a container of the user's stays changed. Modules with lazy parameters
-    cannot be preserved (ValueError), since the first forward gives them another class.
+    deep-copied: what a forward changes inside a container of the user's, or in a scripted module's attributes, stays
+    changed. Modules with lazy parameters cannot be preserved (ValueError), since the first forward gives them another
+    class.
     """
     if any(is_lazy(tensor) for tensor in (*module.parameters(), *module.buffers())):
         raise ValueError("lazy parameters have no shape yet: run one forward first")
-    modules = list(module.modules())
+    modules = [child for child in module.modules() if not isinstance(child, torch.jit.ScriptModule)]
     attributes = [dict(child.__dict__) for child in modules]
     registries = [{name: dict(child.__dict__[name]) for name in _REGISTRIES} for child in modules]
     hooks = [
@@ -90,18 +91,18 @@ def preserved(module: nn.Module) -> Iterator[None]:
         finally:
             torch.backends.mha.set_fastpath_enabled(fastpath)
             torch.set_grad_enabled(enabled)
-            for child, before, tables, callbacks in zip(modules, attributes, registries, hooks, strict=True):
-                child.__dict__.clear()
-                child.__dict__.update(before)
-                for name, table in [*tables.items(), *callbacks.items()]:
-                    child.__dict__[name].clear()
-                    child.__dict__[name].update(table)
             with torch.no_grad():
                 for tensor, data, value in values:
                     if tensor.data_ptr() != data.data_ptr() or tensor.shape != data.shape:
                         tensor.data = data
                     if value is not None and not _identical(tensor, value):
                         tensor.copy_(value)
+            for child, before, tables, callbacks in zip(modules, attributes, registries, hooks, strict=True):
+                child.__dict__.clear()
+                child.__dict__.update(before)
+                for name, table in [*tables.items(), *callbacks.items()]:
+                    child.__dict__[name].clear()
+                    child.__dict__[name].update(table)
             for parameter, gradient, requires in gradients:
                 parameter.grad = gradient
                 if parameter.requires_grad != requires:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from initlint.facts import UNKNOWN
+from initlint.record import record
 from initlint.source.initializers import REQUIRED, Row
 from initlint.source.modules import Walk, constant
 from initlint.source.values import UNSEEN, Value
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Bound:
     """``given`` and ``positional`` are None where ``*args`` or ``**kwargs`` hide what was passed."""
 

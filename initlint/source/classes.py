@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from initlint.record import record
 from initlint.source.layers import ABSTRACT, CONTAINERS, KINDS
 from initlint.source.values import Cell, Class, Ref, Value
 
@@ -31,7 +32,7 @@ PLAIN_BASES = frozenset({
 """Bases outside the file that neither make, initialise nor ask for the initialisation of parameters."""
 
 
-@dataclass(slots=True, eq=False)
+@record(slots=True, eq=False)
 class ClassInfo:
     """One class statement. ``bases`` are what its base expressions evaluated to, ``cell`` its attributes."""
 

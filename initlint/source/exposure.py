@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initlint.record import record
 from initlint.source.classes import ClassInfo
 from initlint.source.scan import Scan
 
@@ -16,7 +16,7 @@ _BY_CHECKPOINT = frozenset({"load_state_dict", "from_pretrained", "load_from_che
                             "_load_from_state_dict", "load_pretrained", "load_weights"})  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Exposure:
     """What may be written out of sight: ``everything``; what nobody has ``initialised`` yet; what has only torch's default."""
 
@@ -48,7 +48,7 @@ def uses(infos: list[ClassInfo]) -> dict[int, set[int]]:
     return direct
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Exposures:
     """Answers for the classes of one file."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts import UNKNOWN, Activation, Consumer, layer_family
+from initlint.record import record
 
 if TYPE_CHECKING:
     from initlint.source.forward import Graph
@@ -18,7 +19,7 @@ _PASSING = frozenset({"shape", "reduce", "scale"})
 _LINEAR = ("linear", "convolution", "transposed")
 
 
-@dataclass(slots=True, eq=False)
+@record(slots=True, eq=False)
 class Node:
     """One operation of a forward. ``uncertain``: it may not happen."""
 
@@ -33,7 +34,7 @@ class Node:
     index: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Flow:
     """What becomes of one layer's output; each is UNKNOWN where it is not certain."""
 

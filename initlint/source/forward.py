@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from initlint.record import record
 from initlint.source.classes import torch_layer
 from initlint.source.flows import Flows, Node
 from initlint.source.modules import constant
@@ -143,7 +144,7 @@ _QUESTIONS = frozenset(["size", "dim", "numel", "is_cuda", "get_device", "item",
 DEEPEST_FORWARD = 12
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Uses:
     """How bare parameters are used, by the id of their cell: the roles seen, and how a matrix is laid out."""
 

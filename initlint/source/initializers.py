@@ -6,13 +6,14 @@ so nothing may be concluded from a name alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from initlint.record import record
 
 REQUIRED: Any = object()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Row:
     """One initialiser.
 

@@ -7,8 +7,9 @@ dimensions is not known is None as a whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from initlint.record import record
 
 Shape = tuple["int | None", ...]
 Arguments = Mapping[str, Any]
@@ -18,7 +19,7 @@ MAYBE: Any = object()
 """An argument whose value is not known."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Made:
     """One parameter (or buffer) that a constructor makes. ``exists`` is None where that depends on what is not known."""
 
@@ -29,7 +30,7 @@ class Made:
     buffer: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Kind:
     """One class of torch.nn."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts import UNKNOWN, Application, Chain, Distribution, InitCall, Layer, Model, Parameter, Write, known
+from initlint.record import record
 from initlint.source import initializers
 from initlint.source.classes import ClassInfo
 from initlint.source.exposure import Exposure
@@ -30,7 +30,7 @@ DEEPEST = 14
 Recorded = Sequence[tuple[InitCall, list[Seen]]]
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Built:
     """A class whose constructor was run. ``complete`` is False where that was given up."""
 
@@ -41,7 +41,7 @@ class Built:
     ran: frozenset[int] = frozenset()
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class _Named:
     """A module (or what may be one) under its names."""
 
@@ -68,6 +68,7 @@ class Emission:
         self.emitted: set[int] = set()
         self.by_index: dict[int, Application] = {}
         self.too_many = False
+        self.visits = 0
         self.stacked: set[int] = set()
         """The clones that are (part of) one of several slots."""
 
@@ -108,7 +109,8 @@ class Emission:
         in_stack: bool | None = None,
         siblings: int = 1,
     ) -> None:
-        if depth > DEEPEST or len(self.found) > MOST_LAYERS:
+        self.visits += 1
+        if depth > DEEPEST or self.visits > MOST_LAYERS:
             self.too_many = True
             return
         named = self.found.get(id(value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from initlint.facts import UNKNOWN
@@ -260,24 +260,32 @@ class Modules(Expressions):
                     found.append((name, option))
         return found
 
-    def cells(self, value: Value, depth: int = 0) -> Iterator[Cell]:
+    def cells(self, value: Value) -> list[Cell]:
         """The state that can be reached through a value."""
-        if isinstance(value, Tensor):
-            yield value.cell
-        elif isinstance(value, Instance):
-            for _, module in self.tree(value):
-                yield module.cell
-                for held in module.cell.values():
-                    for option in held.options if isinstance(held, Either) else (held,):
-                        if isinstance(option, Tensor):
-                            yield option.cell
-        elif isinstance(value, Either) and depth < DEEPEST:
-            for option in value.options:
-                yield from self.cells(option, depth + 1)
-        elif isinstance(value, Items) and depth < DEEPEST:
-            yield value.cell
-            for item in (*value.known, *((value.rest,) if value.rest is not None else ())):
-                yield from self.cells(item, depth + 1)
+        found: list[Cell] = []
+        seen: set[int] = set()
+        stack = [value]
+        while stack:
+            current = stack.pop()
+            if id(current) in seen:
+                continue
+            seen.add(id(current))
+            if isinstance(current, Tensor):
+                found.append(current.cell)
+            elif isinstance(current, Instance):
+                self.spend()
+                found.append(current.cell)
+                stack.extend(
+                    held for held in current.cell.values() if isinstance(held, (Tensor, Instance, Either))
+                )
+            elif isinstance(current, Either):
+                stack.extend(current.options)
+            elif isinstance(current, Items):
+                found.append(current.cell)
+                stack.extend(current.known)
+                if current.rest is not None:
+                    stack.append(current.rest)
+        return found
 
     def taint(self, value: Value) -> None:
         """Something that was not understood got hold of ``value`` and may write into it."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+
+from initlint.record import record
 
 MOST_FILES = 400
 MOST_BYTES = 8_000_000
@@ -20,7 +22,7 @@ _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 _SKIPPED = frozenset({".git", "node_modules", "__pycache__", ".venv", "venv", "build", "dist", ".tox", ".mypy_cache"})
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class _Tree:
     """The files of one project, read once. ``complete`` is False where the bounds cut the list short."""
 
@@ -28,7 +30,7 @@ class _Tree:
     complete: bool = True
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Project:
     """Looks other files up. One serves a whole run: what it has read it keeps."""
 

@@ -8,10 +8,10 @@ import io
 import re
 import tokenize
 import warnings
-from dataclasses import dataclass
 
 from initlint.facts import Facts
 from initlint.location import Location
+from initlint.record import record
 from initlint.source.project import Project
 
 __all__ = ["Project", "Source", "SourceError", "might_matter", "read"]
@@ -31,7 +31,7 @@ class SourceError(Exception):
         self.column = column
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Source:
     """What one file says.
 

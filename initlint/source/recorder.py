@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts import UNKNOWN, Distribution, InitCall, Target, known
+from initlint.record import record
 from initlint.source import initializers
 from initlint.source.binding import Bound, bind_call
 from initlint.source.layers import dimensions
@@ -25,7 +26,7 @@ _PLAIN_NODES = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant)
 _TENSOR_ATTRIBUTES = ("weight", "bias", "in_proj_weight", "in_proj_bias", "weight_g", "weight_v")
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Seen:
     """One time that a call was come upon."""
 
@@ -43,7 +44,7 @@ class Seen:
     loop: str | None = None
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Inner:
     """A function inside another one, to be read too."""
 
@@ -54,7 +55,7 @@ class Inner:
     receiver: Value | None
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Recorder:
     """Collects the calls of initialisers that the function being read makes itself."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from initlint.record import record
 from initlint.source import initializers
 from initlint.source.names import imported
 
@@ -22,7 +23,7 @@ _BROAD = frozenset({"apply", "load_state_dict", "from_pretrained", "load_from_ch
                     "_load_from_state_dict", "load_pretrained", "load_weights"})  # fmt: skip
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Scan:
     """What the walk found."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from initlint.record import record
 from initlint.source.values import (
     NONE,
     UNSEEN,
@@ -46,7 +47,7 @@ class OutOfBudget(Exception):
     """The interpretation of one subject took more steps than it is worth."""
 
 
-@dataclass(slots=True, eq=False)
+@record(slots=True, eq=False)
 class Unit:
     """One file that was read: its path, tree, global names."""
 
@@ -58,7 +59,7 @@ class Unit:
     """The lines of a file that is not all ASCII (columns are counted in code points there)."""
 
 
-@dataclass(slots=True, eq=False)
+@record(slots=True, eq=False)
 class Frame:
     """One running function. ``scopes`` are its own names first, then the enclosing ones."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from initlint.record import record
 
 __all__ = ["NOTHING", "Suppressions", "read"]
 
@@ -17,7 +19,7 @@ _IGNORE = rf"#\s*initlint:\s*ignore(?![\w-])(?:\s*\[\s*(?P<codes>{_CODES})?\s*,?
 _NOQA = rf"(?i:#\s*noqa)(?![\w-])(?P<colon>\s*:\s*(?P<codes>{_CODES})?)?"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Suppressions:
     """What the comments of one file silence.
 

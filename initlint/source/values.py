@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
+
+from initlint.record import record
 
 if TYPE_CHECKING:
     from initlint.source.classes import ClassInfo
@@ -233,7 +235,7 @@ class Flow(Value):
         self.parts = parts
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Event:
     """One write of a tensor, before it is made a fact."""
 
@@ -246,7 +248,7 @@ class Event:
     application: int | None = None
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Applied:
     """One run of an initialiser over the modules of a tree."""
 

@@ -32,19 +32,17 @@ def drift(values: Sequence[float]) -> float:
 
 
 def deviating(values: Sequence[float], factor: float = 10.0) -> int | None:
-    """Index of the first value that has departed from the chain's beginning by more than ``factor``, either way.
+    """Index of the first value that has departed from the chain's beginning, towards its end, by more than ``factor``.
 
-    The beginning is what ``drift`` divides by. Exact zeros are skipped but counted in the index. None where no value
-    departs; UNKNOWN where ``drift`` would be.
+    Beginning and end are what ``drift`` divides. Exact zeros are skipped but counted in the index. None where no value departs;
+    UNKNOWN where ``drift`` would be.
     """
-    if not _usable(values):
+    ratio = drift(values)
+    if not known(ratio):
         return UNKNOWN  # type: ignore[no-any-return]
-    present = [value for value in values if value != 0]
-    if len(present) < 2:
-        return UNKNOWN  # type: ignore[no-any-return]
-    reference = _reference(present)
+    reference = _reference([value for value in values if value != 0])
     for index, value in enumerate(values):
-        if value != 0 and (value > factor * reference or value * factor < reference):
+        if value != 0 and (value > factor * reference if ratio > 1 else value * factor < reference):
             return index
     return None
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from initlint.facts import UNKNOWN, Distribution, known
+from initlint.record import record
 from initlint.theory.contagion import size
 from initlint.theory.fans import Fans, torch_fans
 
@@ -23,7 +23,7 @@ __all__ = ["Summary", "recognise"]
 _FLOAT32 = 2.0**-23
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Summary:
     """What is measured on a tensor w of n elements before it can be recognised; all but the sample in float64 or
     float32.

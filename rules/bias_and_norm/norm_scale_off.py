@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Distribution, InitCall, Parameter, known, layer_family
+from initlint.facts import Distribution, InitCall, Layer, Parameter, known, layer_family
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
@@ -167,10 +167,14 @@ class NormScaleOff(Rule):
             return
         yield self.at(
             parameter,
-            f"{parameter.name}, the scale of {parameter.layer.class_name}, {what}",
+            f"{parameter.name}, the scale of {parameter.layer.class_name}, {what}{self._signal(parameter.layer)}",
             help="give norms a branch of their own: nn.init.ones_(m.weight), nn.init.zeros_(m.bias)",
             evidence={"mean": law.mean, "std": law.std},
         )
+
+    def _signal(self, layer: Layer) -> str:
+        """What the probe measured behind the norm, where there was one."""
+        return f": signal std behind it is {layer.probe.forward_std:.2g}" if known(layer.probe) else ""
 
     def _is_off(self, law: Distribution) -> bool:
         if not law.is_random:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Model
+from initlint.facts import Model, known
 from initlint.findings import Finding, Severity
 from initlint.rule import PROBE, Bad, Good, Rule
 
@@ -101,10 +101,10 @@ class NonFiniteSignal(Rule):
         if model.probe.finite:
             return
         first = model.probe.first_non_finite
-        where = f"first in the output of {first}" if first is not None else "in the loss or a gradient"
+        where = f"first in the output of {first}" if known(first) and first else "in an output, the loss or a gradient"
         yield self.at(
             model,
             f"the first training step of {model.name} gives NaN or infinity, {where}",
             help="guard the division, logarithm, square root or norm that makes it",
-            evidence={"first": first or ""},
+            evidence={"first": first},
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Parameter
+from initlint.facts import Layer, Parameter
 from initlint.findings import Finding, Severity
 from initlint.rule import PROBE, Bad, Good, Rule
 
@@ -12,23 +12,22 @@ class StuckParameter(Rule):
 
     ## What it does
 
-    Takes small training steps on fresh batches with random targets until no further parameter gets a gradient. What is part of the
-    graph and never got a gradient other than zero is stuck: an error for a weight, a warning for another parameter.
+    Takes small training steps on fresh batches with random targets until no further parameter gets a gradient. What is part of
+    the graph and never got a gradient other than zero, and would get one had the parameters been drawn otherwise, is
+    stuck: an error for a weight, a warning for another parameter.
 
     ## Why it matters
 
-    A stuck parameter takes memory and optimiser state and never learns. It is zero behind zero, multiplied by zero, cut off by a ReLU
-    that is never positive, or cancelled (added before a softmax that does not see it).
+    A stuck parameter takes memory and optimiser state and never learns. It is zero behind zero, multiplied by a zero that is
+    stuck itself, or behind a ReLU that is never positive (Lu et al. 2019, arXiv 1903.06733).
 
     ## Example
 
-        self.gate = nn.Parameter(torch.zeros(1))
-        ...
-        return x + self.gate.detach() * self.branch(x)     # the branch never gets a gradient
+        nn.init.constant_(self.branch.bias, -100.0)      # return x + F.relu(self.branch(x))
 
     ## Use instead
 
-        return x + self.gate * self.branch(x)
+        nn.init.zeros_(self.branch.bias)
 
     ## When it is right to do this
 
@@ -50,12 +49,12 @@ class StuckParameter(Rule):
                 def __init__(self):
                     super().__init__()
                     self.body = nn.Linear(16, 16)
-                    self.branch = nn.Linear(16, 16, bias=False)  #~
-                    self.register_buffer("gate", torch.zeros(1))
+                    self.branch = nn.Linear(16, 16)  #~
+                    nn.init.constant_(self.branch.bias, -100.0)
 
                 def forward(self, x):
                     x = self.body(x)
-                    return x + self.gate * self.branch(x)
+                    return x + F.relu(self.branch(x))
             """,
             by=("live",),
             severity=Severity.ERROR,
@@ -112,12 +111,16 @@ class StuckParameter(Rule):
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
         if parameter.is_buffer or not parameter.trainable or not parameter.escape.stuck:
             return
-        if parameter.is_bias and parameter.layer.normalized:
+        if parameter.is_bias and (parameter.layer.normalized or self._has_a_stuck_weight(parameter.layer)):
             return
         yield self.at(
             parameter,
             f"{parameter.name} is part of the graph and its gradient is exactly zero in {parameter.escape.steps} training steps",
-            help="find what cancels it: a zero factor behind it, a ReLU that is never positive, a detach()",
+            help="find what cancels it: a zero factor behind it, a ReLU that is never positive",
             severity=Severity.ERROR if parameter.is_weight else None,
             evidence={"steps": parameter.escape.steps},
         )
+
+    def _has_a_stuck_weight(self, layer: Layer) -> bool:
+        """Then the weight speaks for its bias."""
+        return any(parameter.is_weight and parameter.escape.stuck for parameter in layer.parameters)

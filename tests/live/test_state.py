@@ -128,6 +128,19 @@ def test_an_untouched_parameter_keeps_its_version() -> None:
     assert module.weight._version == version
 
 
+def test_a_scripted_module_keeps_its_values() -> None:
+    module = torch.jit.script(nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.ReLU()))
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    model = audit_module(module, torch.randn(8, 8), name="m").models[0]
+    assert absent(model.not_run)
+    assert same(dict(module.state_dict()), before)
+
+
+def test_a_module_without_values_is_said() -> None:
+    model = audit_module(nn.Linear(8, 8, device="meta"), torch.randn(8, 8), name="m").models[0]
+    assert "meta" in model.not_run
+
+
 def test_lazy_parameters_are_refused_and_said() -> None:
     module = nn.Sequential(nn.LazyLinear(4), nn.ReLU())
     with pytest.raises(ValueError, match="lazy"), preserved(module):

@@ -219,6 +219,9 @@ def test_reparametrised_weights_keep_their_layer() -> None:
     model = audit(nn.Sequential(new, nn.ReLU(), nn.Linear(16, 2)))
     assert layer(model, "0").activation.name == "relu"
     assert layer(model, "2").is_head
+    spectral = torch.nn.utils.spectral_norm(nn.Linear(8, 16))
+    model = audit(nn.Sequential(spectral, nn.ReLU(), nn.Linear(16, 2)))
+    assert layer(model, "0").activation.name == "relu"
 
 
 def test_shared_modules_and_tensors_come_once() -> None:

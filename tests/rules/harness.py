@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,7 @@ def built_facts(text: str, directory: Path) -> list[Facts]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules["snippet"] = module  # inspect looks for a class there
     spec.loader.exec_module(module)
     classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, nn.Module)]
     factory = getattr(module, "build", None) or classes[-1]

@@ -22,8 +22,9 @@ Place = tuple[int, str]
 POINTING = {"location", "related"}
 """Where a finding points is not what it rests on: a bare module has no places, and its findings stand."""
 
-TOLD = {"INI305": {("Distribution", "std")}}
-"""Facts that a rule only tells where they are known: a scale drawn around 0 is off whatever its std."""
+TOLD = {"INI305": {("Distribution", "std")}, "INI708": {("Probe", "first_non_finite")}}
+"""Facts that a rule only tells where they are known: a scale drawn around 0 is off whatever its std, and a NaN is one
+wherever it comes from."""
 
 
 def has_a_second(owner: Fact, name: str, doubled: set[int]) -> bool:
