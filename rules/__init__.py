@@ -30,6 +30,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI201", "scheme-activation-mismatch", _W, "scale", "chain"),
     _entry("INI203", "weights-too-large", _W, "scale", "chain"),
     _entry("INI204", "weights-too-small", _W, "scale", "chain"),
+    _entry("INI214", "vanishing-config-scale", _W, "scale", "parameter"),
     _entry("INI301", "uninitialized-bias", _E, "bias_and_norm", "parameter"),
     _entry("INI305", "norm-scale-off", _W, "bias_and_norm", "call parameter"),
     _entry("INI401", "initializer-never-applied", _W, "wiring", "initializer"),

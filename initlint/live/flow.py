@@ -159,17 +159,17 @@ class Reader:
         fate.consumers = tuple({(c.kind, c.name): c for c in direct}.values())
         sinks = [sink for path in paths for sink in path.sinks]
         kinds = {kind for kind, _, _ in sinks}
-        fate.is_head = kinds == {"output"} or self._reaches_primary(index, paths)
+        fate.is_head = kinds == {"output"} or self._reaches_primary(paths)
         firsts = {c.kind for c in fate.consumers}
         fate.normalized = firsts == {"norm"} if "norm" not in firsts or len(firsts) == 1 else UNKNOWN
         fate.ends_branch = self._ends_branch(index, paths)
-        self._name_activation(fate, paths, index)
+        self._name_activation(fate, paths)
         return fate
 
-    def _reaches_primary(self, index: int, paths: list[_Path]) -> bool:
+    def _reaches_primary(self, paths: list[_Path]) -> bool:
         return any(node == -1 and name == "primary" for path in paths for _, name, node in path.sinks)
 
-    def _name_activation(self, fate: Fate, paths: list[_Path], index: int) -> None:
+    def _name_activation(self, fate: Fate, paths: list[_Path]) -> None:
         gate = self._gate(paths)
         if gate is not None:
             fate.activation = gate

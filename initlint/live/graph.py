@@ -74,13 +74,11 @@ class Trace:
         self.returned: dict[str, list[int]] = {}
         """The node that each call of a module returned, by the module's name."""
         self.owners: dict[int, str] = {}
-        self.names: dict[int, str] = {}
         self.modules: dict[str, nn.Module] = {}
         for name, child in module.named_modules():
             self.modules[name] = child
-            for leaf, parameter in child.named_parameters(recurse=False):
+            for parameter in child.parameters(recurse=False):
                 self.owners.setdefault(id(parameter), name)
-                self.names.setdefault(id(parameter), f"{name}.{leaf}" if name else leaf)
 
     def add(self, node: Node) -> int:
         """Append a node; its inputs learn of it."""

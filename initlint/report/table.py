@@ -115,7 +115,7 @@ def _narrowed(
     short = [_shortened(line, row) for line, row in zip(lines, cells, strict=True)]
     columns = tuple(column for column in range(len(TITLES)) if column != KIND)
     room = width - _width(titles, short, columns[1:]) - 1
-    if room < SHORTEST_NAME:
+    if room < min(SHORTEST_NAME, max(len(row[NAME]) for row in short)):
         columns = tuple(column for column in columns if column != SHAPE)
         room = width - _width(titles, short, columns[1:]) - 1
     room = max(room, SHORTEST_NAME)
@@ -141,11 +141,12 @@ def _shortened(line: _Row, cells: tuple[str, ...]) -> tuple[str, ...]:
     if not line.members:
         return cells
     codes = cells[VERDICT].split()
+    family, _, figure = cells[SCHEME].partition(" ")  # "normal 0.02", where the gain tells what the std does
     return (
         cells[NAME].partition(" (")[0],
         cells[KIND],
         cells[SHAPE],
-        _SHORT.get(cells[SCHEME], cells[SCHEME])[:9],
+        f"const {figure}" if family == "constant" else _SHORT.get(family, family)[:9],
         *_figures(line.members, digits=2)[:1],
         cells[ACTIVATION][:8],
         *_figures(line.members, digits=2)[1:],

@@ -141,8 +141,58 @@ _QUIET = frozenset(
     ]
 )
 _SHARING = frozenset(["data", "T", "mT", "H"])
-_VIEWS = frozenset(["view", "reshape", "detach", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "t", "contiguous", "view_as", "requires_grad_", "expand", "narrow", "select", "chunk", "split", "unbind", "diagonal", "as_strided", "to", "cuda", "cpu", "float", "half", "double", "swapaxes", "movedim", "index_select", "__getitem__"])  # fmt: skip
-_WHOLE = frozenset(["view", "reshape", "detach", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "t", "contiguous", "view_as", "requires_grad_", "swapaxes", "movedim"])  # fmt: skip
+_VIEWS = frozenset(
+    [
+        "view",
+        "reshape",
+        "detach",
+        "flatten",
+        "squeeze",
+        "unsqueeze",
+        "permute",
+        "transpose",
+        "t",
+        "contiguous",
+        "view_as",
+        "requires_grad_",
+        "expand",
+        "narrow",
+        "select",
+        "chunk",
+        "split",
+        "unbind",
+        "diagonal",
+        "as_strided",
+        "to",
+        "cuda",
+        "cpu",
+        "float",
+        "half",
+        "double",
+        "swapaxes",
+        "movedim",
+        "index_select",
+        "__getitem__",
+    ]
+)
+_WHOLE = frozenset(
+    [
+        "view",
+        "reshape",
+        "detach",
+        "flatten",
+        "squeeze",
+        "unsqueeze",
+        "permute",
+        "transpose",
+        "t",
+        "contiguous",
+        "view_as",
+        "requires_grad_",
+        "swapaxes",
+        "movedim",
+    ]
+)
 
 
 class Attributes(Statements):
@@ -289,11 +339,32 @@ class Attributes(Statements):
             return UNSEEN
         if isinstance(receiver, Const) and isinstance(receiver.value, str):
             return _string_method(self, receiver.value, name, positional)
-        if isinstance(receiver, Unseen) and name in ("parameters", "named_parameters", "modules", "named_modules", "children",
-                                                     "named_children", "buffers"):  # fmt: skip
+        if isinstance(receiver, Unseen) and name in (
+            "parameters",
+            "named_parameters",
+            "modules",
+            "named_modules",
+            "children",
+            "named_children",
+            "buffers",
+        ):
             return self._unseen_walk(name)
-        if isinstance(receiver, Unseen) and name in ("append", "extend", "add", "info", "debug", "warning", "error", "get",
-                                                     "format", "join", "items", "keys", "values", "pop"):  # fmt: skip
+        if isinstance(receiver, Unseen) and name in (
+            "append",
+            "extend",
+            "add",
+            "info",
+            "debug",
+            "warning",
+            "error",
+            "get",
+            "format",
+            "join",
+            "items",
+            "keys",
+            "values",
+            "pop",
+        ):
             for value in positional:
                 self.taint(value)
             return Unseen()

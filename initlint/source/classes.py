@@ -16,19 +16,44 @@ if TYPE_CHECKING:
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-_OTHER_LAYERS = frozenset({
-    "Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerEncoderLayer", "TransformerDecoderLayer",
-    "NonDynamicallyQuantizableLinear",
-})  # fmt: skip
+_OTHER_LAYERS = frozenset(
+    {
+        "Transformer",
+        "TransformerEncoder",
+        "TransformerDecoder",
+        "TransformerEncoderLayer",
+        "TransformerDecoderLayer",
+        "NonDynamicallyQuantizableLinear",
+    }
+)
 _MODULE_NAMES = (
-    "LightningModule", "PreTrainedModel", "BaseModule", "ModelMixin", "GradientCheckpointingLayer", "MessagePassing",
-    "PyTorchModelHubMixin", "BaseModel", "ScriptModule", "FairseqEncoder", "FairseqDecoder", "Module",
-)  # fmt: skip
-PLAIN_BASES = frozenset({
-    "torch.nn.Module", "object", "abc.ABC", "typing.Generic", "typing.Protocol", "lightning.LightningModule",
-    "pytorch_lightning.LightningModule", "lightning.pytorch.LightningModule", "torch.jit.ScriptModule",
-    "transformers.modeling_layers.GradientCheckpointingLayer",
-})  # fmt: skip
+    "LightningModule",
+    "PreTrainedModel",
+    "BaseModule",
+    "ModelMixin",
+    "GradientCheckpointingLayer",
+    "MessagePassing",
+    "PyTorchModelHubMixin",
+    "BaseModel",
+    "ScriptModule",
+    "FairseqEncoder",
+    "FairseqDecoder",
+    "Module",
+)
+PLAIN_BASES = frozenset(
+    {
+        "torch.nn.Module",
+        "object",
+        "abc.ABC",
+        "typing.Generic",
+        "typing.Protocol",
+        "lightning.LightningModule",
+        "pytorch_lightning.LightningModule",
+        "lightning.pytorch.LightningModule",
+        "torch.jit.ScriptModule",
+        "transformers.modeling_layers.GradientCheckpointingLayer",
+    }
+)
 """Bases outside the file that neither make, initialise nor ask for the initialisation of parameters."""
 
 

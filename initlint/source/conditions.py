@@ -31,11 +31,28 @@ Kinds = dict[str, tuple[str, ...]]
 """Layer kinds by the text of the expression that they were tested of."""
 
 _NOTHING: Kinds = {}
-_NAMED = tuple(KINDS) + ("MultiheadAttention", "LazyLinear", "LazyConv2d")
 _HAVE_PARAMETERS = tuple(
-    name for name in KINDS if name in ("PReLU", "Bilinear") or name.startswith(("Linear", "Conv", "Embedding", "LSTM",
-    "GRU", "RNN", "BatchNorm", "SyncBatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RMSNorm", "Multihead"))
-)  # fmt: skip
+    name
+    for name in KINDS
+    if name in ("PReLU", "Bilinear")
+    or name.startswith(
+        (
+            "Linear",
+            "Conv",
+            "Embedding",
+            "LSTM",
+            "GRU",
+            "RNN",
+            "BatchNorm",
+            "SyncBatchNorm",
+            "LayerNorm",
+            "GroupNorm",
+            "InstanceNorm",
+            "RMSNorm",
+            "Multihead",
+        )
+    )
+)
 
 
 class Conditions(State):

@@ -12,13 +12,22 @@ from initlint.source.scan import Scan
 if TYPE_CHECKING:
     from initlint.source.project import Project
 
-_BY_CHECKPOINT = frozenset({"load_state_dict", "from_pretrained", "load_from_checkpoint", "load_checkpoint",
-                            "_load_from_state_dict", "load_pretrained", "load_weights"})  # fmt: skip
+_BY_CHECKPOINT = frozenset(
+    {
+        "load_state_dict",
+        "from_pretrained",
+        "load_from_checkpoint",
+        "load_checkpoint",
+        "_load_from_state_dict",
+        "load_pretrained",
+        "load_weights",
+    }
+)
 
 
 @record(frozen=True, slots=True)
 class Exposure:
-    """What may be written out of sight: ``everything``; what nobody has ``initialised`` yet; what has only torch's default."""
+    """What may be written out of sight: everything, or only what is not initialised yet or has torch's default."""
 
     everything: bool = False
     uninitialised: bool = False
@@ -40,10 +49,10 @@ def uses(infos: list[ClassInfo]) -> dict[int, set[int]]:
     changed = True
     while changed:
         changed = False
-        for held in direct.values():
+        for own, held in list(direct.items()):
             more = set().union(*(direct.get(other, set()) for other in held)) - held if held else set()
             if more:
-                held |= more
+                direct[own] = held | more
                 changed = True
     return direct
 

@@ -140,9 +140,9 @@ class Expressions(Conditions):
         return UNSEEN
 
     def _repeated(self, items: Items, times: Value) -> Value:
-        if isinstance(times, Const) and isinstance(times.value, int):
-            if items.rest is None and len(items.known) * times.value <= UNROLL:
-                return self.items(items.kind, items.known * times.value)
+        count = times.value if isinstance(times, Const) and isinstance(times.value, int) else None
+        if count is not None and items.rest is None and len(items.known) * count <= UNROLL:
+            return self.items(items.kind, items.known * count)
         if items.rest is None and len(items.known) == 1:
             return self.items(items.kind, items.known, items.known[0])
         return self.items(items.kind, (), self.join(items.known) if items.known else UNSEEN)
@@ -258,10 +258,10 @@ class Expressions(Conditions):
         if isinstance(base, (Items, Instance)):
             bounds = [None if p is None else self.eval(p, frame) for p in (part.lower, part.upper, part.step)]
             known, rest = self.iterate(base)
-            if rest is None and all(b is None or (isinstance(b, Const) and _index(b.value)) for b in bounds):
-                if not (isinstance(bounds[2], Const) and bounds[2].value == 0):
-                    kept = known[slice(*(b.value if isinstance(b, Const) else None for b in bounds))]
-                    return self.items("list", tuple(kept))
+            certain = all(b is None or (isinstance(b, Const) and _index(b.value)) for b in bounds)
+            if rest is None and certain and not (isinstance(bounds[2], Const) and bounds[2].value == 0):
+                kept = known[slice(*(b.value if isinstance(b, Const) else None for b in bounds))]
+                return self.items("list", tuple(kept))
             options = [*known, rest] if rest is not None else list(known)
             return self.items("list", (), self.join(options) if options else UNSEEN)
         if isinstance(base, Tensor):
@@ -329,11 +329,17 @@ class Expressions(Conditions):
             turns = [(value, certain) for value in known[:UNROLL]]
             if rest is not None or len(known) > UNROLL:
                 turns.append((rest if rest is not None else known[-1], False))
-            for value, sure in turns:
+            for value, exact in turns:
+                sure = exact
                 turn = Frame(
-                    inner.unit, (self.cell(), *inner.scopes), inner.function, inner.owner, inner.receiver,
-                    refined=inner.refined, branches=inner.branches,
-                )  # fmt: skip
+                    inner.unit,
+                    (self.cell(), *inner.scopes),
+                    inner.function,
+                    inner.owner,
+                    inner.receiver,
+                    refined=inner.refined,
+                    branches=inner.branches,
+                )
                 self.assign(generator.target, value, turn)
                 for test in generator.ifs:
                     verdict, yes, _ = self.truth(test, turn)

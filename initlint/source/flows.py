@@ -138,9 +138,10 @@ class Flows:
     def _chains(self, graph: Graph) -> list[list[Instance]]:
         """Layers one after another with no norm between; see facts.Chain."""
         members = [
-            node for node in graph.nodes
+            node
+            for node in graph.nodes
             if node.kind == "layer" and node.instance is not None and layer_family(node.instance.kind) in _LINEAR
-        ]  # fmt: skip
+        ]
         ancestry: dict[int, set[int]] = {}
         for node in graph.nodes:  # inputs come before what takes them
             above: set[int] = set()

@@ -46,17 +46,49 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.IsNot: operator.is_not,
 }
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    **{f"math.{name}": getattr(math, name) for name in (
-        "sqrt", "exp", "log", "log2", "log10", "pow", "floor", "ceil", "sin", "cos", "tanh", "prod", "fabs", "gcd",
-    )},
-    "numpy.sqrt": math.sqrt, "numpy.log": math.log, "numpy.exp": math.exp, "numpy.prod": math.prod,
-    "int": int, "float": float, "abs": abs, "round": round, "bool": bool, "str": str, "pow": _power,
-    "max": max, "min": min, "sum": sum,
-}  # fmt: skip
+    **{
+        f"math.{name}": getattr(math, name)
+        for name in (
+            "sqrt",
+            "exp",
+            "log",
+            "log2",
+            "log10",
+            "pow",
+            "floor",
+            "ceil",
+            "sin",
+            "cos",
+            "tanh",
+            "prod",
+            "fabs",
+            "gcd",
+        )
+    },
+    "numpy.sqrt": math.sqrt,
+    "numpy.log": math.log,
+    "numpy.exp": math.exp,
+    "numpy.prod": math.prod,
+    "int": int,
+    "float": float,
+    "abs": abs,
+    "round": round,
+    "bool": bool,
+    "str": str,
+    "pow": _power,
+    "max": max,
+    "min": min,
+    "sum": sum,
+}
 CONSTANTS: Mapping[str, Any] = {
-    "math.pi": math.pi, "math.e": math.e, "math.inf": math.inf, "numpy.pi": math.pi, "torch.pi": math.pi,
-    "math.tau": math.tau, "float": float,
-}  # fmt: skip
+    "math.pi": math.pi,
+    "math.e": math.e,
+    "math.inf": math.inf,
+    "numpy.pi": math.pi,
+    "torch.pi": math.pi,
+    "math.tau": math.tau,
+    "float": float,
+}
 
 FAILED: Any = object()
 
@@ -117,8 +149,18 @@ def call(name: str, arguments: list[Any]) -> Any:
         return FAILED
 
 
-_GAINS = {"linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3,
-          "relu": math.sqrt(2), "selu": 0.75, "identity": 1.0, "conv_transpose2d": 1.0}  # fmt: skip
+_GAINS = {
+    "linear": 1.0,
+    "conv1d": 1.0,
+    "conv2d": 1.0,
+    "conv3d": 1.0,
+    "sigmoid": 1.0,
+    "tanh": 5 / 3,
+    "relu": math.sqrt(2),
+    "selu": 0.75,
+    "identity": 1.0,
+    "conv_transpose2d": 1.0,
+}
 
 
 def calculate_gain(nonlinearity: Any, parameter: Any = None) -> Any:

@@ -34,12 +34,30 @@ if TYPE_CHECKING:
 __all__ = ["Flows", "Graph", "Uses"]
 
 _ACTIVATIONS = {
-    "ReLU": "relu", "ReLU6": "relu6", "SELU": "selu", "SiLU": "silu", "Mish": "mish", "Hardswish": "hardswish",
-    "Hardsigmoid": "hardsigmoid", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softsign": "softsign", "GELU": "gelu",
-    "LogSigmoid": "logsigmoid", "LeakyReLU": "leaky_relu", "ELU": "elu", "CELU": "celu", "Softplus": "softplus",
-    "Hardtanh": "hardtanh", "PReLU": "prelu", "RReLU": "rrelu", "Tanhshrink": "tanhshrink", "Softshrink": "softshrink",
-    "Hardshrink": "hardshrink", "Threshold": "threshold",
-}  # fmt: skip
+    "ReLU": "relu",
+    "ReLU6": "relu6",
+    "SELU": "selu",
+    "SiLU": "silu",
+    "Mish": "mish",
+    "Hardswish": "hardswish",
+    "Hardsigmoid": "hardsigmoid",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+    "Softsign": "softsign",
+    "GELU": "gelu",
+    "LogSigmoid": "logsigmoid",
+    "LeakyReLU": "leaky_relu",
+    "ELU": "elu",
+    "CELU": "celu",
+    "Softplus": "softplus",
+    "Hardtanh": "hardtanh",
+    "PReLU": "prelu",
+    "RReLU": "rrelu",
+    "Tanhshrink": "tanhshrink",
+    "Softshrink": "softshrink",
+    "Hardshrink": "hardshrink",
+    "Threshold": "threshold",
+}
 _FUNCTIONS = frozenset(_ACTIVATIONS.values()) | {"swish"}
 _SAME_SHAPE = frozenset(
     [
@@ -136,10 +154,60 @@ _REDUCING = frozenset(
     ]
 )
 _NORMS = frozenset(["layer_norm", "batch_norm", "group_norm", "instance_norm", "rms_norm", "normalize"])
-_SHAPE_KINDS = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "Identity", "Flatten", "Unflatten", "MaxPool", "Upsampl",
-                "Pixel", "ZeroPad", "ConstantPad", "Reflection", "Replication", "ChannelShuffle", "AdaptiveMax", "MaxUnpool",
-                "Fold", "Unfold")  # fmt: skip
-_QUESTIONS = frozenset(["size", "dim", "numel", "is_cuda", "get_device", "item", "tolist", "data_ptr", "is_contiguous", "ndimension", "stride", "argmax", "argsort", "topk", "nelement", "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "long", "int", "bool", "cpu_numpy", "zeros_like", "ones_like", "rand_like", "randn_like", "empty_like", "full_like"])  # fmt: skip
+_SHAPE_KINDS = (
+    "Dropout",
+    "AlphaDropout",
+    "FeatureAlphaDropout",
+    "Identity",
+    "Flatten",
+    "Unflatten",
+    "MaxPool",
+    "Upsampl",
+    "Pixel",
+    "ZeroPad",
+    "ConstantPad",
+    "Reflection",
+    "Replication",
+    "ChannelShuffle",
+    "AdaptiveMax",
+    "MaxUnpool",
+    "Fold",
+    "Unfold",
+)
+_QUESTIONS = frozenset(
+    [
+        "size",
+        "dim",
+        "numel",
+        "is_cuda",
+        "get_device",
+        "item",
+        "tolist",
+        "data_ptr",
+        "is_contiguous",
+        "ndimension",
+        "stride",
+        "argmax",
+        "argsort",
+        "topk",
+        "nelement",
+        "new_zeros",
+        "new_ones",
+        "new_empty",
+        "new_full",
+        "new_tensor",
+        "long",
+        "int",
+        "bool",
+        "cpu_numpy",
+        "zeros_like",
+        "ones_like",
+        "rand_like",
+        "randn_like",
+        "empty_like",
+        "full_like",
+    ]
+)
 
 DEEPEST_FORWARD = 12
 
@@ -185,9 +253,12 @@ class Graph:
             needed = len(names) - len(function.args.defaults)
             given: list[Value] = [self.node("input", []) for _ in names[: max(needed, 0)]]
             result = machine.call(
-                Func(function, holder.unit, holder.closure, holder, instance), given, {}, function,
+                Func(function, holder.unit, holder.closure, holder, instance),
+                given,
+                {},
+                function,
                 Frame(unit, (unit.globals,)),
-            )  # fmt: skip
+            )
         self._output(result, 0)
 
     def _output(self, value: Value, depth: int) -> None:
@@ -365,8 +436,15 @@ class Graph:
         if short in ("cat", "concat", "concatenate", "stack", "hstack", "vstack"):
             return self.node("other", [*flows, *self._within(values)], short)
         if short in ("add", "sub", "mul", "div", "matmul", "multiply", "subtract") and len(positional) >= 2:
-            op = {"add": ast.Add(), "sub": ast.Sub(), "subtract": ast.Sub(), "mul": ast.Mult(), "multiply": ast.Mult(),
-                  "div": ast.Div(), "matmul": ast.MatMult()}[short]  # fmt: skip
+            op = {
+                "add": ast.Add(),
+                "sub": ast.Sub(),
+                "subtract": ast.Sub(),
+                "mul": ast.Mult(),
+                "multiply": ast.Mult(),
+                "div": ast.Div(),
+                "matmul": ast.MatMult(),
+            }[short]
             return self.binary(op, positional[0], positional[1])
         if short in ("bmm", "einsum", "baddbmm", "scaled_dot_product_attention", "mm", "cdist", "outer", "dot"):
             for value in values:

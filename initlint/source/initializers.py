@@ -21,7 +21,6 @@ class Row:
     among the positional arguments (-1: the receiver of a method). ``same_as`` names the torch function that draws
     the same values from the same arguments, None where there is none. ``takes_module``: it is given a module and
     writes its weight and bias. ``deprecated``: a spelling that torch has kept only for old code.
-    ``returns_new``: nothing is written in place.
     """
 
     function: str
@@ -31,7 +30,6 @@ class Row:
     same_as: str | None = None
     takes_module: bool = False
     deprecated: bool = False
-    partial: bool = False
 
 
 _SCHEMES: dict[str, tuple[tuple[str, Any], ...]] = {
@@ -64,10 +62,27 @@ _DEPRECATED = [
     "sparse",
 ]
 
-NOT_INITIALISERS = frozenset({"calculate_gain", "_calculate_fan_in_and_fan_out", "_calculate_correct_fan", "torch",
-                              "math", "warnings", "Tensor", "annotations", "_no_grad_trunc_normal_",
-                              "_no_grad_normal_", "_no_grad_uniform_", "_no_grad_fill_", "_no_grad_zero_",
-                              "__name__", "__doc__", "__file__", "__all__"})  # fmt: skip
+NOT_INITIALISERS = frozenset(
+    {
+        "calculate_gain",
+        "_calculate_fan_in_and_fan_out",
+        "_calculate_correct_fan",
+        "torch",
+        "math",
+        "warnings",
+        "Tensor",
+        "annotations",
+        "_no_grad_trunc_normal_",
+        "_no_grad_normal_",
+        "_no_grad_uniform_",
+        "_no_grad_fill_",
+        "_no_grad_zero_",
+        "__name__",
+        "__doc__",
+        "__file__",
+        "__all__",
+    }
+)
 """Attributes of torch.nn.init that initialise nothing themselves."""
 
 
@@ -123,7 +138,6 @@ def _rows() -> dict[str, Row]:
     ):
         given = tuple(own) if bias in own else (*own, bias)  # type: ignore[assignment]
         add(f"mmengine.model.{name}", *given, target_name="module", takes_module=True)
-    add("mmengine.model.bias_init_with_prob", target_name="prior_prob")
     add("fvcore.nn.weight_init.c2_xavier_fill", target_name="module", takes_module=True)
     add("fvcore.nn.weight_init.c2_msra_fill", target_name="module", takes_module=True)
 
@@ -136,7 +150,6 @@ def _rows() -> dict[str, Row]:
     add(f"{pyg}uniform", ("size", REQUIRED), target_name="value", target=1)
     add(f"{pyg}kaiming_uniform", ("fan", REQUIRED), ("a", REQUIRED), target_name="value")
     add(f"{pyg}normal", ("mean", REQUIRED), ("std", REQUIRED), target_name="value")
-    del rows["mmengine.model.bias_init_with_prob"]
     return rows
 
 

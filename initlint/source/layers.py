@@ -21,13 +21,12 @@ MAYBE: Any = object()
 
 @record(frozen=True, slots=True)
 class Made:
-    """One parameter (or buffer) that a constructor makes. ``exists`` is None where that depends on what is not known."""
+    """One parameter that a constructor makes. ``exists`` is None where that depends on what is not known."""
 
     name: str
     role: str
     shape: Shape | None
     exists: bool | None = True
-    buffer: bool = False
 
 
 @record(frozen=True, slots=True)
@@ -208,78 +207,132 @@ def _table() -> dict[str, Kind]:
         add(
             f"Conv{size}d",
             "in_channels out_channels kernel_size stride padding dilation groups bias padding_mode device dtype",
-            _conv(size, False), "_ConvNd", **conv,
-        )  # fmt: skip
+            _conv(size, False),
+            "_ConvNd",
+            **conv,
+        )
         add(
             f"ConvTranspose{size}d",
             "in_channels out_channels kernel_size stride padding output_padding groups bias dilation padding_mode "
             "device dtype",
-            _conv(size, True), "_ConvTransposeNd", "_ConvNd", **conv,
-        )  # fmt: skip
+            _conv(size, True),
+            "_ConvTransposeNd",
+            "_ConvNd",
+            **conv,
+        )
         norm: dict[str, Any] = {"eps": 1e-5, "momentum": 0.1, "track_running_stats": True, **dtypes}
         words = "num_features eps momentum affine track_running_stats device dtype"
         add(f"BatchNorm{size}d", words, _batch_norm, "_BatchNorm", "_NormBase", affine=True, **norm)
         norm["track_running_stats"] = False
         add(f"InstanceNorm{size}d", words, _batch_norm, "_InstanceNorm", "_NormBase", affine=False, **norm)
     add(
-        "SyncBatchNorm", "num_features eps momentum affine track_running_stats process_group device dtype",
-        _batch_norm, "_BatchNorm", "_NormBase", eps=1e-5, momentum=0.1, affine=True, track_running_stats=True,
-        process_group=None, **dtypes,
-    )  # fmt: skip
+        "SyncBatchNorm",
+        "num_features eps momentum affine track_running_stats process_group device dtype",
+        _batch_norm,
+        "_BatchNorm",
+        "_NormBase",
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        process_group=None,
+        **dtypes,
+    )
     add("GroupNorm", "num_groups num_channels eps affine device dtype", _group_norm, eps=1e-5, affine=True, **dtypes)
     add(
-        "LayerNorm", "normalized_shape eps elementwise_affine bias device dtype", _layer_norm,
-        eps=1e-5, elementwise_affine=True, bias=True, **dtypes,
-    )  # fmt: skip
+        "LayerNorm",
+        "normalized_shape eps elementwise_affine bias device dtype",
+        _layer_norm,
+        eps=1e-5,
+        elementwise_affine=True,
+        bias=True,
+        **dtypes,
+    )
     add(
-        "RMSNorm", "normalized_shape eps elementwise_affine device dtype", _rms_norm,
-        eps=None, elementwise_affine=True, **dtypes,
-    )  # fmt: skip
+        "RMSNorm",
+        "normalized_shape eps elementwise_affine device dtype",
+        _rms_norm,
+        eps=None,
+        elementwise_affine=True,
+        **dtypes,
+    )
     table: dict[str, Any] = dict(
-        padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False, _weight=None,
-        _freeze=False, mode="mean", include_last_offset=False, **dtypes,
-    )  # fmt: skip
+        padding_idx=None,
+        max_norm=None,
+        norm_type=2.0,
+        scale_grad_by_freq=False,
+        sparse=False,
+        _weight=None,
+        _freeze=False,
+        mode="mean",
+        include_last_offset=False,
+        **dtypes,
+    )
     add(
         "Embedding",
         "num_embeddings embedding_dim padding_idx max_norm norm_type scale_grad_by_freq sparse _weight _freeze "
         "device dtype",
-        _embedding, **table,
-    )  # fmt: skip
+        _embedding,
+        **table,
+    )
     add(
         "EmbeddingBag",
         "num_embeddings embedding_dim max_norm norm_type scale_grad_by_freq mode sparse _weight "
         "include_last_offset padding_idx device dtype",
-        _embedding, **table,
-    )  # fmt: skip
+        _embedding,
+        **table,
+    )
     add("PReLU", "num_parameters init device dtype", _prelu, num_parameters=1, init=0.25, **dtypes)
     cells: dict[str, Any] = dict(
-        num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False, proj_size=0, nonlinearity="tanh",
+        num_layers=1,
+        bias=True,
+        batch_first=False,
+        dropout=0.0,
+        bidirectional=False,
+        proj_size=0,
+        nonlinearity="tanh",
         **dtypes,
-    )  # fmt: skip
+    )
     usual = "num_layers bias batch_first dropout bidirectional"
     add("LSTM", f"input_size hidden_size {usual} proj_size device dtype", _recurrent(4), "RNNBase", **cells)
     add("GRU", f"input_size hidden_size {usual} device dtype", _recurrent(3), "RNNBase", **cells)
     add(
-        "RNN", f"input_size hidden_size num_layers nonlinearity {usual[11:]} device dtype", _recurrent(1), "RNNBase",
+        "RNN",
+        f"input_size hidden_size num_layers nonlinearity {usual[11:]} device dtype",
+        _recurrent(1),
+        "RNNBase",
         **cells,
-    )  # fmt: skip
+    )
     add("LSTMCell", "input_size hidden_size bias device dtype", _cell(4), "RNNCellBase", **cells)
     add("GRUCell", "input_size hidden_size bias device dtype", _cell(3), "RNNCellBase", **cells)
     add("RNNCell", "input_size hidden_size bias nonlinearity device dtype", _cell(1), "RNNCellBase", **cells)
     add(
         "MultiheadAttention",
         "embed_dim num_heads dropout bias add_bias_kv add_zero_attn kdim vdim batch_first device dtype",
-        _attention, dropout=0.0, bias=True, add_bias_kv=False, add_zero_attn=False, kdim=None, vdim=None,
-        batch_first=False, **dtypes,
-    )  # fmt: skip
+        _attention,
+        dropout=0.0,
+        bias=True,
+        add_bias_kv=False,
+        add_zero_attn=False,
+        kdim=None,
+        vdim=None,
+        batch_first=False,
+        **dtypes,
+    )
     for name, signature, defaults in _PLAIN:
         add(name, signature, _nothing, **defaults)
     return kinds
 
 
 _PLAIN: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    *((name, "inplace", {"inplace": False}) for name in ["ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid"]),
-    *((name, "", {}) for name in ["Sigmoid", "Tanh", "Softsign", "LogSigmoid", "Tanhshrink", "Identity", "Softmax2d", "Flatten"]),
+    *(
+        (name, "inplace", {"inplace": False})
+        for name in ["ReLU", "ReLU6", "SELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid"]
+    ),
+    *(
+        (name, "", {})
+        for name in ["Sigmoid", "Tanh", "Softsign", "LogSigmoid", "Tanhshrink", "Identity", "Softmax2d", "Flatten"]
+    ),
     ("GELU", "approximate", {"approximate": "none"}),
     ("LeakyReLU", "negative_slope inplace", {"negative_slope": 0.01, "inplace": False}),
     *((name, "alpha inplace", {"alpha": 1.0, "inplace": False}) for name in ("ELU", "CELU")),
@@ -287,16 +340,78 @@ _PLAIN: tuple[tuple[str, str, dict[str, Any]], ...] = (
     *((name, "dim", {"dim": None}) for name in ("Softmax", "LogSoftmax", "Softmin", "GLU")),
     ("RReLU", "lower upper inplace", {"lower": 0.125, "upper": 1 / 3, "inplace": False}),
     ("Hardtanh", "min_val max_val", {"min_val": -1.0, "max_val": 1.0}),
-    *((name, "p inplace", {"p": 0.5, "inplace": False})
-      for name in ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"]),
-    *((name, "kernel_size stride padding", {"stride": None, "padding": 0})
-      for name in ["MaxPool1d", "MaxPool2d", "MaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "LPPool1d", "LPPool2d"]),
-    *((name, "output_size", {})
-      for name in ["AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d"]),
-    *((name, "size", {}) for name in (
-        ["Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d", "PixelShuffle", "PixelUnshuffle", "Unflatten", "Fold", "Unfold", "ZeroPad2d", "ConstantPad1d", "ConstantPad2d", "ReflectionPad1d", "ReflectionPad2d", "ReplicationPad1d", "ReplicationPad2d", "ChannelShuffle", "LocalResponseNorm", "CosineSimilarity", "PairwiseDistance", "CrossEntropyLoss", "MSELoss", "L1Loss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss", "SmoothL1Loss", "HuberLoss", "KLDivLoss", "TripletMarginLoss", "CosineEmbeddingLoss", "CTCLoss", "MarginRankingLoss", "MaxUnpool2d", "Threshold", "Softshrink", "Hardshrink", "ZeroPad1d"]
-    )),
-)  # fmt: skip
+    *(
+        (name, "p inplace", {"p": 0.5, "inplace": False})
+        for name in ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"]
+    ),
+    *(
+        (name, "kernel_size stride padding", {"stride": None, "padding": 0})
+        for name in [
+            "MaxPool1d",
+            "MaxPool2d",
+            "MaxPool3d",
+            "AvgPool1d",
+            "AvgPool2d",
+            "AvgPool3d",
+            "LPPool1d",
+            "LPPool2d",
+        ]
+    ),
+    *(
+        (name, "output_size", {})
+        for name in [
+            "AdaptiveAvgPool1d",
+            "AdaptiveAvgPool2d",
+            "AdaptiveAvgPool3d",
+            "AdaptiveMaxPool1d",
+            "AdaptiveMaxPool2d",
+        ]
+    ),
+    *(
+        (name, "size", {})
+        for name in (
+            [
+                "Upsample",
+                "UpsamplingNearest2d",
+                "UpsamplingBilinear2d",
+                "PixelShuffle",
+                "PixelUnshuffle",
+                "Unflatten",
+                "Fold",
+                "Unfold",
+                "ZeroPad2d",
+                "ConstantPad1d",
+                "ConstantPad2d",
+                "ReflectionPad1d",
+                "ReflectionPad2d",
+                "ReplicationPad1d",
+                "ReplicationPad2d",
+                "ChannelShuffle",
+                "LocalResponseNorm",
+                "CosineSimilarity",
+                "PairwiseDistance",
+                "CrossEntropyLoss",
+                "MSELoss",
+                "L1Loss",
+                "NLLLoss",
+                "BCELoss",
+                "BCEWithLogitsLoss",
+                "SmoothL1Loss",
+                "HuberLoss",
+                "KLDivLoss",
+                "TripletMarginLoss",
+                "CosineEmbeddingLoss",
+                "CTCLoss",
+                "MarginRankingLoss",
+                "MaxUnpool2d",
+                "Threshold",
+                "Softshrink",
+                "Hardshrink",
+                "ZeroPad1d",
+            ]
+        )
+    ),
+)
 
 KINDS = _table()
 
@@ -308,12 +423,17 @@ ABSTRACT = {
     "_BatchNorm": ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"),
     "_InstanceNorm": ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"),
     "_NormBase": (
-        "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm",
-        "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d",
+        "BatchNorm1d",
+        "BatchNorm2d",
+        "BatchNorm3d",
+        "SyncBatchNorm",
+        "InstanceNorm1d",
+        "InstanceNorm2d",
+        "InstanceNorm3d",
     ),
     "RNNBase": ("RNN", "LSTM", "GRU"),
     "RNNCellBase": ("RNNCell", "LSTMCell", "GRUCell"),
-}  # fmt: skip
+}
 """Private base classes of torch.nn, as isinstance tests use them, and what they stand for."""
 
 _DIMENSIONS: dict[str, int] = {"Linear": 2, "Bilinear": 3, "Embedding": 2, "EmbeddingBag": 2, "PReLU": 1, "RMSNorm": 1}
@@ -325,8 +445,12 @@ def dimensions(kind: str, attribute: str) -> int | None:
     A LayerNorm over several dimensions has a weight of as many; nobody writes those, but it is not established.
     """
     if attribute == "bias":
-        return 1 if (kind in KINDS and kind not in ("LayerNorm", "PReLU") and "bias" in dict(KINDS[kind].parameters)) \
-            or kind.endswith(("Norm1d", "Norm2d", "Norm3d", "BatchNorm", "GroupNorm")) else None  # fmt: skip
+        return (
+            1
+            if (kind in KINDS and kind not in ("LayerNorm", "PReLU") and "bias" in dict(KINDS[kind].parameters))
+            or kind.endswith(("Norm1d", "Norm2d", "Norm3d", "BatchNorm", "GroupNorm"))
+            else None
+        )
     if attribute == "weight":
         if kind in _DIMENSIONS:
             return _DIMENSIONS[kind]
@@ -344,7 +468,7 @@ def dimensions(kind: str, attribute: str) -> int | None:
 
 def is_subclass(kind: str, base: str) -> bool | None:
     """Whether the torch.nn class ``kind`` derives from the torch.nn class ``base``; None where the table cannot say."""
-    if kind == base or base == "Module":
+    if base in (kind, "Module"):
         return True
     if kind in KINDS and (base in KINDS or base in ABSTRACT or base in CONTAINERS or base in _OTHERS):
         return base in KINDS[kind].bases
@@ -355,7 +479,16 @@ def is_subclass(kind: str, base: str) -> bool | None:
     return None
 
 
-_OTHERS = frozenset({
-    "Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerEncoderLayer", "TransformerDecoderLayer",
-    "NonDynamicallyQuantizableLinear", "Parameter", "LazyLinear", "LazyConv2d",
-})  # fmt: skip
+_OTHERS = frozenset(
+    {
+        "Transformer",
+        "TransformerEncoder",
+        "TransformerDecoder",
+        "TransformerEncoderLayer",
+        "TransformerDecoderLayer",
+        "NonDynamicallyQuantizableLinear",
+        "Parameter",
+        "LazyLinear",
+        "LazyConv2d",
+    }
+)

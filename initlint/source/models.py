@@ -205,9 +205,12 @@ class Emission:
         if layer.kind in KINDS:
             arguments = layer.arguments
             fan_in, fan_out = fans.layer_fans(
-                layer.kind, shape, name=key, groups=constant(arguments["groups"]) if "groups" in arguments else 1,
+                layer.kind,
+                shape,
+                name=key,
+                groups=constant(arguments["groups"]) if "groups" in arguments else 1,
                 stride=constant(arguments["stride"]) if "stride" in arguments else 1,
-            )  # fmt: skip
+            )
         elif used == "weight":
             fan_in, fan_out = fans.matrix_fans(shape, self.uses.orientations.get(id(tensor.cell), UNKNOWN))
         return Parameter(

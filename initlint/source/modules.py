@@ -49,7 +49,7 @@ class Modules(Expressions):
     """What happens to modules and tensors."""
 
     def bound(self, kind: str, positional: Sequence[Value], keywords: Mapping[str, Value]) -> dict[str, Value]:
-        """A layer's constructor arguments by name, defaults included; what was not given and has no default is missing."""
+        """A layer's constructor arguments by name, torch's defaults included."""
         parameters = KINDS[kind].parameters
         given: dict[str, Value] = {}
         for (name, _), value in zip(parameters, positional, strict=False):
@@ -90,8 +90,6 @@ class Modules(Expressions):
             return
         given = self.bound(kind, positional, keywords)
         instance.arguments = given
-        names = [name for name, _ in KINDS[kind].parameters[: len(positional)]]
-        instance.given = (*names, *(name for name in keywords if name != "**"))
         constants = {name: constant(value, MAYBE) for name, value in given.items()}
         for row in KINDS[kind].makes(constants):
             if row.exists is False:
@@ -198,7 +196,7 @@ class Modules(Expressions):
                 twin.cell["#trainable"] = part.trainable
             elif isinstance(part, Instance):
                 twin = Instance(part.kind, part.class_name, self.cell(), made, order, part.info)
-                twin.arguments, twin.given, twin.opaque, twin.origin = part.arguments, part.given, part.opaque, "cloned"
+                twin.arguments, twin.opaque, twin.origin = part.arguments, part.opaque, "cloned"
                 twins[id(part)] = twin
                 for key, held in list(part.cell.items()):
                     twin.cell[key] = copied(held, depth + 1)
@@ -275,9 +273,7 @@ class Modules(Expressions):
             elif isinstance(current, Instance):
                 self.spend()
                 found.append(current.cell)
-                stack.extend(
-                    held for held in current.cell.values() if isinstance(held, (Tensor, Instance, Either))
-                )
+                stack.extend(held for held in current.cell.values() if isinstance(held, (Tensor, Instance, Either)))
             elif isinstance(current, Either):
                 stack.extend(current.options)
             elif isinstance(current, Items):
@@ -351,7 +347,7 @@ class Modules(Expressions):
         self.taint(target)
 
     def walking(self, walk: Walk, node: ast.AST, frame: Frame) -> int | None:
-        """Begin a loop over the modules or parameters of a tree; what it returns is restored to ``application`` after."""
+        """Begin a loop over a tree; returns the ``application`` to go back to when it is over."""
         before = self.application
         if walk.root is not None and not self.exhaustive:
             name = getattr(frame.function, "name", "modules")
@@ -465,9 +461,12 @@ class Modules(Expressions):
                 return keys, (UNSEEN if "*" in value.cell else None)
             if value.kind in CONTAINERS:
                 listed = tuple(
-                    held for key, held in value.cell.items()
-                    if "*" not in key and not key.startswith("#") and isinstance(held, (Instance, Either, Tensor, Unseen))
-                )  # fmt: skip
+                    held
+                    for key, held in value.cell.items()
+                    if "*" not in key
+                    and not key.startswith("#")
+                    and isinstance(held, (Instance, Either, Tensor, Unseen))
+                )
                 return listed, value.cell.get("*")
             return (), UNSEEN
         if isinstance(value, Const) and isinstance(value.value, (str, tuple)) and len(value.value) <= 64:
@@ -496,6 +495,5 @@ def constant(value: Value, otherwise: Any = UNKNOWN) -> Any:
     if isinstance(value, Const):
         return value.value
     if isinstance(value, Items) and value.rest is None:
-        parts = tuple(constant(item, otherwise) for item in value.known)
-        return parts
+        return tuple(constant(item, otherwise) for item in value.known)
     return otherwise

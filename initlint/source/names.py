@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from pathlib import PurePath
+import re
 
 _ROOTS = ("torch", "transformers", "timm", "mmengine", "mmcv", "fvcore", "torch_geometric", "torchvision", "diffusers")
 """Packages whose own files import their parts relatively: the dotted path is cut before these."""
@@ -14,8 +14,7 @@ BUILTINS = frozenset(dir(builtins))
 
 def module_name(path: str) -> tuple[str, ...]:
     """The dotted parts of the module that a path holds, as far as its text tells."""
-    pure = PurePath(path)
-    parts = [part for part in pure.parts if part not in ("/", ".", "..", "\\")]
+    parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".", "..")]
     if parts:
         stem = parts[-1].split(".", 1)[0]
         parts = parts[:-1] if stem == "__init__" else [*parts[:-1], stem]
@@ -42,7 +41,7 @@ def imported(node: ast.Import | ast.ImportFrom, path: str) -> list[tuple[str, st
     module = node.module or ""
     if node.level:
         own = module_name(path)
-        package = own if PurePath(path).name.startswith("__init__.") else own[:-1]
+        package = own if re.split(r"[/\\]", path)[-1].startswith("__init__.") else own[:-1]
         kept = package[: max(len(package) - node.level + 1, 0)]
         module = ".".join((*kept, module) if module else kept) or "?"
     return [

@@ -6,14 +6,12 @@ import os
 import re
 import time
 from dataclasses import field
-from pathlib import Path
 
 from initlint.record import record
 
 MOST_FILES = 400
 MOST_BYTES = 8_000_000
 MOST_SECONDS = 1.0
-MOST_PARSED = 40
 
 _INITIALISES = re.compile(
     rb"\binit\.|_init\b|init_|\.apply\(|reset_param|load_state_dict|from_pretrained|\.(?:normal|uniform|zero|fill)_\("
@@ -53,7 +51,7 @@ class Project:
         return False if tree.complete else None
 
     def initialises(self, name: str, path: str) -> bool | None:
-        """Whether some other file mentions the class ``name`` and may initialise what it holds; None as in ``mentions``."""
+        """Whether some other file mentions a class and may initialise what it holds; None as in ``mentions``."""
         tree = self._tree(path)
         if tree is None:
             return None
@@ -81,21 +79,20 @@ class Project:
 
 def _root(directory: str) -> str:
     """The directory that a project's files lie in: the topmost package's, or the nearest that is marked as one."""
-    top = Path(directory)
-    while (top / "__init__.py").is_file() and top.parent != top:
-        top = top.parent if (top.parent / "__init__.py").is_file() else top
-        if not (top.parent / "__init__.py").is_file():
-            break
+    top = directory
+    while os.path.isfile(os.path.join(top, "__init__.py")) and os.path.isfile(
+        os.path.join(os.path.dirname(top), "__init__.py")
+    ):
+        top = os.path.dirname(top)
     current = top
     for _ in range(6):
-        if current.name in ("site-packages", "dist-packages"):
-            return str(top)
-        if any((current / marker).exists() for marker in _MARKERS):
-            return str(current)
-        if current.parent == current:
+        above = os.path.dirname(current)
+        if os.path.basename(current) in ("site-packages", "dist-packages") or above == current:
             break
-        current = current.parent
-    return str(top)
+        if any(os.path.exists(os.path.join(current, marker)) for marker in _MARKERS):
+            return current
+        current = above
+    return top
 
 
 def _gathered(root: str) -> _Tree:

@@ -36,7 +36,7 @@ class Reading:
 
     def __init__(self, tree: ast.Module, text: str, path: str, project: Project | None) -> None:
         lines: Sequence[str] | None = None if text.isascii() else re.split(r"\r\n|\r|\n", text)
-        self.machine = Calls(project)
+        self.machine = Calls()
         self.machine.classes = {}
         self.unit = Unit(path, tree, self.machine.cell(), lines=lines)
         self.project = project
@@ -79,7 +79,7 @@ class Reading:
                     if local == "*":
                         self.unit.stars = True
                     elif local not in self.unit.globals:
-                        self.unit.globals[local] = machine.resolved(statement, local, name, frame)
+                        self.unit.globals[local] = Ref(name)
             elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self.unit.globals[statement.name] = Func(statement, self.unit, frame.scopes)
         machine.recorder = self.recorder if None in self.scan.initialising else None
@@ -230,7 +230,7 @@ class Reading:
                     bases=tuple(
                         base.info.name if isinstance(base, Class) else base.name if isinstance(base, Ref) else "?"
                         for base in info.bases
-                    ),  # fmt: skip
+                    ),
                     methods=tuple(info.methods),
                     is_module=True if info.is_module else (False if info.is_plain else UNKNOWN),
                     model=model,

@@ -41,7 +41,6 @@ class Seen:
     owner: ClassInfo | None
     branch: ast.AST | None
     kinds: tuple[str, ...] | None
-    loop: str | None = None
 
 
 @record(slots=True)
@@ -125,8 +124,18 @@ class Recorder:
             if text is not None:
                 spellings[name] = text
         found = Seen(
-            row, node, frame.unit, spelled(node.func), bound, target, spellings, frame.function, frame.owner, branch, kinds,
-        )  # fmt: skip
+            row,
+            node,
+            frame.unit,
+            spelled(node.func),
+            bound,
+            target,
+            spellings,
+            frame.function,
+            frame.owner,
+            branch,
+            kinds,
+        )
         self.seen.setdefault(id(node), []).append(found)
 
     def _target(

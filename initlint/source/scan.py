@@ -19,8 +19,18 @@ INIT_LIKE = re.compile(
 )
 """Names of functions whose job is to initialise."""
 
-_BROAD = frozenset({"apply", "load_state_dict", "from_pretrained", "load_from_checkpoint", "load_checkpoint",
-                    "_load_from_state_dict", "load_pretrained", "load_weights"})  # fmt: skip
+_BROAD = frozenset(
+    {
+        "apply",
+        "load_state_dict",
+        "from_pretrained",
+        "load_from_checkpoint",
+        "load_checkpoint",
+        "_load_from_state_dict",
+        "load_pretrained",
+        "load_weights",
+    }
+)
 
 
 @record(slots=True)

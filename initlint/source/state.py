@@ -33,7 +33,6 @@ from initlint.source.values import (
 if TYPE_CHECKING:
     from initlint.source.classes import ClassInfo
     from initlint.source.forward import Graph
-    from initlint.source.project import Project
     from initlint.source.recorder import Recorder
 
 NEXT, RETURN, RAISE, BREAK, CONTINUE, MAYBE = range(6)
@@ -89,7 +88,7 @@ class Journal(dict[tuple[int, str], tuple[Cell, str, Any]]):
 class State(ABC):
     """Time, mutable cells, and the joining of branches."""
 
-    def __init__(self, project: Project | None = None) -> None:
+    def __init__(self) -> None:
         self.clock = 0
         self.budget = 0
         self.journal: Journal | None = None
@@ -106,7 +105,6 @@ class State(ABC):
         self.graph: Graph | None = None
         self.applications: list[Applied] = []
         self.application: int | None = None
-        self.project = project
 
     @abstractmethod
     def eval(self, node: ast.expr, frame: Frame) -> Value:
@@ -191,7 +189,7 @@ class State(ABC):
         return _status([status for status, _ in outcomes])
 
     def fork_each(self, turn: Callable[[], int], certain: frozenset[int]) -> int:
-        """Run one turn of a loop that may have none; what it does to the cells in ``certain`` it does to all of them."""
+        """Run one turn of a loop that may have none; what it does to ``certain`` cells happens to all of them."""
         outer = self.journal
         journal = self.journal = Journal(self.clock)
         try:
@@ -218,9 +216,7 @@ class State(ABC):
             return self._join_state(values, key)
         options: list[Value] = []
         for value in values:
-            if value is MISSING:
-                value = UNSEEN
-            for option in value.options if isinstance(value, Either) else (value,):
+            for option in value.options if isinstance(value, Either) else (UNSEEN if value is MISSING else value,):
                 if not any(_same(option, seen) for seen in options):
                     options.append(option)
         if len(options) == 1:

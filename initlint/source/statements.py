@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -57,7 +58,7 @@ class Statements(Modules):
                 status = NEXT if method is None else method(self, statement, frame)
             if status == MAYBE:
                 rest = body[index + 1 :]
-                after = self.fork([lambda: self.run(rest, frame), lambda: NEXT]) if rest else NEXT
+                after = self.fork([functools.partial(self.run, rest, frame), lambda: NEXT]) if rest else NEXT
                 return after if after in (RETURN, RAISE) else MAYBE
             if status != NEXT:
                 return status
@@ -345,12 +346,8 @@ class Statements(Modules):
             if local == "*":
                 frame.unit.stars = True
             else:
-                self.bind(frame, local, self.resolved(node, local, name, frame))
+                self.bind(frame, local, Ref(name))
         return NEXT
-
-    def resolved(self, node: ast.Import | ast.ImportFrom, local: str, name: str, frame: Frame) -> Value:
-        """What an imported name means: a class or function of another file of the project, or just its name."""
-        return Ref(name)
 
     def _delete(self, node: ast.Delete, frame: Frame) -> int:
         for target in node.targets:

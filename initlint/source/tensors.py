@@ -20,10 +20,26 @@ _LIKE = tuple(f"{name}_like" for name in (*_SIZED, "full"))
 FACTORIES = frozenset(
     f"torch.{name}"
     for name in (
-        *_SIZED, *_LIKE, "full", "eye", "normal", "arange", "linspace", "tensor", "as_tensor", "from_numpy", "Tensor",
-        "FloatTensor", "DoubleTensor", "HalfTensor", "LongTensor", "cuda.FloatTensor", "randint", "randperm",
+        *_SIZED,
+        *_LIKE,
+        "full",
+        "eye",
+        "normal",
+        "arange",
+        "linspace",
+        "tensor",
+        "as_tensor",
+        "from_numpy",
+        "Tensor",
+        "FloatTensor",
+        "DoubleTensor",
+        "HalfTensor",
+        "LongTensor",
+        "cuda.FloatTensor",
+        "randint",
+        "randperm",
     )
-)  # fmt: skip
+)
 """Functions of torch that make a tensor."""
 
 _NUMBER = re.compile(

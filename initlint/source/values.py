@@ -146,7 +146,7 @@ class Table(Value):
 class Func(Value):
     """A function, method or lambda of a file, with the environments it closes over."""
 
-    __slots__ = ("closure", "decorated", "node", "owner", "receiver", "unit")
+    __slots__ = ("closure", "node", "owner", "receiver", "unit")
 
     def __init__(
         self,
@@ -155,14 +155,12 @@ class Func(Value):
         closure: tuple[Cell, ...] = (),
         owner: ClassInfo | None = None,
         receiver: Value | None = None,
-        decorated: bool = False,
     ) -> None:
         self.node = node
         self.unit = unit
         self.closure = closure
         self.owner = owner
         self.receiver = receiver
-        self.decorated = decorated
 
 
 class Class(Value):
@@ -318,7 +316,7 @@ class Instance(Value):
     unknown many). ``kind`` is the nearest torch.nn class, ``info`` the class that was read, if any.
     """
 
-    __slots__ = ("arguments", "cell", "class_name", "given", "info", "kind", "made", "opaque", "order", "origin")
+    __slots__ = ("arguments", "cell", "class_name", "info", "kind", "made", "opaque", "order", "origin")
 
     def __init__(
         self,
@@ -336,6 +334,5 @@ class Instance(Value):
         self.order = order
         self.info = info
         self.arguments: dict[str, Value] = {}
-        self.given: tuple[str, ...] = ()
         self.origin = "constructed"
         self.opaque = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from initlint.facts import Layer, known
 
 from .reading import layer, model, net
@@ -88,11 +89,14 @@ def test_a_plain_stack_is_one_chain_and_a_norm_ends_it() -> None:
             "return self.body(x)",
         )
     )
-    assert [[each.name for each in chain.layers] for chain in found.chains] == [["body.0", "body.2"], ["body.5", "body.7"]]
+    assert [[each.name for each in chain.layers] for chain in found.chains] == [
+        ["body.0", "body.2"],
+        ["body.5", "body.7"],
+    ]
 
 
 def test_a_residual_sum_does_not_end_the_trunks_chain() -> None:
-    init = "self.stem = nn.Linear(dim, dim)\nself.a = nn.Linear(dim, dim)\nself.b = nn.Linear(dim, dim)\nself.head = nn.Linear(dim, 2)"
+    init = TWO + "\nself.stem = nn.Linear(dim, dim)\nself.head = nn.Linear(dim, 2)"
     found = model(net(init, "x = self.stem(x)\nx = x + self.b(F.relu(self.a(x)))\nreturn self.head(x)"))
     assert [[each.name for each in chain.layers] for chain in found.chains] == [["stem", "head"], ["a", "b"]]
 
@@ -104,7 +108,9 @@ def test_a_loop_over_layers_and_a_module_list_of_pairs_are_followed() -> None:
             "for fc, act in self.layers:\n    x = act(fc(x))\nreturn x",
         )
     )
-    assert [[each.name for each in chain.layers] for chain in found.chains] == [["layers.0.0", "layers.1.0", "layers.2.0"]]
+    assert [[each.name for each in chain.layers] for chain in found.chains] == [
+        ["layers.0.0", "layers.1.0", "layers.2.0"]
+    ]
     assert all(each.activation is not None and each.activation.name == "tanh" for each in found.layers)
 
 
@@ -113,5 +119,7 @@ def test_a_condition_leaves_the_chains_unknown() -> None:
 
 
 def test_a_default_argument_decides_a_condition() -> None:
-    found = model(net(TWO + "\nself.flag = flag", "x = self.a(x)\nif self.flag:\n    x = self.norm(x)\nreturn self.b(F.relu(x))"))
+    found = model(
+        net(TWO + "\nself.flag = flag", "x = self.a(x)\nif self.flag:\n    x = self.norm(x)\nreturn self.b(F.relu(x))")
+    )
     assert layer(found, "a").normalized is False

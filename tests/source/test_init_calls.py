@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from initlint.facts import known
 
 from .reading import facts, net, only_call

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from initlint.facts import known
 from initlint.source.reader import Project, read
 
@@ -38,7 +39,7 @@ def test_its_branches_are_the_arms_of_its_filters() -> None:
     "user",
     [
         "net = Net()\nnet.apply(net._init_weights)\n",
-        "class Other(Net):\n    def __init__(self):\n        super().__init__()\n        self.apply(self._init_weights)\n",
+        "class Other(Net):\n    def init(self):\n        self.apply(self._init_weights)\n",
         "def build():\n    net = Net()\n    net._init_weights(net.fc)\n    return net\n",
     ],
 )

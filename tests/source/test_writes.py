@@ -1,10 +1,11 @@
-"""What construction writes into each parameter: the framework's default, then the user's, in order, or nothing is said."""
+"""What construction writes into each parameter: torch's default, then the user's, in order, or nothing is said."""
 
 from __future__ import annotations
 
 import math
 
 import pytest
+
 from initlint.facts import known
 
 from .reading import applications, facts, layer, model, net, parameter, writers
@@ -32,7 +33,7 @@ def test_constructor_arguments_are_bound_by_name_with_torchs_defaults() -> None:
 
 
 def test_a_bias_that_depends_on_what_is_not_known_is_not_said_to_be_absent() -> None:
-    text = "class Net(nn.Module):\n    def __init__(self, bias):\n        super().__init__()\n        self.fc = nn.Linear(4, 4, bias=bias)\n"
+    text = net("self.fc = nn.Linear(4, 4, bias=bias)").replace("flag=False", "*, bias")
     fc = layer(model(text), "fc")
     assert fc.bias is not None
     assert not known(fc.bias.writes)
@@ -49,7 +50,15 @@ def test_loops_and_comprehensions_over_known_ranges_make_each_layer() -> None:
             setattr(self, f"fc{i}", nn.Linear(dim, dim))
         """)
     )
-    assert [each.name for each in found.layers] == ["layers.0", "layers.1", "layers.2", "more.0", "more.1", "fc0", "fc1"]
+    assert [each.name for each in found.layers] == [
+        "layers.0",
+        "layers.1",
+        "layers.2",
+        "more.0",
+        "more.1",
+        "fc0",
+        "fc1",
+    ]
     assert layer(found, "layers.2").weight.shape == (8, 32)
 
 
