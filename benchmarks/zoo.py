@@ -69,9 +69,7 @@ def main() -> int:
     results = []
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.jobs, mp_context=spawn) as pool:
-        for result in pool.map(
-            audit, [arguments.zoo] * len(names), names, [arguments.seed] * len(names), chunksize=1
-        ):
+        for result in pool.map(audit, [arguments.zoo] * len(names), names, [arguments.seed] * len(names), chunksize=1):
             results.append(result)
             tell(result, expected, arguments.verbose)
     if arguments.json:
@@ -106,9 +104,9 @@ def conclude(results: list[dict[str, Any]], expected: dict[str, Any]) -> int:
         levels = {finding["severity"] for finding in result["report"]["findings"]}
         for finding in result["report"]["findings"]:
             rules[finding["code"], finding["severity"]] += 1
-        for level in by_level:
+        for level, named in by_level.items():
             if level in levels and result["name"] not in expected:
-                by_level[level].append(result["name"])
+                named.append(result["name"])
     bugs = [name for name, row in expected.items() if row["kind"] == "bug"]
     found = {r["name"] for r in audited if r["report"]["findings"]}
     missed = [name for name in bugs if name in {r["name"] for r in audited} - found]

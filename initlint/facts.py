@@ -507,7 +507,7 @@ _WEIGHT_DIMENSIONS = {"Linear": 2, "Bilinear": 3, "Embedding": 2, "EmbeddingBag"
 def parameter_dimensions(kind: str, attribute: str | None) -> int | None:
     """How many dimensions a parameter of a torch.nn layer has; None where that depends on the layer (LayerNorm)."""
     family = layer_family(kind)
-    vector = kind == "GroupNorm" or kind == "SyncBatchNorm" or kind.startswith(("BatchNorm", "InstanceNorm"))
+    vector = kind in ("GroupNorm", "SyncBatchNorm") or kind.startswith(("BatchNorm", "InstanceNorm"))
     if attribute == "bias":
         return 1 if vector or family in ("linear", "bilinear", "convolution", "transposed") else None
     if attribute != "weight":

@@ -19,8 +19,9 @@ _STEP = 1e-3
 _MOST = 16
 _QUIET = 2  # backwards running that reach nothing new, at the fixpoint
 _MOVES = 12
-"""Steps that rows are given to part. Rows told apart by random outgoing weights part by more than 1% of the largest weight in
-them (measured at widths 16 to 256: 1.8 to 9%), layers that only their default biases tell apart by at most 0.7%."""
+"""Steps that rows are given to part. Rows told apart by random outgoing weights part by more than 1% of the largest
+weight in them (measured at widths 16 to 256: 1.8 to 9%), layers that only their default biases tell apart by at most
+0.7%."""
 
 
 @dataclass(slots=True)

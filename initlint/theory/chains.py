@@ -27,9 +27,10 @@ __all__ = [
 class Flow(NamedTuple):
     """How the standard deviation of signal (or gradient) moves along a chain.
 
-    ``ratio`` is end over start, in the direction of the flow. ``start`` and ``end`` are the values at both ends, UNKNOWN if
-    only the ratio follows. ``departs`` is the first layer at which the value has left its start by more than tenfold,
-    ``upto`` the layers passed until then. ``ends`` are the layers it starts and ends at. ``measured`` tells a probe from a prediction.
+    ``ratio`` is end over start, in the direction of the flow. ``start`` and ``end`` are the values at both ends,
+    UNKNOWN if only the ratio follows. ``departs`` is the first layer at which the value has left its start by more
+    than tenfold, ``upto`` the layers passed until then. ``ends`` are the layers it starts and ends at. ``measured``
+    tells a probe from a prediction.
     """
 
     ratio: float

@@ -34,8 +34,8 @@ def drift(values: Sequence[float]) -> float:
 def deviating(values: Sequence[float], factor: float = 10.0) -> int | None:
     """Index of the first value that has departed from the chain's beginning, towards its end, by more than ``factor``.
 
-    Beginning and end are what ``drift`` divides. Exact zeros are skipped but counted in the index. None where no value departs;
-    UNKNOWN where ``drift`` would be.
+    Beginning and end are what ``drift`` divides. Exact zeros are skipped but counted in the index. None where no value
+    departs; UNKNOWN where ``drift`` would be.
     """
     ratio = drift(values)
     if not known(ratio):

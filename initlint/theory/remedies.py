@@ -12,8 +12,8 @@ _XAVIER = {"tanh", "sigmoid"}
 def initializer_for(activation: Activation, weight: str = "weight") -> str:
     """A call of torch.nn.init whose gain suits the nonlinearity; ``weight`` is what the call writes.
 
-    Sources: He 2015 (ReLU and its kin), Glorot 2010 (tanh, sigmoid), Klambauer 2017 (SELU: 1/sqrt(fan_in)); for others the
-    gain 1/sqrt(E[phi(z)^2]) by quadrature.
+    Sources: He 2015 (ReLU and its kin), Glorot 2010 (tanh, sigmoid), Klambauer 2017 (SELU: 1/sqrt(fan_in)); for others
+    the gain 1/sqrt(E[phi(z)^2]) by quadrature.
     """
     name = activation.name
     if name in ("relu", "relu6"):

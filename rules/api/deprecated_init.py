@@ -29,14 +29,14 @@ class DeprecatedInit(Rule):
 
     ## What it does
 
-    Finds calls of `nn.init.xavier_uniform`, `nn.init.normal`, `nn.init.constant` and the other names without a trailing
-    underscore.
+    Finds calls of `nn.init.xavier_uniform`, `nn.init.normal`, `nn.init.constant` and the other names without a
+    trailing underscore.
 
     ## Why it matters
 
-    They were renamed in PyTorch 0.4 because they write in place
-    ([release notes](https://github.com/pytorch/pytorch/releases/tag/v0.4.0)). They still work and emit a `FutureWarning`
-    at every call, which drowns other warnings; one day they will be gone.
+    They were renamed in PyTorch 0.4 because they write in place ([release
+    notes](https://github.com/pytorch/pytorch/releases/tag/v0.4.0)). They still work and emit a `FutureWarning` at
+    every call, which drowns other warnings; one day they will be gone.
 
     ## Example
 

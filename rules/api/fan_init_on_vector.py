@@ -23,8 +23,8 @@ class FanInitOnVector(Rule):
 
     ## What it does
 
-    Finds Xavier, Kaiming, orthogonal, sparse, eye and Dirac initialisers whose target has too few dimensions: biases of
-    torch's layers, scales of BatchNorm, GroupNorm and InstanceNorm, `nn.Parameter(torch.empty(n))`.
+    Finds Xavier, Kaiming, orthogonal, sparse, eye and Dirac initialisers whose target has too few dimensions: biases
+    of torch's layers, scales of BatchNorm, GroupNorm and InstanceNorm, `nn.Parameter(torch.empty(n))`.
 
     ## Why it matters
 
@@ -112,7 +112,8 @@ class FanInitOnVector(Rule):
         if dimensions < fewest:
             yield self.at(
                 call,
-                f"{call.written} needs at least {fewest} dimensions and {call.target.text} can have {dimensions}: it raises ValueError",
+                f"{call.written} needs at least {fewest} dimensions and {call.target.text} can have "
+                f"{dimensions}: it raises ValueError",
                 help="give a vector zeros_, ones_ or a plain uniform_/normal_",
                 evidence={"dimensions": dimensions, "needed": fewest},
             )

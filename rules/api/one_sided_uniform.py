@@ -21,9 +21,9 @@ class OneSidedUniform(Rule):
 
     ## Why it matters
 
-    The signature is `uniform_(tensor, a=0.0, b=1.0)` ([torch.nn.init](https://docs.pytorch.org/docs/stable/nn.init.html)).
-    With only `a` the weights are drawn around 0.55 with standard deviation 0.26: all of one sign, so every unit
-    of a layer computes nearly the same sum.
+    The signature is `uniform_(tensor, a=0.0, b=1.0)`
+    ([torch.nn.init](https://docs.pytorch.org/docs/stable/nn.init.html)). With only `a` the weights are drawn around
+    0.55 with standard deviation 0.26: all of one sign, so every unit of a layer computes nearly the same sum.
 
     ## Example
 

@@ -16,14 +16,15 @@ class StdPassedAsMean(Rule):
     ## What it does
 
     Finds `normal_(w, 0.02)` and `trunc_normal_(w, 0.02)`: one positional value after the tensor, no `std`. It speaks
-    when the value lies between 0 and 0.5, when the name passed says std or scale, and for any value on the scale of
-    a norm (`normal_(bn.weight, 1.0)` draws from N(1, 1)).
+    when the value lies between 0 and 0.5, when the name passed says std or scale, and for any value on the scale of a
+    norm (`normal_(bn.weight, 1.0)` draws from N(1, 1)).
 
     ## Why it matters
 
-    The signature is `normal_(tensor, mean=0.0, std=1.0)` ([torch.nn.init](https://docs.pytorch.org/docs/stable/nn.init.html)).
-    The weights get standard deviation 1 instead of 0.02: at width 768 each layer multiplies its signal by about 28.
-    Nothing raises, and the mean that was asked for is too small to be noticed.
+    The signature is `normal_(tensor, mean=0.0, std=1.0)`
+    ([torch.nn.init](https://docs.pytorch.org/docs/stable/nn.init.html)). The weights get standard deviation 1 instead
+    of 0.02: at width 768 each layer multiplies its signal by about 28. Nothing raises, and the mean that was asked
+    for is too small to be noticed.
 
     ## Example
 
@@ -105,7 +106,8 @@ class StdPassedAsMean(Rule):
         if slip:
             yield self.at(
                 call,
-                f"{call.written}({call.target.text}, {shown}) sets the mean to {shown} and leaves the standard deviation "
+                f"{call.written}({call.target.text}, {shown}) sets the mean to {shown} and leaves the standard "
+                "deviation "
                 f"at {call.arguments['std']:g}",
                 help=f"name the argument: {call.written}({call.target.text}, std={shown})",
                 evidence={"mean": call.arguments["mean"], "std": call.arguments["std"]},

@@ -12,15 +12,15 @@ class NormScaleOff(Rule):
 
     ## What it does
 
-    Finds weights of BatchNorm, LayerNorm, GroupNorm and RMSNorm drawn from N(0, 0.02), U(0, 1) or a fan scheme, usually by a
-    branch that lists the norm beside Linear or Conv, and scales of constant 0 that training cannot leave, as the
-    escape test shows.
+    Finds weights of BatchNorm, LayerNorm, GroupNorm and RMSNorm drawn from N(0, 0.02), U(0, 1) or a fan scheme,
+    usually by a branch that lists the norm beside Linear or Conv, and scales of constant 0 that training cannot
+    leave, as the escape test shows.
 
     ## Why it matters
 
-    A norm multiplies the normalised signal by its scale. At 0.02 the signal shrinks fifty-fold, once per norm; in transformers 5.23 a
-    shared branch does this to BatchNorm2d, and the last layer of EfficientNet sees a signal of 6e-31 instead of 0.19.
-    Half of the channels are turned around as well.
+    A norm multiplies the normalised signal by its scale. At 0.02 the signal shrinks fifty-fold, once per norm; in
+    transformers 5.23 a shared branch does this to BatchNorm2d, and the last layer of EfficientNet sees a signal of
+    6e-31 instead of 0.19. Half of the channels are turned around as well.
 
     ## Example
 
@@ -37,8 +37,9 @@ class NormScaleOff(Rule):
 
     ## When it is right to do this
 
-    N(1, 0.02) is a scale (DCGAN), and so is N(0.1, 0.1), which is positive on average (RepVGG's parallel branches). Constant 0 is right for the last norm of a residual branch (Goyal et al. 2017, arXiv
-    1706.02677), and for norms that multiply by 1 + weight.
+    N(1, 0.02) is a scale (DCGAN), and so is N(0.1, 0.1), which is positive on average (RepVGG's parallel branches).
+    Constant 0 is right for the last norm of a residual branch (Goyal et al. 2017, arXiv 1706.02677), and for norms
+    that multiply by 1 + weight.
 
     ## Fix safety
 

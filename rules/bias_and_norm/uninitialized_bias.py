@@ -17,9 +17,10 @@ class UninitializedBias(Rule):
 
     ## Why it matters
 
-    `torch.empty` returns whatever the memory held ([torch.empty](https://docs.pytorch.org/docs/stable/generated/torch.empty.html)):
-    often zeros in a fresh process, and 1e30 or NaN once memory has been used. The model trains on one machine and
-    diverges on another. `reset_parameters` that writes the weight and forgets the bias is the usual way to get there.
+    `torch.empty` returns whatever the memory held
+    ([torch.empty](https://docs.pytorch.org/docs/stable/generated/torch.empty.html)): often zeros in a fresh process,
+    and 1e30 or NaN once memory has been used. The model trains on one machine and diverges on another.
+    `reset_parameters` that writes the weight and forgets the bias is the usual way to get there.
 
     ## Example
 
@@ -121,7 +122,8 @@ class UninitializedBias(Rule):
         if parameter.is_bias and not parameter.is_buffer and parameter.last_write.distribution.is_uninitialized:
             yield self.at(
                 parameter,
-                f"{parameter.name} is allocated by {parameter.last_write.function} and never written: it holds whatever "
+                f"{parameter.name} is allocated by {parameter.last_write.function} and never written: it holds "
+                "whatever "
                 "the memory held",
                 help=f"write it: nn.init.zeros_({parameter.name})",
             )

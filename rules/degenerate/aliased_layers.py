@@ -12,13 +12,13 @@ class AliasedLayers(Rule):
 
     ## What it does
 
-    Finds containers whose slots are one instance: `nn.ModuleList([layer] * 6)`, `nn.Sequential(*[layer] * 6)`, a loop that
-    appends the same object.
+    Finds containers whose slots are one instance: `nn.ModuleList([layer] * 6)`, `nn.Sequential(*[layer] * 6)`, a loop
+    that appends the same object.
 
     ## Why it matters
 
-    `*` on a list copies references. The model prints as six layers, has the parameters of one, and applies it six times.
-    Depth is spent without the capacity that was meant, and nothing raises.
+    `*` on a list copies references. The model prints as six layers, has the parameters of one, and applies it six
+    times. Depth is spent without the capacity that was meant, and nothing raises.
 
     ## Example
 
@@ -30,8 +30,8 @@ class AliasedLayers(Rule):
 
     ## When it is right to do this
 
-    Sharing that is meant has a name: the layer is an attribute of its own, and the list repeats it (DETR's shared heads); or one layer
-    is called in a loop (ALBERT). Layers without parameters can be repeated freely.
+    Sharing that is meant has a name: the layer is an attribute of its own, and the list repeats it (DETR's shared
+    heads); or one layer is called in a loop (ALBERT). Layers without parameters can be repeated freely.
 
     ## Fix safety
 
@@ -121,7 +121,8 @@ class AliasedLayers(Rule):
         if len(slots) == 1:  # every name is a slot of one container; none is an attribute of its own
             yield self.at(
                 layer,
-                f"{layer.aliases[0]} to {layer.aliases[-1]} are one layer: {len(layer.aliases)} slots, the parameters of one",
+                f"{layer.aliases[0]} to {layer.aliases[-1]} are one layer: {len(layer.aliases)} slots, the "
+                "parameters of one",
                 help="make one layer a slot: [Layer(...) for _ in range(n)]",
                 evidence={"slots": len(layer.aliases)},
             )

@@ -17,10 +17,10 @@ class ClonedLayers(Rule):
 
     ## Why it matters
 
-    Copies of a random layer are no independent draws. In a stack they differ only by their place, in parallel (experts,
-    heads) not even by that. torch's documentation of
-    [nn.TransformerEncoder](https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoder.html) warns that its layers
-    start with the same parameters and recommends to initialise them anew.
+    Copies of a random layer are no independent draws. In a stack they differ only by their place, in parallel
+    (experts, heads) not even by that. torch's documentation of
+    [nn.TransformerEncoder](https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoder.html) warns
+    that its layers start with the same parameters and recommends to initialise them anew.
 
     ## Example
 
@@ -34,8 +34,8 @@ class ClonedLayers(Rule):
 
     ## When it is right to do this
 
-    When a later loop draws every copy anew (DETR), for a teacher, target or average of another model, and for parameters
-    that are shared, constant or computed.
+    When a later loop draws every copy anew (DETR), for a teacher, target or average of another model, and for
+    parameters that are shared, constant or computed.
 
     ## Fix safety
 
@@ -159,7 +159,8 @@ class ClonedLayers(Rule):
             yield self._finding(
                 first[-1],
                 [parameter for group in equal for parameter in group],
-                f"{len(first)} layers of {stack or 'the model'} start bit-identical ({first[0].name} equals {first[1].name})",
+                f"{len(first)} layers of {stack or 'the model'} start bit-identical ({first[0].name} equals "
+                f"{first[1].name})",
             )
 
     def _finding(self, where: Parameter, parameters: Iterable[Parameter], what: str) -> Finding:

@@ -15,15 +15,15 @@ class ConstantWeight(Rule):
 
     ## What it does
 
-    Live, it takes small training steps with dropout off and compares the rows of the matrix: under 1e-5 of the largest weight
-    apart they are one unit (error), under 1e-2 nearly so (warning). Reading source, it speaks where every matrix along a
-    chain is constant.
+    Live, it takes small training steps with dropout off and compares the rows of the matrix: under 1e-5 of the
+    largest weight apart they are one unit (error), under 1e-2 nearly so (warning). Reading source, it speaks where
+    every matrix along a chain is constant.
 
     ## Why it matters
 
     Units with equal weights compute equal outputs and get equal gradients, so the layer has the capacity of one unit.
-    All hidden layers constant: an MLP ends at .33 accuracy instead of 1.00 (measured, SGD). One constant layer among random
-    ones trains: the others tell its units apart.
+    All hidden layers constant: an MLP ends at .33 accuracy instead of 1.00 (measured, SGD). One constant layer among
+    random ones trains: the others tell its units apart.
 
     ## Example
 
@@ -50,7 +50,9 @@ class ConstantWeight(Rule):
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
-                    self.body = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4))
+                    self.body = nn.Sequential(
+                        nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4)
+                    )
                     for m in self.modules():
                         if isinstance(m, nn.Linear):
                             nn.init.constant_(m.weight, 0.1)  #~
@@ -121,7 +123,8 @@ class ConstantWeight(Rule):
             yield self.at(
                 parameter,
                 f"{parameter.name} is {parameter.distribution.value:g} everywhere, and after "
-                f"{parameter.escape.steps} training steps its {parameter.shape[0]} units still differ by {spread:.1g} of "
+                f"{parameter.escape.steps} training steps its {parameter.shape[0]} units still differ by "
+                f"{spread:.1g} of "
                 "the largest weight",
                 help="draw it from a random scheme such as nn.init.kaiming_normal_",
                 severity=Severity.ERROR if spread < _IDENTICAL else Severity.WARNING,
@@ -136,7 +139,8 @@ class ConstantWeight(Rule):
         if hidden.distribution.value != 0 and hidden.shape[0] > 1:
             yield self.at(
                 hidden,
-                f"{hidden.name} is {hidden.distribution.value:g} everywhere, and so is every weight behind it constant: the "
+                f"{hidden.name} is {hidden.distribution.value:g} everywhere, and so is every weight behind it "
+                "constant: the "
                 f"{hidden.shape[0]} units compute the same and get the same gradient",
                 help="draw it from a random scheme such as nn.init.kaiming_normal_",
                 evidence={"value": hidden.distribution.value},

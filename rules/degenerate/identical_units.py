@@ -15,14 +15,14 @@ class IdenticalUnits(Rule):
 
     ## What it does
 
-    Compares the rows (units, filters) of every weight that was built; where they are equal up to rounding it takes small
-    training steps with dropout off and compares again: under 1e-5 of the largest weight apart is an error, under 1e-2 a
-    warning. Matrices of one value are INI102.
+    Compares the rows (units, filters) of every weight that was built; where they are equal up to rounding it takes
+    small training steps with dropout off and compares again: under 1e-5 of the largest weight apart is an error,
+    under 1e-2 a warning. Matrices of one value are INI102.
 
     ## Why it matters
 
-    Units with equal weights compute equal outputs; if their outgoing weights are equal too they get equal gradients, and stay
-    one unit for ever (Goodfellow, Bengio, Courville: Deep Learning, 8.4).
+    Units with equal weights compute equal outputs; if their outgoing weights are equal too they get equal gradients,
+    and stay one unit for ever (Goodfellow, Bengio, Courville: Deep Learning, 8.4).
 
     ## Example
 
@@ -35,8 +35,8 @@ class IdenticalUnits(Rule):
 
     ## When it is right to do this
 
-    Frozen parameters, one output unit, and units told apart by their outgoing weights: the first steps part them,
-    and the rule is silent.
+    Frozen parameters, one output unit, and units told apart by their outgoing weights: the first steps part them, and
+    the rule is silent.
 
     ## Fix safety
 
@@ -117,7 +117,8 @@ class IdenticalUnits(Rule):
         if spread < _ALIKE:
             yield self.at(
                 parameter,
-                f"the {parameter.shape[0]} rows of {parameter.name} are equal, and after {parameter.escape.steps} training "
+                f"the {parameter.shape[0]} rows of {parameter.name} are equal, and after "
+                f"{parameter.escape.steps} training "
                 f"steps still differ by {spread:.1g} of the largest weight",
                 help="draw every row of its own",
                 severity=Severity.ERROR if spread < _IDENTICAL else Severity.WARNING,

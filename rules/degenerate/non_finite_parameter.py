@@ -12,13 +12,13 @@ class NonFiniteParameter(Rule):
 
     ## What it does
 
-    Looks at every element of every parameter of the model that was built. Memory that nobody wrote is INI104 and is not
-    reported again here.
+    Looks at every element of every parameter of the model that was built. Memory that nobody wrote is INI104 and is
+    not reported again here.
 
     ## Why it matters
 
-    One NaN reaches every output and every gradient at the first step, and the first step spoils every other parameter.
-    The usual sources are a logarithm or a division of a draw that can be 0, and overflow in float16
+    One NaN reaches every output and every gradient at the first step, and the first step spoils every other
+    parameter. The usual sources are a logarithm or a division of a draw that can be 0, and overflow in float16
     (largest value 65504).
 
     ## Example

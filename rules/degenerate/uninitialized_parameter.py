@@ -13,13 +13,14 @@ class UninitializedParameter(Rule):
     ## What it does
 
     Finds parameters whose last event is their allocation: `torch.empty`, `torch.Tensor(n, m)`, `torch.FloatTensor`,
-    `empty_like`, `new_empty`, `to_empty`, `skip_init`. Live, the memory is filled with NaN while the model is built, so what
-    stays NaN was never written. Biases are INI301.
+    `empty_like`, `new_empty`, `to_empty`, `skip_init`. Live, the memory is filled with NaN while the model is built,
+    so what stays NaN was never written. Biases are INI301.
 
     ## Why it matters
 
-    `torch.empty` returns whatever the memory held ([torch.empty](https://docs.pytorch.org/docs/stable/generated/torch.empty.html)):
-    often zeros in a fresh process, and 1e30 or NaN once memory has been used. No seed makes such a model reproducible.
+    `torch.empty` returns whatever the memory held
+    ([torch.empty](https://docs.pytorch.org/docs/stable/generated/torch.empty.html)): often zeros in a fresh process,
+    and 1e30 or NaN once memory has been used. No seed makes such a model reproducible.
 
     ## Example
 
@@ -129,7 +130,8 @@ class UninitializedParameter(Rule):
             return
         yield self.at(
             parameter,
-            f"{parameter.name} is allocated by {parameter.last_write.function} and never written: it holds whatever the "
+            f"{parameter.name} is allocated by {parameter.last_write.function} and never written: it holds "
+            "whatever the "
             "memory held",
             help=f"write it, for instance with nn.init.xavier_uniform_({parameter.name})",
         )

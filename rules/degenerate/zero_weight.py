@@ -15,16 +15,16 @@ class ZeroWeight(Rule):
 
     ## What it does
 
-    Live, it takes small training steps on fresh batches and random targets until no further parameter gets a gradient; a
-    zero weight that still has none is an error. Two or more zero weights in one chain that do escape are a warning. Reading
-    source, it speaks where the same follows without running: weight and bias zero right before a ReLU, or two
-    layers in a row with zero weights and zero biases.
+    Live, it takes small training steps on fresh batches and random targets until no further parameter gets a
+    gradient; a zero weight that still has none is an error. Two or more zero weights in one chain that do escape are
+    a warning. Reading source, it speaks where the same follows without running: weight and bias zero right before a
+    ReLU, or two layers in a row with zero weights and zero biases.
 
     ## Why it matters
 
-    Behind a zero layer the signal is zero, and the gradient of a weight is the product of the signal that enters and the
-    gradient that returns. Before a ReLU the derivative at 0 is 0 too. Measured on an MLP with 600 steps: one zero layer before
-    ReLU ends at chance with SGD and with Adam; two zero weights with default biases at .13 with SGD.
+    Behind a zero layer the signal is zero, and the gradient of a weight is the product of the signal that enters and
+    the gradient that returns. Before a ReLU the derivative at 0 is 0 too. Measured on an MLP with 600 steps: one zero
+    layer before ReLU ends at chance with SGD and with Adam; two zero weights with default biases at .13 with SGD.
 
     ## Example
 
@@ -37,8 +37,9 @@ class ZeroWeight(Rule):
 
     ## When it is right to do this
 
-    In the last layer of a residual branch, an output head, LoRA's B, a ControlNet zero convolution, a gate, adaLN-zero: one zero
-    factor that the next step can leave. The escape test shows that it does, and the rule is silent.
+    In the last layer of a residual branch, an output head, LoRA's B, a ControlNet zero convolution, a gate,
+    adaLN-zero: one zero factor that the next step can leave. The escape test shows that it does, and the rule is
+    silent.
 
     ## Fix safety
 
@@ -68,7 +69,9 @@ class ZeroWeight(Rule):
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
-                    self.body = nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 4))
+                    self.body = nn.Sequential(
+                        nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 4)
+                    )
                     for m in self.body:
                         if isinstance(m, nn.Linear):
                             m.weight.data.zero_()  #~
@@ -84,7 +87,9 @@ class ZeroWeight(Rule):
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
-                    self.body = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4))
+                    self.body = nn.Sequential(
+                        nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4)
+                    )
                     for i in (2, 4):
                         nn.init.zeros_(self.body[i].weight)  #~
 
@@ -158,7 +163,8 @@ class ZeroWeight(Rule):
         if parameter.is_weight and parameter.distribution.is_zero and parameter.trainable and parameter.escape.stuck:
             yield self.at(
                 parameter,
-                f"{parameter.name} is zero and stays so: no gradient reached it in {parameter.escape.steps} training steps",
+                f"{parameter.name} is zero and stays so: no gradient reached it in {parameter.escape.steps} "
+                "training steps",
                 help="draw it from a random scheme, or keep only one zero factor on the path",
                 evidence={"steps": parameter.escape.steps},
             )
@@ -169,7 +175,8 @@ class ZeroWeight(Rule):
         if layer.activation.name in ("relu", "relu6"):
             yield self.at(
                 layer.weight,
-                f"{layer.weight.name} and its bias are zero right before {layer.activation.name}, whose derivative at 0 is 0: "
+                f"{layer.weight.name} and its bias are zero right before {layer.activation.name}, whose "
+                "derivative at 0 is 0: "
                 "the layer never gets a gradient",
                 help=f"use {initializer_for(layer.activation)}",
             )

@@ -15,14 +15,14 @@ class DeadUnits(Rule):
 
     ## What it does
 
-    Runs a batch forward and counts the units that are zero behind the activation for all of at least 64 values each (samples
-    times positions). More than 75% of a layer is a warning.
+    Runs a batch forward and counts the units that are zero behind the activation for all of at least 64 values each
+    (samples times positions). More than 75% of a layer is a warning.
 
     ## Why it matters
 
-    A unit that is zero for every sample gets no gradient and cannot come back (Lu et al. 2019, arXiv 1903.06733). A large negative
-    bias, or a mean pushed below zero by positive weights of the layer before, is the usual cause. For comparison, a sound He-ReLU
-    MLP has 19% at layer 20 with 512 samples (measured).
+    A unit that is zero for every sample gets no gradient and cannot come back (Lu et al. 2019, arXiv 1903.06733). A
+    large negative bias, or a mean pushed below zero by positive weights of the layer before, is the usual cause. For
+    comparison, a sound He-ReLU MLP has 19% at layer 20 with 512 samples (measured).
 
     ## Example
 
@@ -34,7 +34,8 @@ class DeadUnits(Rule):
 
     ## When it is right to do this
 
-    A bottleneck of one unit is dead by chance in half of the draws. A sparse gate may be meant to open for few inputs.
+    A bottleneck of one unit is dead by chance in half of the draws. A sparse gate may be meant to open for few
+    inputs.
 
     ## Fix safety
 

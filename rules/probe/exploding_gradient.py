@@ -12,14 +12,14 @@ class ExplodingGradient(DriftRule):
 
     ## What it does
 
-    Runs a batch forward and backward and measures the standard deviation of the loss's gradient at every layer's output. Along a
-    chain of layers with no norm between them it compares the first quarter with the last: above 1e4 is a warning, above 1e6
-    an error.
+    Runs a batch forward and backward and measures the standard deviation of the loss's gradient at every layer's
+    output. Along a chain of layers with no norm between them it compares the first quarter with the last: above 1e4
+    is a warning, above 1e6 an error.
 
     ## Why it matters
 
-    One step then moves the first layers by more than they are: the loss jumps or becomes NaN, and clipping by the global norm
-    freezes every other layer (Pascanu et al. 2013, arXiv 1211.5063).
+    One step then moves the first layers by more than they are: the loss jumps or becomes NaN, and clipping by the
+    global norm freezes every other layer (Pascanu et al. 2013, arXiv 1211.5063).
 
     ## Example
 

@@ -12,13 +12,13 @@ class ExplodingSignal(DriftRule):
 
     ## What it does
 
-    Runs a batch forward and measures the standard deviation across the batch at every layer. Along a chain of layers with no
-    norm between them it compares the last quarter with the first: above 1e2 is a warning, above 1e3 an error.
+    Runs a batch forward and measures the standard deviation across the batch at every layer. Along a chain of layers
+    with no norm between them it compares the last quarter with the first: above 1e2 is a warning, above 1e3 an error.
 
     ## Why it matters
 
-    The loss and its gradient grow with the signal. From a ratio of 1e2 on, SGD diverges at depth 16 at any rate that still learns
-    (measured on ReLU networks; He et al. 2015, arXiv 1502.01852).
+    The loss and its gradient grow with the signal. From a ratio of 1e2 on, SGD diverges at depth 16 at any rate that
+    still learns (measured on ReLU networks; He et al. 2015, arXiv 1502.01852).
 
     ## Example
 

@@ -16,8 +16,9 @@ class NonFiniteSignal(Rule):
 
     ## Why it matters
 
-    Training ends at its first step: one NaN in a gradient makes every parameter NaN. With finite weights the usual causes are a division by
-    or a logarithm of something that can be 0, the gradient of a square root or norm at 0, and overflow.
+    Training ends at its first step: one NaN in a gradient makes every parameter NaN. With finite weights the usual
+    causes are a division by or a logarithm of something that can be 0, the gradient of a square root or norm at 0,
+    and overflow.
 
     ## Example
 

@@ -12,14 +12,14 @@ class StuckParameter(Rule):
 
     ## What it does
 
-    Takes small training steps on fresh batches with random targets until no further parameter gets a gradient. What is part of
-    the graph and never got a gradient other than zero, and would get one had the parameters been drawn otherwise, is
-    stuck: an error for a weight, a warning for another parameter.
+    Takes small training steps on fresh batches with random targets until no further parameter gets a gradient. What
+    is part of the graph and never got a gradient other than zero, and would get one had the parameters been drawn
+    otherwise, is stuck: an error for a weight, a warning for another parameter.
 
     ## Why it matters
 
-    A stuck parameter takes memory and optimiser state and never learns. It is zero behind zero, multiplied by a zero that is
-    stuck itself, or behind a ReLU that is never positive (Lu et al. 2019, arXiv 1903.06733).
+    A stuck parameter takes memory and optimiser state and never learns. It is zero behind zero, multiplied by a zero
+    that is stuck itself, or behind a ReLU that is never positive (Lu et al. 2019, arXiv 1903.06733).
 
     ## Example
 
@@ -31,8 +31,9 @@ class StuckParameter(Rule):
 
     ## When it is right to do this
 
-    A key's bias under softmax and a bias before a norm are cancelled by design; parameters that this batch does not reach at all are
-    INI711. Zero, constant and identical weights that are the cause are INI101 to INI103, which then speak.
+    A key's bias under softmax and a bias before a norm are cancelled by design; parameters that this batch does not
+    reach at all are INI711. Zero, constant and identical weights that are the cause are INI101 to INI103, which then
+    speak.
 
     ## Fix safety
 
@@ -115,7 +116,8 @@ class StuckParameter(Rule):
             return
         yield self.at(
             parameter,
-            f"{parameter.name} is part of the graph and its gradient is exactly zero in {parameter.escape.steps} training steps",
+            f"{parameter.name} is part of the graph and its gradient is exactly zero in "
+            f"{parameter.escape.steps} training steps",
             help="find what cancels it: a zero factor behind it, a ReLU that is never positive",
             severity=Severity.ERROR if parameter.is_weight else None,
             evidence={"steps": parameter.escape.steps},

@@ -12,14 +12,14 @@ class VanishingGradient(DriftRule):
 
     ## What it does
 
-    Runs a batch forward and backward and measures the standard deviation of the loss's gradient at every layer's output. Along a
-    chain of layers with no norm between them it compares the first quarter with the last: below 1e-4 is a warning, below 1e-6
-    an error.
+    Runs a batch forward and backward and measures the standard deviation of the loss's gradient at every layer's
+    output. Along a chain of layers with no norm between them it compares the first quarter with the last: below 1e-4
+    is a warning, below 1e-6 an error.
 
     ## Why it matters
 
-    The first layers get steps so small that they do not train, and in float16 their gradients are rounded to zero (Glorot and
-    Bengio 2010). Adam rescales them, and then amplifies their rounding errors.
+    The first layers get steps so small that they do not train, and in float16 their gradients are rounded to zero
+    (Glorot and Bengio 2010). Adam rescales them, and then amplifies their rounding errors.
 
     ## Example
 
@@ -33,8 +33,8 @@ class VanishingGradient(DriftRule):
 
     ## When it is right to do this
 
-    Residual branches that start at zero give zero gradient to what lies inside them for one step; exact zeros are left
-    out.
+    Residual branches that start at zero give zero gradient to what lies inside them for one step; exact zeros are
+    left out.
 
     ## Fix safety
 

@@ -12,14 +12,15 @@ class VanishingSignal(DriftRule):
 
     ## What it does
 
-    Runs a batch forward and measures the standard deviation across the batch at every layer. Along a chain of layers with no
-    norm between them it compares the last quarter with the first: below 1e-2 is a warning, below 1e-6 an error.
+    Runs a batch forward and measures the standard deviation across the batch at every layer. Along a chain of layers
+    with no norm between them it compares the last quarter with the first: below 1e-2 is a warning, below 1e-6 an
+    error.
 
     ## Why it matters
 
-    A network learns from what differs between samples. The total variance hides the collapse, since biases keep it up: a
-    default-initialised ReLU network of 20 layers keeps 5e-3 of its total variance, while the variance across the batch falls
-    to 6e-16 (measured; theory in Schoenholz et al. 2017, arXiv 1611.01232).
+    A network learns from what differs between samples. The total variance hides the collapse, since biases keep it
+    up: a default-initialised ReLU network of 20 layers keeps 5e-3 of its total variance, while the variance across
+    the batch falls to 6e-16 (measured; theory in Schoenholz et al. 2017, arXiv 1611.01232).
 
     ## Example
 

@@ -42,7 +42,8 @@ class ScaledWeightsRule(Rule):
             yield self.at(
                 matrix,
                 f"{matrix.name} has std {std:.3g}, {self.adverb} for the {activation.name} that follows (fan-in "
-                f"{matrix.fan_in} asks for {activation.gain / math.sqrt(matrix.fan_in):.3g}): over {len(chain.layers)} layers "
+                f"{matrix.fan_in} asks for {activation.gain / math.sqrt(matrix.fan_in):.3g}): over "
+                f"{len(chain.layers)} layers "
                 f"signal std {'goes' if signal.measured else 'moves'} {signal.told}",
                 help=f"use {initializer_for(activation)}",
                 severity=Severity.ERROR if self._beyond(signal.ratio, self.limits[1]) else None,

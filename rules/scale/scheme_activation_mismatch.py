@@ -18,15 +18,16 @@ class SchemeActivationMismatch(Rule):
 
     ## What it does
 
-    Compares the gain of a recognised scheme (Xavier, Kaiming, LeCun, torch's default) with the gain that the following
-    nonlinearity needs, 1/sqrt(E[phi(z)^2]), and speaks only where the mismatch adds up: along a chain of layers without a
-    norm between them the signal's standard deviation moves by more than a hundredfold, and the mismatch accounts for it.
+    Compares the gain of a recognised scheme (Xavier, Kaiming, LeCun, torch's default) with the gain that the
+    following nonlinearity needs, 1/sqrt(E[phi(z)^2]), and speaks only where the mismatch adds up: along a chain of
+    layers without a norm between them the signal's standard deviation moves by more than a hundredfold, and the
+    mismatch accounts for it.
 
     ## Why it matters
 
-    Each layer multiplies the signal by the ratio of the two gains. Torch's default before ReLU keeps 0.41 of the standard
-    deviation a layer, Xavier 0.71 (He et al. 2015, arXiv 1502.01852): after 24 layers the difference between two samples is
-    below what float32 resolves beside the biases.
+    Each layer multiplies the signal by the ratio of the two gains. Torch's default before ReLU keeps 0.41 of the
+    standard deviation a layer, Xavier 0.71 (He et al. 2015, arXiv 1502.01852): after 24 layers the difference between
+    two samples is below what float32 resolves beside the biases.
 
     ## Example
 
@@ -40,7 +41,8 @@ class SchemeActivationMismatch(Rule):
 
     ## When it is right to do this
 
-    In shallow networks, before a norm, in attention projections and heads: nothing adds up there, and the rule is silent.
+    In shallow networks, before a norm, in attention projections and heads: nothing adds up there, and the rule is
+    silent.
 
     ## Fix safety
 
@@ -104,7 +106,9 @@ class SchemeActivationMismatch(Rule):
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
-                    self.body = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4))
+                    self.body = nn.Sequential(
+                        nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4)
+                    )
                     for m in self.body:
                         if isinstance(m, nn.Linear):
                             nn.init.xavier_uniform_(m.weight)
@@ -150,7 +154,8 @@ class SchemeActivationMismatch(Rule):
             yield self.at(
                 matrix,
                 f"{law.scheme} gives {matrix.name} gain {gain:.2f} and the {activation.name} that follows needs "
-                f"{activation.gain:.2f}: over {len(chain.layers)} layers signal std {'goes' if signal.measured else 'moves'} "
+                f"{activation.gain:.2f}: over {len(chain.layers)} layers signal std "
+                f"{'goes' if signal.measured else 'moves'} "
                 f"{signal.told}",
                 help=f"use {initializer_for(activation)}",
                 evidence={

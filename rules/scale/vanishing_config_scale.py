@@ -18,9 +18,9 @@ class VanishingConfigScale(Rule):
 
     ## Why it matters
 
-    Such a layer is zero for all practical purposes, without being meant to be. It comes from a configuration: transformers' BLIP
-    declares `initializer_range=1e-10` for its vision model, and every weight drawn from it is lost beside the residual
-    stream. A norm behind it divides by its epsilon and not by the signal.
+    Such a layer is zero for all practical purposes, without being meant to be. It comes from a configuration:
+    transformers' BLIP declares `initializer_range=1e-10` for its vision model, and every weight drawn from it is lost
+    beside the residual stream. A norm behind it divides by its epsilon and not by the signal.
 
     ## Example
 
@@ -110,7 +110,8 @@ class VanishingConfigScale(Rule):
             return
         yield self.at(
             parameter,
-            f"{parameter.name} has std {parameter.statistics.std:.2g}: next to nothing passes, and it is not zero on purpose",
+            f"{parameter.name} has std {parameter.statistics.std:.2g}: next to nothing passes, and it is not "
+            "zero on purpose",
             help="look at the configuration that the std comes from; 0.02 is usual for transformers",
             evidence={"std": parameter.statistics.std},
         )

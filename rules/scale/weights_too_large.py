@@ -11,14 +11,15 @@ class WeightsTooLarge(ScaledWeightsRule):
 
     ## What it does
 
-    Looks at chains of layers with no norm between them. Where the standard deviation of the signal grows by more than 1e2 from
-    the first layers to the last (an error above 1e3), it names the weights whose std x sqrt(fan-in) exceeds the gain that the
-    following nonlinearity needs. Schemes made for another nonlinearity are INI201.
+    Looks at chains of layers with no norm between them. Where the standard deviation of the signal grows by more than
+    1e2 from the first layers to the last (an error above 1e3), it names the weights whose std x sqrt(fan-in) exceeds
+    the gain that the following nonlinearity needs. Schemes made for another nonlinearity are INI201.
 
     ## Why it matters
 
-    Growth is a power of the depth: a gain three times too large makes 1e3 of seven layers. At a standard deviation ratio of
-    about 30 SGD loses accuracy, and from 1e2 on it diverges at depth 16 (measured, ReLU networks of width 128).
+    Growth is a power of the depth: a gain three times too large makes 1e3 of seven layers. At a standard deviation
+    ratio of about 30 SGD loses accuracy, and from 1e2 on it diverges at depth 16 (measured, ReLU networks of width
+    128).
 
     ## Example
 
@@ -30,8 +31,9 @@ class WeightsTooLarge(ScaledWeightsRule):
 
     ## When it is right to do this
 
-    Where the output is normalised right away, in embeddings, where the weight is scaled, normalised or demodulated between
-    the parameter and the product, and in random Fourier features. The chain ends there, and the rule is silent.
+    Where the output is normalised right away, in embeddings, where the weight is scaled, normalised or demodulated
+    between the parameter and the product, and in random Fourier features. The chain ends there, and the rule is
+    silent.
 
     ## Fix safety
 

@@ -11,15 +11,16 @@ class WeightsTooSmall(ScaledWeightsRule):
 
     ## What it does
 
-    Looks at chains of layers with no norm between them. Where the standard deviation of the signal across the batch falls below
-    1e-2 of what it was in the first layers (an error below 1e-6), it names the weights whose std x sqrt(fan-in) falls short of the
-    gain that the following nonlinearity needs. Schemes made for another nonlinearity are INI201.
+    Looks at chains of layers with no norm between them. Where the standard deviation of the signal across the batch
+    falls below 1e-2 of what it was in the first layers (an error below 1e-6), it names the weights whose std x
+    sqrt(fan-in) falls short of the gain that the following nonlinearity needs. Schemes made for another nonlinearity
+    are INI201.
 
     ## Why it matters
 
-    What differs between two samples is what a network learns from. Below 1e-6 it is lost in the rounding of float32 beside the
-    biases, and gradients vanish with it. `std=0.01` or `0.02` is right for a transformer, which normalises in every block, and
-    wrong for a plain network (He et al. 2015, arXiv 1502.01852).
+    What differs between two samples is what a network learns from. Below 1e-6 it is lost in the rounding of float32
+    beside the biases, and gradients vanish with it. `std=0.01` or `0.02` is right for a transformer, which normalises
+    in every block, and wrong for a plain network (He et al. 2015, arXiv 1502.01852).
 
     ## Example
 

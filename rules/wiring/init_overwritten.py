@@ -14,13 +14,13 @@ class InitOverwritten(Rule):
 
     ## What it does
 
-    Finds parameters that a statement of their own initialises and that `apply` or a loop over modules then draws again from
-    another distribution, before the model is ever used.
+    Finds parameters that a statement of their own initialises and that `apply` or a loop over modules then draws
+    again from another distribution, before the model is ever used.
 
     ## Why it matters
 
-    The special value never takes effect: the branch that should start at zero starts at random, the prior bias of the head is
-    gone. The code reads as if it were there.
+    The special value never takes effect: the branch that should start at zero starts at random, the prior bias of the
+    head is gone. The code reads as if it were there.
 
     ## Example
 
@@ -34,7 +34,8 @@ class InitOverwritten(Rule):
 
     ## When it is right to do this
 
-    The framework's default followed by the user's own scheme is no overwriting, nor is a second write of the same values.
+    The framework's default followed by the user's own scheme is no overwriting, nor is a second write of the same
+    values.
 
     ## Fix safety
 

@@ -12,13 +12,14 @@ class InitializedBeforeLayers(Rule):
 
     ## What it does
 
-    Finds `self.apply(fn)` and loops over `self.modules()` that are followed, in the same function, by the making of layers of
-    a kind that the initialiser handles, where nothing initialises these later.
+    Finds `self.apply(fn)` and loops over `self.modules()` that are followed, in the same function, by the making of
+    layers of a kind that the initialiser handles, where nothing initialises these later.
 
     ## Why it matters
 
-    `apply` visits the modules that exist at that moment ([Module.apply](https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html)).
-    What is assigned afterwards keeps torch's default, so one model is drawn from two schemes; the head is the usual victim.
+    `apply` visits the modules that exist at that moment
+    ([Module.apply](https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html)). What is assigned afterwards
+    keeps torch's default, so one model is drawn from two schemes; the head is the usual victim.
 
     ## Example
 
@@ -156,7 +157,8 @@ class InitializedBeforeLayers(Rule):
                 names = ", ".join(f"{layer.name}" for layer in missed[:3]) + (", …" if len(missed) > 3 else "")
                 yield self.at(
                     application,
-                    f"{application.initializer} runs before {names} {'is' if len(missed) == 1 else 'are'} made and leaves "
+                    f"{application.initializer} runs before {names} {'is' if len(missed) == 1 else 'are'} made "
+                    "and leaves "
                     f"{'it' if len(missed) == 1 else 'them'} at torch's default",
                     help="move the call to the end of __init__",
                     parameters=[parameter for layer in missed for parameter in layer.parameters],

@@ -12,8 +12,8 @@ class InitializerNeverApplied(Rule):
 
     ## What it does
 
-    Finds methods such as `_init_weights`, `init_weights` and `weights_init` that nothing in reach calls or applies: not the
-    class, not its bases, not another file of the project.
+    Finds methods such as `_init_weights`, `init_weights` and `weights_init` that nothing in reach calls or applies:
+    not the class, not its bases, not another file of the project.
 
     ## Why it matters
 
@@ -35,8 +35,8 @@ class InitializerNeverApplied(Rule):
 
     ## When it is right to do this
 
-    When the base class calls it (PreTrainedModel, timm, mmengine's BaseModule), when it is abstract, or when it is a helper
-    for users of the library. What cannot be seen counts as called.
+    When the base class calls it (PreTrainedModel, timm, mmengine's BaseModule), when it is abstract, or when it is a
+    helper for users of the library. What cannot be seen counts as called.
 
     ## Fix safety
 

@@ -28,7 +28,7 @@ wherever it comes from."""
 
 
 def has_a_second(owner: Fact, name: str, doubled: set[int]) -> bool:
-    """Whether the vocabulary itself names a fact to fall back on: what was drawn, what is predicted, what its kinds have."""
+    """Whether the vocabulary names a fact to fall back on: what was drawn, what is predicted, what its kinds have."""
     if isinstance(owner, Parameter):
         return (name == "measured" and known(owner.writes)) or (name == "writes" and known(owner.measured))
     if isinstance(owner, Target):
