@@ -169,10 +169,11 @@ class InitializedBeforeLayers(Rule):
                 )
 
     def _misses(self, application: Application, layer: Layer) -> bool:
-        """The layer is made later in the same function, is of a kind that is handled, and nobody else writes it."""
+        """The layer is made later in the same function, is of a kind that is handled, and nobody writes it afterwards."""
         return (
             layer.order > application.order
             and layer.within == application.within
+            and (not application.root or layer.name.startswith(application.root + "."))
             and layer.kind in application.kinds
-            and not any(write.is_deliberate for parameter in layer.parameters for write in parameter.writes)
+            and all(write.author == "framework" for parameter in layer.parameters for write in parameter.writes)
         )
