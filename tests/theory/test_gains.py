@@ -49,6 +49,12 @@ def test_gated_units_agree_with_what_was_measured(name: str, forward: float) -> 
     assert gains.gain(name) == pytest.approx(forward, abs=2e-3)  # the table has them from samples
 
 
+@pytest.mark.parametrize("name", sorted(names() - set(DEFAULT_SLOPES)))
+def test_tabulated_gains_are_those_of_the_moments(name: str) -> None:
+    assert gains.gain(name) == pytest.approx(gains.second_moment(name) ** -0.5, rel=1e-9)
+    assert gains.backward_gain(name) == pytest.approx(gains.derivative_moment(name) ** -0.5, rel=1e-9)
+
+
 def test_a_slope_is_used() -> None:
     assert gains.gain("leaky_relu", 0.2) == pytest.approx(1.3868, abs=1.01e-4)
     for slope in (0.0, 0.01, 0.2, 0.25, 1.0):
