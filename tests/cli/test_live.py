@@ -23,6 +23,9 @@ Spawn = Callable[..., "subprocess.Popen[str]"]
 
 pytestmark = pytest.mark.torch
 
+NAP = str(65_000_000 + os.getpid())
+"""Seconds that nothing else on this machine sleeps: other runs of this suite are not our leftovers."""
+
 HOSTILE = textwrap.dedent("""\
     import os, subprocess, sys, time
     import torch
@@ -54,7 +57,7 @@ HOSTILE = textwrap.dedent("""\
     class Forks(Sound):
         def __init__(self):
             super().__init__()
-            subprocess.Popen(["sleep", "54321"], start_new_session=True)
+            subprocess.Popen(["sleep", "NAP"], start_new_session=True)
 
     class Prints(Sound):
         def __init__(self):
@@ -69,7 +72,7 @@ HOSTILE = textwrap.dedent("""\
 
         def forward(self, x):
             return self.fc(x)
-    """)
+    """).replace("NAP", NAP)
 NAMES = ("Raises", "Exits", "Leaves", "Forks", "Prints", "Needs")
 
 
@@ -113,7 +116,7 @@ def test_misbehaving_models_that_were_only_discovered_are_notes(initlint: Run) -
     assert ["no such" in note for note in notes if "Raises" in note] == [True]
     assert ["7" in note for note in notes if "Exits" in note] == [True]
     assert ["--arg width=" in note for note in notes if "Needs" in note] == [True]
-    assert sleepers("54321") == []
+    assert sleepers(NAP) == []
 
 
 def test_misbehaving_models_that_were_named_are_failures(initlint: Run) -> None:
@@ -237,10 +240,10 @@ def test_an_interrupted_run_leaves_no_process(spawn: Spawn, number: int, code: i
             class Slow(nn.Module):
                 def __init__(self):
                     super().__init__()
-                    subprocess.Popen(["sleep", "65432"])
+                    subprocess.Popen(["sleep", "NAP"])
                     open("started", "w")
                     time.sleep(1000)
-            """)
+            """).replace("NAP", NAP)
     )
     process = spawn("check", "slow.py", start_new_session=True)
     deadline = time.monotonic() + 60
@@ -250,4 +253,4 @@ def test_an_interrupted_run_leaves_no_process(spawn: Spawn, number: int, code: i
     _, err = process.communicate(timeout=30)
     assert process.returncode == code
     assert "Traceback" not in err
-    assert sleepers("65432") == []
+    assert sleepers(NAP) == []
