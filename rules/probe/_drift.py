@@ -1,11 +1,12 @@
-"""What INI701 to INI704 share: a measured drift along a chain, told at the layer where it sets in."""
+"""What INI701 to INI704 share: a measured drift along a chain, told at the layer where it sets in, and the networks
+that show it at one scale of their weights and not at another."""
 
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from initlint.facts import Chain
 from initlint.findings import Finding, Severity
-from initlint.rule import PROBE, Rule
+from initlint.rule import PROBE, Bad, Good, Rule
 from initlint.theory.chains import Flow, culprit
 
 
@@ -41,3 +42,91 @@ class DriftRule(Rule):
 
     def _beyond(self, ratio: float, limit: float) -> bool:
         return ratio < limit if limit < 1 else ratio > limit
+
+
+def plain(std: float) -> Bad:
+    """24 linear layers before ReLU, all drawn with one standard deviation."""
+    return Bad(
+        f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(24)])
+                for layer in self.layers:
+                    nn.init.normal_(layer.weight, std={std})  #~
+                    nn.init.zeros_(layer.bias)
+
+            def forward(self, x):
+                for layer in self.layers:
+                    x = F.relu(layer(x))
+                return x
+        """,
+        by=("live",),
+        severity=Severity.ERROR,
+    )
+
+
+def convolutional(std: float, severity: Severity) -> Bad:
+    """12 convolutions before a leaky ReLU, every parameter drawn with one standard deviation."""
+    return Bad(
+        f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Sequential(
+                    *[nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.LeakyReLU(0.1)) for _ in range(12)]
+                )
+                for p in self.parameters():
+                    p.data.normal_(0, {std})  #~
+
+            def forward(self, x):
+                return self.body(x)
+        """,
+        by=("live",),
+        severity=severity,
+    )
+
+
+SOUND = (
+    Good(
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(24)])
+                for layer in self.layers:
+                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+            def forward(self, x):
+                for layer in self.layers:
+                    x = F.relu(layer(x))
+                return x
+        """,
+        by=("live",),
+    ),
+    Good(
+        """
+        class Block(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.norm = nn.LayerNorm(64)
+                self.up = nn.Linear(64, 128)
+                self.down = nn.Linear(128, 64)
+                nn.init.zeros_(self.down.weight)
+
+            def forward(self, x):
+                return x + self.down(F.gelu(self.up(self.norm(x))))
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.blocks = nn.Sequential(*[Block() for _ in range(12)])
+                self.head = nn.Linear(64, 10)
+                nn.init.zeros_(self.head.weight)
+
+            def forward(self, x):
+                return self.head(self.blocks(x))
+        """,
+        by=("live",),
+    ),
+)

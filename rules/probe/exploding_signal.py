@@ -1,10 +1,9 @@
 """INI702 exploding-signal."""
 
 from initlint.findings import Severity
-from initlint.rule import Bad, Good
 from initlint.theory.chains import signal_flow
 
-from ._drift import DriftRule
+from ._drift import SOUND, DriftRule, convolutional, plain
 
 
 class ExplodingSignal(DriftRule):
@@ -45,83 +44,5 @@ class ExplodingSignal(DriftRule):
     limits = (1e2, 1e3)
     effect = "signal std across the batch grows"
     remedy = "lower the gain of the layers named, or normalise between them"
-    bad = [
-        Bad(
-            """
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(24)])
-                    for layer in self.layers:
-                        nn.init.normal_(layer.weight, std=0.8)  #~
-                        nn.init.zeros_(layer.bias)
-
-                def forward(self, x):
-                    for layer in self.layers:
-                        x = F.relu(layer(x))
-                    return x
-            """,
-            by=("live",),
-            severity=Severity.ERROR,
-        ),
-        Bad(
-            """
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.body = nn.Sequential(
-                        *[nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.LeakyReLU(0.1)) for _ in range(12)]
-                    )
-                    for p in self.parameters():
-                        p.data.normal_(0, 0.6)  #~
-
-                def forward(self, x):
-                    return self.body(x)
-            """,
-            by=("live",),
-            severity=Severity.ERROR,
-        ),
-    ]
-    good = [
-        Good(
-            """
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(24)])
-                    for layer in self.layers:
-                        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-
-                def forward(self, x):
-                    for layer in self.layers:
-                        x = F.relu(layer(x))
-                    return x
-            """,
-            by=("live",),
-        ),
-        Good(
-            """
-            class Block(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.norm = nn.LayerNorm(64)
-                    self.up = nn.Linear(64, 128)
-                    self.down = nn.Linear(128, 64)
-                    nn.init.zeros_(self.down.weight)
-
-                def forward(self, x):
-                    return x + self.down(F.gelu(self.up(self.norm(x))))
-
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.blocks = nn.Sequential(*[Block() for _ in range(12)])
-                    self.head = nn.Linear(64, 10)
-                    nn.init.zeros_(self.head.weight)
-
-                def forward(self, x):
-                    return self.head(self.blocks(x))
-            """,
-            by=("live",),
-        ),
-    ]
+    bad = (plain(0.8), convolutional(0.6, Severity.ERROR))
+    good = SOUND

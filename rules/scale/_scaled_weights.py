@@ -1,4 +1,5 @@
-"""What INI203 and INI204 share: weights off in the direction in which the signal of their chain drifts."""
+"""What INI203 and INI204 share: weights off in the direction in which the signal of their chain drifts, and the
+networks that show it at one scale of their weights and not at another."""
 
 import math
 from collections.abc import Iterator
@@ -6,7 +7,7 @@ from typing import ClassVar
 
 from initlint.facts import Chain, absent
 from initlint.findings import Finding, Severity
-from initlint.rule import PARAMETERS, PROBE, SOURCE, Rule
+from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import accounts_for, excess_gain, flow, matrices
 from initlint.theory.remedies import initializer_for
 
@@ -59,3 +60,93 @@ class ScaledWeightsRule(Rule):
 
     def _beyond(self, value: float, limit: float) -> bool:
         return value < limit if limit < 1 else value > limit
+
+
+def linear(std: float) -> Bad:
+    """12 linear layers of width 256 before ReLU, drawn with one standard deviation."""
+    return Bad(
+        f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.Linear(256, 256) for _ in range(12)])
+                for layer in self.layers:
+                    nn.init.normal_(layer.weight, std={std})  #~
+                    nn.init.zeros_(layer.bias)
+
+            def forward(self, x):
+                for layer in self.layers:
+                    x = F.relu(layer(x))
+                return x
+        """,
+        by=("source", "live"),
+        severity=Severity.ERROR,
+    )
+
+
+def convolutional(std: float) -> Bad:
+    """Five convolutions before ReLU, drawn with one standard deviation."""
+    return Bad(
+        f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Sequential(
+                    nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(),
+                    nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(),
+                    nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(),
+                    nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(),
+                    nn.Conv2d(16, 16, 3, padding=1),
+                )
+                for m in self.modules():
+                    if isinstance(m, nn.Conv2d):
+                        m.weight.data.normal_(0, {std})  #~
+                        m.bias.data.zero_()
+
+            def forward(self, x):
+                return self.body(x)
+        """,
+        by=("live",),
+    )
+
+
+def sound(std: float) -> tuple[Good, ...]:
+    """The same network at the right scale, and at the wrong one with a norm behind every layer."""
+    return (
+        Good(
+            """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.Linear(256, 256) for _ in range(12)])
+                for layer in self.layers:
+                    nn.init.normal_(layer.weight, std=0.088)
+                    nn.init.zeros_(layer.bias)
+
+            def forward(self, x):
+                for layer in self.layers:
+                    x = F.relu(layer(x))
+                return x
+        """,
+            by=("source", "live"),
+        ),
+        Good(
+            f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.embedding = nn.Embedding(100, 256)
+                self.layers = nn.ModuleList([nn.Linear(256, 256) for _ in range(12)])
+                self.norms = nn.ModuleList([nn.LayerNorm(256) for _ in range(12)])
+                for layer in self.layers:
+                    nn.init.normal_(layer.weight, std={std})
+
+            def forward(self, x):
+                x = self.embedding(x)
+                for layer, norm in zip(self.layers, self.norms):
+                    x = F.relu(norm(layer(x)))
+                return x
+        """,
+            by=("source", "live"),
+        ),
+    )

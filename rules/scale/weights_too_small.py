@@ -1,9 +1,6 @@
 """INI204 weights-too-small."""
 
-from initlint.findings import Severity
-from initlint.rule import Bad, Good
-
-from ._scaled_weights import ScaledWeightsRule
+from ._scaled_weights import ScaledWeightsRule, convolutional, linear, sound
 
 
 class WeightsTooSmall(ScaledWeightsRule):
@@ -43,83 +40,5 @@ class WeightsTooSmall(ScaledWeightsRule):
     limits = (1e-2, 1e-6)
     excess = 1 / 1.5
     adverb = "too small"
-    bad = [
-        Bad(
-            """
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.layers = nn.ModuleList([nn.Linear(256, 256) for _ in range(12)])
-                    for layer in self.layers:
-                        nn.init.normal_(layer.weight, std=0.01)  #~
-                        nn.init.zeros_(layer.bias)
-
-                def forward(self, x):
-                    for layer in self.layers:
-                        x = F.relu(layer(x))
-                    return x
-            """,
-            by=("source", "live"),
-            severity=Severity.ERROR,
-        ),
-        Bad(
-            """
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.body = nn.Sequential(
-                        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(),
-                        nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(),
-                        nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(),
-                        nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(),
-                        nn.Conv2d(16, 16, 3, padding=1),
-                    )
-                    for m in self.modules():
-                        if isinstance(m, nn.Conv2d):
-                            m.weight.data.normal_(0, 0.01)  #~
-                            m.bias.data.zero_()
-
-                def forward(self, x):
-                    return self.body(x)
-            """,
-            by=("live",),
-        ),
-    ]
-    good = [
-        Good(
-            """
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.layers = nn.ModuleList([nn.Linear(256, 256) for _ in range(12)])
-                    for layer in self.layers:
-                        nn.init.normal_(layer.weight, std=0.088)
-                        nn.init.zeros_(layer.bias)
-
-                def forward(self, x):
-                    for layer in self.layers:
-                        x = F.relu(layer(x))
-                    return x
-            """,
-            by=("source", "live"),
-        ),
-        Good(
-            """
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.embedding = nn.Embedding(100, 256)
-                    self.layers = nn.ModuleList([nn.Linear(256, 256) for _ in range(12)])
-                    self.norms = nn.ModuleList([nn.LayerNorm(256) for _ in range(12)])
-                    for layer in self.layers:
-                        nn.init.normal_(layer.weight, std=0.01)
-
-                def forward(self, x):
-                    x = self.embedding(x)
-                    for layer, norm in zip(self.layers, self.norms):
-                        x = F.relu(norm(layer(x)))
-                    return x
-            """,
-            by=("source", "live"),
-        ),
-    ]
+    bad = (linear(0.01), convolutional(0.01))
+    good = sound(0.01)

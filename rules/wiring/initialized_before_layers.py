@@ -169,7 +169,7 @@ class InitializedBeforeLayers(Rule):
                 )
 
     def _misses(self, application: Application, layer: Layer) -> bool:
-        """The layer is made later in the same function, is of a kind that is handled, and nobody writes it afterwards."""
+        """Made later in the same function, of a kind that is handled, and written by nobody afterwards."""
         return (
             layer.order > application.order
             and layer.within == application.within
