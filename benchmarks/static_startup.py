@@ -2,7 +2,8 @@
 
 Each file is checked by itself. Both commands are run in turn, so that a slow moment of the machine falls on both, and
 with byte code in place, as pip leaves it. Run it with the interpreter of an environment into which initlint was
-installed, not from a checkout put on the path: an editable install pays for its import hook. Exit code 1 if a file's
+installed: both commands run in the root directory, without PYTHONPATH, so that no checkout gets in the way, and an
+editable install would pay for its import hook. Exit code 1 if a file's
 median ratio is above --limit.
 
     python benchmarks/static_startup.py [FILE...] [--pairs 30] [--limit 3]
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")}
 BARE = [sys.executable, "-c", "import ast, click"]
 
 
@@ -33,7 +34,8 @@ class Cost(NamedTuple):
 
 def cost(command: list[str]) -> Cost:
     before, start = os.times(), time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, env=ENVIRONMENT)
+    quiet = subprocess.DEVNULL
+    subprocess.run(command, stdout=quiet, stderr=quiet, check=False, env=ENVIRONMENT, cwd=os.sep)
     wall, after = time.perf_counter() - start, os.times()
     used = after.children_user + after.children_system - before.children_user - before.children_system
     return Cost(wall, used)
@@ -41,7 +43,7 @@ def cost(command: list[str]) -> Cost:
 
 def measured(file: str, pairs: int) -> tuple[float, float, float]:
     """Median ratio by the clock, ratio of the processor's time, and median milliseconds of a check."""
-    check = [sys.executable, "-m", "initlint", "check", "--static", file]
+    check = [sys.executable, "-m", "initlint", "check", "--static", os.path.abspath(file)]
     for command in (check, BARE):  # writes byte code, fills the disk's cache
         cost(command)
     runs = [(cost(check), cost(BARE)) for _ in range(pairs)]

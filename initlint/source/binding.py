@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from initlint.facts import UNKNOWN
-from initlint.record import record
 from initlint.source.initializers import REQUIRED, Row
 from initlint.source.modules import Walk, constant
 from initlint.source.values import UNSEEN, Value
 
 
-@record(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """``given`` and ``positional`` are None where ``*args`` or ``**kwargs`` hide what was passed."""
 
     target: Value

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from initlint.source import folding, initializers
+from initlint.source import initializers
 from initlint.source.attributes import Attributes
 from initlint.source.binding import bind_call
-from initlint.source.classes import ClassInfo, torch_layer
+from initlint.source.classes import ClassInfo
+from initlint.source.constructing import fill
 from initlint.source.layers import CONTAINERS
-from initlint.source.modules import Walk, constant
+from initlint.source.library_calls import call_name
+from initlint.source.modules import Walk
 from initlint.source.state import Frame
-from initlint.source.tensors import FACTORIES, factory
 from initlint.source.values import (
-    FALSE,
-    MADE,
     NONE,
-    TRUE,
     UNSEEN,
     Cell,
     Class,
-    Const,
     Either,
     Flow,
     Func,
@@ -33,7 +30,6 @@ from initlint.source.values import (
     Ref,
     Super,
     Table,
-    Tensor,
     Unseen,
     Value,
 )
@@ -41,81 +37,6 @@ from initlint.source.values import (
 DEEPEST_CALL = 10
 
 Keywords = dict[str, Value]
-
-_HARMLESS = (
-    "print",
-    "id",
-    "repr",
-    "hash",
-    "format",
-    "warnings.",
-    "logging.",
-    "math.",
-    "numpy.",
-    "time.",
-    "os.",
-    "sys.",
-    "torch.no_grad",
-    "torch.inference_mode",
-    "torch.set_grad_enabled",
-    "torch.enable_grad",
-    "torch.random.",
-    "torch.manual_seed",
-    "random.",
-    "typing.",
-    "inspect.",
-    "torch.is_tensor",
-    "torch.cuda.",
-    "torch.device",
-    "torch.get_default_dtype",
-    "torch.Generator",
-    "torch.finfo",
-    "torch.Size",
-    "torch.backends.",
-    "collections.",
-    "itertools.",
-    "functools.",
-    "operator.",
-    "contextlib.",
-    "pathlib.",
-    "json.",
-    "re.",
-    "callable",
-    "dir",
-    "AssertionError",
-    "ValueError",
-    "TypeError",
-    "NotImplementedError",
-    "RuntimeError",
-    "Exception",
-    "input",
-    "open",
-    "iter",
-    "next",
-    "frozenset",
-    "bytes",
-    "filter",
-    "map",
-    "slice",
-    "torch.utils.checkpoint.",
-    "torch.jit.is_scripting",
-)
-"""Functions that write into no parameter that they are given."""
-
-_WRAPPERS = (
-    "torch.nn.utils.weight_norm",
-    "torch.nn.utils.spectral_norm",
-    "torch.nn.utils.parametrizations.",
-    "torch.nn.utils.parametrize.",
-    "torch.nn.utils.prune.",
-)
-_SAME_MODULE = (
-    "torch.compile",
-    "torch.jit.script",
-    "torch.nn.DataParallel",
-    "torch.nn.SyncBatchNorm.convert_sync_batchnorm",
-    "torch.nn.parallel.DistributedDataParallel",
-)
 
 
 class Calls(Attributes):
@@ -187,11 +108,15 @@ class Calls(Attributes):
         """Call a value."""
         self.spend()
         if isinstance(function, Ref):
-            return self._call_name(function.name, positional, keywords, node, frame)
+            return call_name(self, function.name, positional, keywords, node, frame)
         if isinstance(function, Class):
             return self.instantiate(function.info, positional, keywords, node, frame)
         if isinstance(function, Func):
-            return self.call_function(function, positional, keywords)
+            self.sites.append((function.node, (frame.unit, node)))
+            try:
+                return self.call_function(function, positional, keywords)
+            finally:
+                self.sites.pop()
         if isinstance(function, Method):
             return self.call_method(function, positional, keywords, node, frame)
         if isinstance(function, Partial):
@@ -251,7 +176,7 @@ class Calls(Attributes):
 
     def fill_and_reset(self, instance: Instance, positional: list[Value], keywords: Keywords, made: Any) -> None:
         """What the constructor of the torch.nn class that an instance derives from does, its reset included."""
-        self.fill(instance, instance.kind, positional, keywords, made)
+        fill(self, instance, instance.kind, positional, keywords, made)
         found = instance.info.method("reset_parameters") if instance.info is not None else None
         if found is not None and instance.kind not in ("Module", *CONTAINERS):
             function, holder = found
@@ -323,270 +248,4 @@ class Calls(Attributes):
         if arguments.kwarg is not None:
             local[arguments.kwarg.arg] = Table(self.cell(), extra, UNSEEN if "**" in keywords else None)
 
-    def _call_name(self, name: str, positional: list[Value], keywords: Keywords, node: ast.AST, frame: Frame) -> Value:
-        made = (frame.unit, node)
-        special = _SPECIAL.get(name)
-        if special is not None:
-            return special(self, positional, keywords, made, frame)
-        kind = torch_layer(name)
-        if kind is not None:
-            if kind in ("TransformerEncoder", "TransformerDecoder"):
-                return self._stacked(kind, positional, keywords, made)
-            if kind == "Transformer" or kind.startswith("_"):
-                return self.opaque_call(positional, keywords)
-            return self.layer(kind, positional, keywords, made)
-        row = initializers.lookup(name)
-        if row is not None:
-            return self._initialise(row, positional, keywords, made)
-        if self.graph is not None and any(_carries(value) for value in (*positional, *keywords.values())):
-            return self.graph.function(name, positional, keywords, node, frame)
-        if name in FACTORIES:
-            return factory(self, name, positional, keywords, made)
-        if name == "torch.nn.init.calculate_gain":
-            given = [constant(value) for value in (*positional, *keywords.values())]
-            value = folding.calculate_gain(*given[:2]) if given else folding.FAILED
-            return UNSEEN if value is folding.FAILED else Const(value)
-        if positional and not keywords and all(isinstance(value, Const) for value in positional):
-            value = folding.call(name, [value.value for value in positional if isinstance(value, Const)])
-            if value is not folding.FAILED:
-                return Const(value)
-        if name in ("max", "min", "sum") and len(positional) == 1 and isinstance(positional[0], Items):
-            numbers = constant(positional[0])
-            if isinstance(numbers, tuple) and all(isinstance(number, (int, float)) for number in numbers):
-                value = folding.call(name, [numbers])
-                return UNSEEN if value is folding.FAILED else Const(value)
-            return UNSEEN
-        if name.endswith(".__init__") and positional and isinstance(positional[0], Instance):
-            base = torch_layer(name[:-9])
-            if base is not None:
-                self.fill(positional[0], base, positional[1:], keywords, made)
-            else:
-                self.opaque_call(positional, keywords)
-            return NONE
-        if name.startswith(_WRAPPERS) and positional:
-            self.taint(positional[0])
-            return positional[0]
-        if name in _SAME_MODULE and positional and isinstance(positional[0], Instance):
-            if name.endswith(("DataParallel", "SyncBatchNorm.convert_sync_batchnorm")):
-                self.taint(positional[0])
-            return positional[0]
-        if name.startswith(_HARMLESS):
-            return Unseen()
-        if name.startswith("torch.") and not name.startswith(
-            ("torch.nn.utils", "torch.nn.init", "torch.load", "torch.hub")
-        ):
-            if any(isinstance(value, Tensor) for value in positional):
-                if name.endswith("_"):
-                    self.taint(positional[0])
-                    return positional[0]
-                return self.computed(positional)
-            if not name.rpartition(".")[2][:1].isupper():
-                return Unseen()
-        return self.opaque_call(positional, keywords)
-
-    def _initialise(self, row: initializers.Row, positional: list[Value], keywords: Keywords, made: Any) -> Value:
-        bound = bind_call(row, positional, keywords)
-        target = bound.target
-        if row.deprecated or row.same_as or not row.takes_module:
-            known = row.function in initializers.ROWS
-            if known:
-                self.write(target, row.function, bound.arguments, made)
-            else:
-                self.taint(target)
-        elif isinstance(target, Instance):
-            for _, tensor in self.tensors(target):
-                self.write(tensor, row.function, bound.arguments, made)
-        else:
-            self.taint(target)
-        return target
-
-    def _stacked(self, kind: str, positional: list[Value], keywords: Keywords, made: Any) -> Value:
-        """nn.TransformerEncoder(layer, n): n deep copies of one layer."""
-        given = dict(zip((f"{kind[11:].lower()}_layer", "num_layers", "norm"), positional, strict=False)) | keywords
-        layer = given.get(f"{kind[11:].lower()}_layer", UNSEEN)
-        count, norm = given.get("num_layers", UNSEEN), given.get("norm", NONE)
-        instance = Instance(kind, kind, self.cell(), made, self.clock)
-        stack = Instance("ModuleList", "ModuleList", self.cell(), made, self.clock)
-        if isinstance(count, Const) and isinstance(count.value, int) and 0 <= count.value <= 64:
-            for index in range(count.value):
-                self.put(stack.cell, str(index), self.clone(layer, made, "library"))
-        else:
-            self.put(stack.cell, "*", self.clone(layer, made, "library"))
-        self.put(instance.cell, "layers", stack)
-        if norm is not NONE:
-            self.put(instance.cell, "norm", norm)
-        return instance
-
     # names with a meaning of their own
-
-    def _range(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        numbers = [constant(value) for value in positional]
-        if numbers and all(isinstance(number, int) for number in numbers) and 0 not in numbers[2:3]:
-            turns = range(*numbers[:3])
-            if len(turns) <= 256:
-                return self.items("list", tuple(Const(index) for index in turns))
-        return self.items("list", (), Unseen())
-
-    def _len(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        value = positional[0] if positional else UNSEEN
-        if isinstance(value, (Items, Table)) or (isinstance(value, Instance) and value.kind in CONTAINERS):
-            known, rest = self.iterate(value)
-            if rest is None:
-                return Const(len(known))
-        if isinstance(value, Const) and isinstance(value.value, (str, tuple)):
-            return Const(len(value.value))
-        return UNSEEN
-
-    def _zip(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        parts = [self.iterate(value) for value in positional]
-        shortest = min((len(known) for known, rest in parts if rest is None), default=None)
-        if shortest is not None and all(rest is None or len(known) >= shortest for known, rest in parts):
-            turns = (tuple(known[index] for known, _ in parts) for index in range(shortest))
-            return self.items("list", tuple(self.items("tuple", turn) for turn in turns))
-        rest = self.items("tuple", tuple(self._any_of(*part) for part in parts))
-        return self.items("list", (), rest)
-
-    def _any_of(self, known: tuple[Value, ...], rest: Value | None) -> Value:
-        options = [*known, rest] if rest is not None else list(known)
-        return self.join(options) if options else UNSEEN
-
-    def _enumerate(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        known, rest = self.iterate(positional[0]) if positional else ((), UNSEEN)
-        start = constant(positional[1] if len(positional) > 1 else keywords.get("start", Const(0)))
-        first = start if isinstance(start, int) else 0
-        pairs = tuple(self.items("tuple", (Const(first + index), value)) for index, value in enumerate(known))
-        last = None if rest is None else self.items("tuple", (Unseen(), rest))
-        return self.items("list", pairs, last)
-
-    def _list(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        if not positional:
-            return self.items("list", ())
-        known, rest = self.iterate(positional[0])
-        root = positional[0].root if isinstance(positional[0], Walk) else None
-        return Walk(self.cell(), known, rest, root) if root is not None else self.items("list", known, rest)
-
-    def _reversed(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        known, rest = self.iterate(positional[0]) if positional else ((), UNSEEN)
-        return self.items("list", known[::-1]) if rest is None else self.items("list", (), self._any_of(known, rest))
-
-    def _dictionary(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        pairs: dict[Any, Value] = {}
-        rest: Value | None = UNSEEN if "**" in keywords else None
-        if positional:
-            if isinstance(positional[0], Table):
-                pairs.update(positional[0].pairs)
-                rest = positional[0].rest
-            else:
-                known, more = self.iterate(positional[0])
-                rest = more if more is None else UNSEEN
-                for pair in known:
-                    inner = self.iterate(pair)[0]
-                    if len(inner) == 2 and isinstance(inner[0], Const):
-                        pairs[inner[0].value] = inner[1]
-                    else:
-                        rest = inner[-1] if inner else UNSEEN
-        pairs.update((name, value) for name, value in keywords.items() if name != "**")
-        return Table(self.cell(), tuple(pairs.items()), rest)
-
-    def _isinstance_value(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        verdict = self.is_instance(positional[0], positional[1]) if len(positional) == 2 else None
-        return UNSEEN if verdict is None else (TRUE if verdict else FALSE)
-
-    def _hasattr(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        if len(positional) == 2 and isinstance(positional[0], Instance) and isinstance(positional[1], Const):
-            holder, name = positional[0], str(positional[1].value)
-            if name in holder.cell:
-                held = holder.cell[name]
-                return UNSEEN if isinstance(held, (Unseen, Either)) else TRUE
-            found = self.attribute(holder, name, frame)
-            if not isinstance(found, Unseen):
-                return TRUE
-            if not holder.opaque and "*" not in holder.cell and (holder.info is None or holder.info.is_plain):
-                return FALSE if holder.kind != "MultiheadAttention" else UNSEEN
-        return UNSEEN
-
-    def _getattr(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        if len(positional) < 2:
-            return UNSEEN
-        holder, name = positional[0], positional[1]
-        key = name.value if isinstance(name, Const) else (name.pattern if isinstance(name, Unseen) else None)
-        if isinstance(key, str):
-            if isinstance(holder, Instance) and isinstance(name, Unseen):
-                held = holder.cell.get(key)
-                if held is not None:
-                    return held  # type: ignore[no-any-return]
-                self.taint(holder)
-                return MADE
-            found = self.attribute(holder, key, frame)
-            return self.join([found, positional[2]]) if isinstance(found, Unseen) and len(positional) > 2 else found
-        self.taint(holder)
-        return MADE
-
-    def _setattr(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        if len(positional) == 3:
-            name = positional[1]
-            key = name.value if isinstance(name, Const) else (name.pattern if isinstance(name, Unseen) else None)
-            if isinstance(key, str):
-                self.set_attribute(positional[0], key, positional[2])
-            else:
-                self.taint(positional[0])
-                if isinstance(positional[0], Instance):
-                    self._many_more(positional[0].cell, MADE)
-        return NONE
-
-    def _type(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        if len(positional) != 1:
-            return UNSEEN
-        return self.attribute(positional[0], "__class__", frame)
-
-    def _deepcopy(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        return self.clone(positional[0], made, "user") if positional else UNSEEN
-
-    def _copy(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        value = positional[0] if positional else UNSEEN
-        if isinstance(value, Items):
-            return self.items(value.kind, value.known, value.rest)
-        self.taint(value)
-        return UNSEEN
-
-    def _partial(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        return Partial(positional[0], positional[1:], dict(keywords)) if positional else UNSEEN
-
-    def _parameter(self, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-        data = positional[0] if positional else keywords.get("data", NONE)
-        asked = constant(positional[1] if len(positional) > 1 else keywords.get("requires_grad", TRUE))
-        trainable = asked if isinstance(asked, bool) else None
-        if isinstance(data, Tensor) and not data.partial:
-            return data.as_parameter(made, trainable)
-        self.taint(data)
-        return Tensor(self.cell(), None, None).as_parameter(made, trainable)
-
-
-def _carries(value: Value) -> bool:
-    if isinstance(value, Items):
-        return any(isinstance(item, Flow) for item in value.known) or isinstance(value.rest, Flow)
-    return isinstance(value, Flow)
-
-
-_SPECIAL: Mapping[str, Callable[[Calls, list[Value], Keywords, Any, Frame], Value]] = {
-    "range": Calls._range,
-    "len": Calls._len,
-    "zip": Calls._zip,
-    "enumerate": Calls._enumerate,
-    "list": Calls._list,
-    "tuple": Calls._list,
-    "set": Calls._list,
-    "sorted": Calls._list,
-    "reversed": Calls._reversed,
-    "dict": Calls._dictionary,
-    "OrderedDict": Calls._dictionary,
-    "isinstance": Calls._isinstance_value,
-    "hasattr": Calls._hasattr,
-    "getattr": Calls._getattr,
-    "setattr": Calls._setattr,
-    "type": Calls._type,
-    "copy.deepcopy": Calls._deepcopy,
-    "copy.copy": Calls._copy,
-    "functools.partial": Calls._partial,
-    "torch.nn.Parameter": Calls._parameter,
-}

@@ -8,7 +8,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from initlint.record import record
-from initlint.source.layers import ABSTRACT, CONTAINERS, KINDS
+from initlint.source.constructors import KINDS
+from initlint.source.layers import ABSTRACT, CONTAINERS
 from initlint.source.values import Cell, Class, Ref, Value
 
 if TYPE_CHECKING:

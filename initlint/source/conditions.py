@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from initlint.source import folding
 from initlint.source.classes import class_name, torch_layer
-from initlint.source.layers import ABSTRACT, KINDS, is_subclass
+from initlint.source.constructors import KINDS
+from initlint.source.layers import ABSTRACT, is_subclass
 from initlint.source.names import spelled
 from initlint.source.state import Frame, State
 from initlint.source.values import (
@@ -79,8 +80,17 @@ class Conditions(State):
                 if isinstance(name, TypeOf) and name.named:
                     part = self.eval(node.args[0], frame)
                     if isinstance(part, Const) and isinstance(part.value, str):
-                        return None, self._by_name(name.text, function.attr, part.value), _NOTHING
-        return self.truthiness(self.eval(node, frame)), _NOTHING, _NOTHING
+                        kinds = self._by_name(name.text, function.attr, part.value)
+                        self._note_kinds(node, frame, name, kinds)
+                        return None, kinds, _NOTHING
+        value = self.eval(node, frame)
+        if self.recorder is not None and self.depth == 0:
+            self.recorder.guards.truth(node, frame, value)
+        return self.truthiness(value), _NOTHING, _NOTHING
+
+    def _note_kinds(self, node: ast.expr, frame: Frame, asked: TypeOf, kinds: Kinds) -> None:
+        if self.recorder is not None and self.depth == 0 and kinds:
+            self.recorder.guards.kinds(node, frame, asked, next(iter(kinds.values())))
 
     def _joined(self, node: ast.BoolOp, frame: Frame) -> tuple[bool | None, Kinds, Kinds]:
         outer = frame.refined
@@ -117,7 +127,9 @@ class Conditions(State):
                     frame.sized.add(spelled(part.value))
         op, left, right = node.ops[0], self.eval(node.left, frame), self.eval(node.comparators[0], frame)
         if isinstance(left, TypeOf) or isinstance(right, TypeOf):
-            return self._type_compared(op, left, right)
+            verdict, yes, no = self._type_compared(op, left, right)
+            self._note_kinds(node, frame, left if isinstance(left, TypeOf) else right, yes or no)  # type: ignore[arg-type]
+            return verdict, yes, no
         verdict = self.compare(op, left, right)
         return verdict, _NOTHING, _NOTHING
 

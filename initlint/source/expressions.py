@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from initlint.source import folding
+from initlint.source import comprehensions, folding
+from initlint.source.comprehensions import UNROLL
 from initlint.source.conditions import Conditions
 from initlint.source.names import BUILTINS, spelled
 from initlint.source.state import Frame
@@ -29,8 +30,8 @@ from initlint.source.values import (
     Value,
 )
 
-UNROLL = 64
-"""The longest loop that is run turn by turn."""
+UNROLL_WALK = 512
+"""The same of a loop over modules or parameters, where each turn matters."""
 
 
 class Expressions(Conditions):
@@ -291,68 +292,6 @@ class Expressions(Conditions):
             self.recorder.inner(node, frame)
         return Func(node, frame.unit, frame.scopes)
 
-    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, frame: Frame) -> Value:
-        known: list[Value] = []
-        rest: list[Value] = []
-
-        def each(inner: Frame, certain: bool) -> None:
-            value = self.eval(node.elt, inner)
-            (known if certain and not rest else rest).append(value)
-
-        self._generate(node.generators, frame, each)
-        kind = "set" if isinstance(node, ast.SetComp) else "list"
-        return self.items(kind, tuple(known), self.join(rest) if rest else None)
-
-    def _dict_comprehension(self, node: ast.DictComp, frame: Frame) -> Value:
-        pairs: dict[Any, Value] = {}
-        rest: list[Value] = []
-
-        def each(inner: Frame, certain: bool) -> None:
-            key, value = self.eval(node.key, inner), self.eval(node.value, inner)
-            if certain and isinstance(key, Const):
-                pairs[key.value] = value
-            else:
-                rest.append(value)
-
-        self._generate(node.generators, frame, each)
-        return Table(self.cell(), tuple(pairs.items()), self.join(rest) if rest else None)
-
-    def _generate(self, generators: list[ast.comprehension], frame: Frame, each: Callable[[Frame, bool], None]) -> None:
-        """Run a comprehension's loops; ``each`` is told whether its turn certainly happens, exactly once."""
-
-        def level(index: int, inner: Frame, certain: bool) -> None:
-            if index == len(generators):
-                each(inner, certain)
-                return
-            generator = generators[index]
-            known, rest = self.iterate(self.eval(generator.iter, inner))
-            turns = [(value, certain) for value in known[:UNROLL]]
-            if rest is not None or len(known) > UNROLL:
-                turns.append((rest if rest is not None else known[-1], False))
-            for value, exact in turns:
-                sure = exact
-                turn = Frame(
-                    inner.unit,
-                    (self.cell(), *inner.scopes),
-                    inner.function,
-                    inner.owner,
-                    inner.receiver,
-                    refined=inner.refined,
-                    branches=inner.branches,
-                )
-                self.assign(generator.target, value, turn)
-                for test in generator.ifs:
-                    verdict, yes, _ = self.truth(test, turn)
-                    turn.refined = {**turn.refined, **yes}
-                    if verdict is False:
-                        break
-                    sure = sure and verdict is True
-                else:
-                    with self.repeated(not sure):
-                        level(index + 1, turn, sure)
-
-        level(0, frame, True)
-
     @contextlib.contextmanager
     def repeated(self, many: bool) -> Iterator[None]:
         """While what happens may happen any number of times."""
@@ -432,10 +371,10 @@ _EVALUATE: dict[type[ast.expr], Callable[[Any, Any, Frame], Value]] = {
     ast.Subscript: Expressions._subscript,
     ast.JoinedStr: Expressions._string,
     ast.Lambda: Expressions._lambda,
-    ast.ListComp: Expressions._comprehension,
-    ast.SetComp: Expressions._comprehension,
-    ast.GeneratorExp: Expressions._comprehension,
-    ast.DictComp: Expressions._dict_comprehension,
+    ast.ListComp: comprehensions.listed,
+    ast.SetComp: comprehensions.listed,
+    ast.GeneratorExp: comprehensions.listed,
+    ast.DictComp: comprehensions.tabled,
     ast.NamedExpr: Expressions._walrus,
     ast.Starred: Expressions._starred,
     ast.Await: Expressions._awaited,

@@ -11,6 +11,15 @@ from initlint.record import record
 from initlint.source.classes import torch_layer
 from initlint.source.flows import Flows, Node
 from initlint.source.modules import constant
+from initlint.source.operations import (
+    ACTIVATION_LAYERS,
+    ACTIVATIONS,
+    NORMS,
+    QUESTIONS,
+    REDUCING,
+    RESHAPING,
+    RESHAPING_LAYERS,
+)
 from initlint.source.places import place
 from initlint.source.state import Frame, Unit
 from initlint.source.values import (
@@ -33,181 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Flows", "Graph", "Uses"]
 
-_ACTIVATIONS = {
-    "ReLU": "relu",
-    "ReLU6": "relu6",
-    "SELU": "selu",
-    "SiLU": "silu",
-    "Mish": "mish",
-    "Hardswish": "hardswish",
-    "Hardsigmoid": "hardsigmoid",
-    "Sigmoid": "sigmoid",
-    "Tanh": "tanh",
-    "Softsign": "softsign",
-    "GELU": "gelu",
-    "LogSigmoid": "logsigmoid",
-    "LeakyReLU": "leaky_relu",
-    "ELU": "elu",
-    "CELU": "celu",
-    "Softplus": "softplus",
-    "Hardtanh": "hardtanh",
-    "PReLU": "prelu",
-    "RReLU": "rrelu",
-    "Tanhshrink": "tanhshrink",
-    "Softshrink": "softshrink",
-    "Hardshrink": "hardshrink",
-    "Threshold": "threshold",
-}
-_FUNCTIONS = frozenset(_ACTIVATIONS.values()) | {"swish"}
-_SAME_SHAPE = frozenset(
-    [
-        "view",
-        "reshape",
-        "permute",
-        "transpose",
-        "flatten",
-        "squeeze",
-        "unsqueeze",
-        "contiguous",
-        "to",
-        "float",
-        "half",
-        "double",
-        "type",
-        "type_as",
-        "clone",
-        "detach",
-        "expand",
-        "expand_as",
-        "repeat",
-        "t",
-        "movedim",
-        "swapaxes",
-        "rename",
-        "cuda",
-        "cpu",
-        "bfloat16",
-        "dropout",
-        "dropout1d",
-        "dropout2d",
-        "dropout3d",
-        "alpha_dropout",
-        "feature_dropout",
-        "flip",
-        "roll",
-        "unflatten",
-        "narrow",
-        "select",
-        "chunk",
-        "split",
-        "unbind",
-        "gather",
-        "index_select",
-        "rearrange",
-        "max_pool1d",
-        "max_pool2d",
-        "max_pool3d",
-        "interpolate",
-        "upsample",
-        "pad",
-        "pixel_shuffle",
-        "pixel_unshuffle",
-        "unfold",
-        "fold",
-        "repeat_interleave",
-        "requires_grad_",
-        "view_as",
-        "reshape_as",
-        "clamp",
-        "masked_fill",
-        "identity",
-        "swapdims",
-        "tile",
-        "requires_grad",
-        "adaptive_max_pool1d",
-        "adaptive_max_pool2d",
-        "channel_shuffle",
-        "take_along_dim",
-        "tensor_split",
-    ]
-)
-_REDUCING = frozenset(
-    [
-        "mean",
-        "sum",
-        "max",
-        "amax",
-        "avg_pool1d",
-        "avg_pool2d",
-        "avg_pool3d",
-        "adaptive_avg_pool1d",
-        "adaptive_avg_pool2d",
-        "adaptive_avg_pool3d",
-        "logsumexp",
-        "norm",
-        "std",
-        "var",
-        "min",
-        "amin",
-        "prod",
-        "cumsum",
-    ]
-)
-_NORMS = frozenset(["layer_norm", "batch_norm", "group_norm", "instance_norm", "rms_norm", "normalize"])
-_SHAPE_KINDS = (
-    "Dropout",
-    "AlphaDropout",
-    "FeatureAlphaDropout",
-    "Identity",
-    "Flatten",
-    "Unflatten",
-    "MaxPool",
-    "Upsampl",
-    "Pixel",
-    "ZeroPad",
-    "ConstantPad",
-    "Reflection",
-    "Replication",
-    "ChannelShuffle",
-    "AdaptiveMax",
-    "MaxUnpool",
-    "Fold",
-    "Unfold",
-)
-_QUESTIONS = frozenset(
-    [
-        "size",
-        "dim",
-        "numel",
-        "is_cuda",
-        "get_device",
-        "item",
-        "tolist",
-        "data_ptr",
-        "is_contiguous",
-        "ndimension",
-        "stride",
-        "argmax",
-        "argsort",
-        "topk",
-        "nelement",
-        "new_zeros",
-        "new_ones",
-        "new_empty",
-        "new_full",
-        "new_tensor",
-        "long",
-        "int",
-        "bool",
-        "cpu_numpy",
-        "zeros_like",
-        "ones_like",
-        "rand_like",
-        "randn_like",
-        "empty_like",
-        "full_like",
-    ]
-)
 
 DEEPEST_FORWARD = 12
 
@@ -387,7 +221,7 @@ class Graph:
 
     def _layer(self, instance: Instance, flows: Sequence[Flow], node: ast.AST, frame: Frame) -> Value:
         kind = instance.kind
-        name = _ACTIVATIONS.get(kind)
+        name = ACTIVATION_LAYERS.get(kind)
         if name is not None:
             where = (
                 place(*instance.made) if instance.made is not None and isinstance(instance.made[1], ast.Call) else None
@@ -400,7 +234,7 @@ class Graph:
             "SyncBatchNorm",
         ):
             return self.node("norm", flows[:1], kind, instance)
-        if kind.startswith(_SHAPE_KINDS):
+        if kind.startswith(RESHAPING_LAYERS):
             return self.node("shape", flows[:1], kind)
         if kind.startswith(("AvgPool", "AdaptiveAvg", "LPPool", "LocalResponse")):
             return self.node("reduce", flows[:1], kind)
@@ -486,19 +320,19 @@ class Graph:
 
     def _operation(self, name: str, flows: Sequence[Flow], where: Any, slope: Any = None) -> Value:
         plain = name.rstrip("_") if name.endswith("_") else name
-        if plain in _FUNCTIONS:
+        if plain in ACTIVATIONS:
             if plain == "leaky_relu" and not isinstance(slope, (int, float)):
                 slope = None
             return self.node("activation", flows[:1], "silu" if plain == "swish" else plain, None, slope, where)
-        if plain in _SAME_SHAPE:
+        if plain in RESHAPING:
             return self.node("shape", flows[:1], plain)
-        if plain in _REDUCING:
+        if plain in REDUCING:
             return self.node("reduce", flows[:1], plain)
         if plain in ("softmax", "log_softmax", "gumbel_softmax"):
             return self.node("softmax", flows[:1], plain)
-        if plain in _NORMS:
+        if plain in NORMS:
             return self.node("norm", flows[:1], plain)
-        if plain in _QUESTIONS:
+        if plain in QUESTIONS:
             return Unseen()
         if plain in (
             "sin",
@@ -537,7 +371,7 @@ class Graph:
         if plain in ("bmm", "mm", "dot"):
             others = [value for value in positional if isinstance(value, Flow)]
             return self.node("other", [flow, *others], plain)
-        if plain in _QUESTIONS:
+        if plain in QUESTIONS:
             return Unseen()
         return self._operation(name, [flow], place(frame.unit, node))
 

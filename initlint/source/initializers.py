@@ -6,15 +6,12 @@ so nothing may be concluded from a name alone.
 
 from __future__ import annotations
 
-from typing import Any
-
-from initlint.record import record
+from typing import Any, NamedTuple
 
 REQUIRED: Any = object()
 
 
-@record(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One initialiser.
 
     ``parameters`` are (name, default) in order, the written tensor or module left out; ``target`` is its position

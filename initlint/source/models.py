@@ -10,13 +10,14 @@ from initlint.facts import UNKNOWN, Application, Chain, Distribution, InitCall, 
 from initlint.record import record
 from initlint.source import initializers
 from initlint.source.classes import ClassInfo
+from initlint.source.constructors import KINDS
 from initlint.source.exposure import Exposure
 from initlint.source.forward import Flows, Uses
-from initlint.source.layers import KINDS, MAYBE
 from initlint.source.modules import constant
 from initlint.source.places import place
 from initlint.source.recorder import Seen, drawn
 from initlint.source.scan import Scan
+from initlint.source.shapes import MAYBE
 from initlint.source.state import Unit
 from initlint.source.values import NONE, Applied, Either, Event, Instance, Tensor, Unseen, Value
 from initlint.theory import defaults, fans, schemes

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from initlint.facts import UNKNOWN
 from initlint.source.expressions import Expressions
-from initlint.source.layers import CONTAINERS, KINDS, MAYBE
+from initlint.source.layers import CONTAINERS
 from initlint.source.state import Frame, Unit
 from initlint.source.values import (
     MADE,
-    NONE,
     UNSEEN,
     Applied,
     Cell,
@@ -48,132 +47,23 @@ class Walk(Items):
 class Modules(Expressions):
     """What happens to modules and tensors."""
 
-    def bound(self, kind: str, positional: Sequence[Value], keywords: Mapping[str, Value]) -> dict[str, Value]:
-        """A layer's constructor arguments by name, torch's defaults included."""
-        parameters = KINDS[kind].parameters
-        given: dict[str, Value] = {}
-        for (name, _), value in zip(parameters, positional, strict=False):
-            given[name] = value
-        given.update((name, value) for name, value in keywords.items() if name != "**")
-        unseen = "**" in keywords or any(isinstance(value, Walk) for value in positional)
-        for name, default in parameters:
-            if name not in given:
-                given[name] = UNSEEN if unseen or default is MAYBE else Const(default)
-        return given
-
-    def layer(
-        self, kind: str, positional: Sequence[Value], keywords: Mapping[str, Value], made: tuple[Unit, ast.AST]
-    ) -> Instance:
-        """A layer of torch.nn that a call makes."""
-        instance = Instance(kind, kind, self.cell(), made, self.clock)
-        self.fill(instance, kind, positional, keywords, made)
-        return instance
-
-    def fill(
-        self,
-        instance: Instance,
-        kind: str,
-        positional: Sequence[Value],
-        keywords: Mapping[str, Value],
-        made: tuple[Unit, ast.AST],
-    ) -> None:
-        """What the constructor of a torch.nn class does to an instance of it (or of a class derived from it)."""
-        if kind in CONTAINERS:
-            self._contain(instance, kind, positional, keywords)
-            return
-        if kind not in KINDS:
-            if kind in ("TransformerEncoderLayer", "TransformerDecoderLayer"):
-                self._transformer_layer(instance, kind, positional, keywords, made)
-            elif kind != "Module":
-                self.taint(self.items("list", tuple(positional)))
-                self.put(instance.cell, "*", MADE)
-            return
-        given = self.bound(kind, positional, keywords)
-        instance.arguments = given
-        constants = {name: constant(value, MAYBE) for name, value in given.items()}
-        for row in KINDS[kind].makes(constants):
-            if row.exists is False:
-                self.put(instance.cell, row.name, NONE)
-                continue
-            event = Event(f"torch.nn.{kind}.reset_parameters", {}, "framework", made, self.now())
-            tensor = Tensor(self.cell(), row.shape, (event,), made)
-            tensor.is_parameter = True
-            self.put(instance.cell, row.name, tensor if row.exists else Either((tensor, NONE)))
-        if kind in ("LSTM", "GRU", "RNN") and not any(isinstance(v, Tensor) for v in instance.cell.values()):
-            self.put(instance.cell, "*", MADE)  # how many layers is not known
-        if kind == "MultiheadAttention":
-            size = given["embed_dim"]
-            inner = self.layer("Linear", (size, size, given["bias"]), {}, made)
-            inner.class_name = "NonDynamicallyQuantizableLinear"
-            self.put(instance.cell, "out_proj", inner)
-        for name in ("_weight",):
-            if given.get(name, NONE) is not NONE and constant(given[name]) is not None:
-                self.taint(instance)
-
-    def _transformer_layer(
-        self,
-        instance: Instance,
-        kind: str,
-        positional: Sequence[Value],
-        keywords: Mapping[str, Value],
-        made: tuple[Unit, ast.AST],
-    ) -> None:
-        names = ("d_model", "nhead", "dim_feedforward", "dropout", "activation", "layer_norm_eps")
-        given: dict[str, Value] = dict(zip(names, positional, strict=False))
-        given.update(keywords)
-        size, heads = given.get("d_model", UNSEEN), given.get("nhead", UNSEEN)
-        inner = given.get("dim_feedforward", UNSEEN if "**" in keywords else Const(2048))
-        bias = given.get("bias", UNSEEN if "**" in keywords else Const(True))
-        parts: dict[str, tuple[str, tuple[Value, ...], dict[str, Value]]] = {
-            "self_attn": ("MultiheadAttention", (size, heads), {"bias": bias}),
-            "linear1": ("Linear", (size, inner), {"bias": bias}),
-            "linear2": ("Linear", (inner, size), {"bias": bias}),
-            "norm1": ("LayerNorm", (size,), {"bias": bias}),
-            "norm2": ("LayerNorm", (size,), {"bias": bias}),
-        }
-        if kind == "TransformerDecoderLayer":
-            parts["multihead_attn"] = ("MultiheadAttention", (size, heads), {"bias": bias})
-            parts["norm3"] = ("LayerNorm", (size,), {"bias": bias})
-        for name, (part, arguments, words) in parts.items():
-            self.put(instance.cell, name, self.layer(part, arguments, words, made))
-
-    def _contain(
-        self, instance: Instance, kind: str, positional: Sequence[Value], keywords: Mapping[str, Value]
-    ) -> None:
-        content: Value | None = positional[0] if positional else next(iter(keywords.values()), None)
-        if kind == "Sequential" and not (len(positional) == 1 and isinstance(content, Table)):
-            for index, value in enumerate(positional):
-                if isinstance(value, Walk):  # *args of which not all are known
-                    self.extend_module(instance, value)
-                else:
-                    self.put(instance.cell, str(index), value)
-            return
-        if content is None:
-            return
-        if isinstance(content, Table):
-            for key, value in content.pairs:
-                self.put(instance.cell, str(key), value)
-            if content.rest is not None:
-                self.put(instance.cell, "*", content.rest)
-            return
-        self.extend_module(instance, content)
-
     def extend_module(self, instance: Instance, content: Value) -> None:
         """``container.extend(content)``."""
         known, rest = self.iterate(content) if isinstance(content, (Items, Instance)) else ((), MADE)
         for value in known:
             self.append_module(instance, value)
         if rest is not None:
-            self._many_more(instance.cell, rest)
+            self.many_more(instance.cell, rest)
 
     def append_module(self, instance: Instance, value: Value) -> None:
         """``container.append(value)``."""
         if self.repeating and not (self.journal is not None and instance.cell.born > self.journal.start):
-            self._many_more(instance.cell, value)
+            self.many_more(instance.cell, value)
             return
         self.put(instance.cell, str(sum(1 for key in instance.cell if key.isdigit())), value)
 
-    def _many_more(self, cell: Cell, value: Value) -> None:
+    def many_more(self, cell: Cell, value: Value) -> None:
+        """``value`` may stand in any number of further slots of a container."""
         held = cell.get("*")
         self.put(cell, "*", value if held is None else self.join([held, value]))
 
@@ -246,8 +136,9 @@ class Modules(Expressions):
     def has_unseen(self, root: Instance) -> bool:
         """Whether some module of the tree is not known."""
         return any(
-            isinstance(child, Unseen) for _, module in self.tree(root) for _, child in self.children(module)
-        ) or any(module.opaque for _, module in self.tree(root))
+            module.opaque or any(isinstance(held, Unseen) and held.made for held in module.cell.values())
+            for _, module in self.tree(root)
+        )
 
     def tensors(self, instance: Instance, *, buffers: bool = False) -> list[tuple[str, Tensor]]:
         """The module's own parameters (or buffers)."""
@@ -351,9 +242,12 @@ class Modules(Expressions):
         before = self.application
         if walk.root is not None and not self.exhaustive:
             name = getattr(frame.function, "name", "modules")
+            made = (frame.unit, node)
+            if name != "__init__" and self.sites and self.sites[-1][0] is frame.function:
+                made = self.sites[-1][1]  # a function whose job it is: what matters is when it was called
             applied = Applied(
                 name,
-                (frame.unit, node),
+                made,
                 self.now(),
                 walk.root,
                 None,
@@ -409,7 +303,7 @@ class Modules(Expressions):
                 for other in known:
                     self.put(holder.cell, other, self.join([holder.cell[other], value]))
                 if holder.kind == "ModuleDict":
-                    self._many_more(holder.cell, value)
+                    self.many_more(holder.cell, value)
             else:
                 self.put(holder.cell, name, value)
         elif isinstance(holder, Items):

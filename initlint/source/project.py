@@ -4,28 +4,93 @@ from __future__ import annotations
 
 import os
 import re
-import time
+from collections.abc import Iterator
 from dataclasses import field
 
 from initlint.record import record
 
 MOST_FILES = 400
 MOST_BYTES = 8_000_000
-MOST_SECONDS = 1.0
+MOST_ENTRIES = 20_000
 
 _INITIALISES = re.compile(
     rb"\binit\.|_init\b|init_|\.apply\(|reset_param|load_state_dict|from_pretrained|\.(?:normal|uniform|zero|fill)_\("
 )
+_IMPORTS_BY_NAME = re.compile(rb"\bimport_module\b|\b__import__\b|\bspec_from_file_location\b|\brun_path\b")
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 _SKIPPED = frozenset({".git", "node_modules", "__pycache__", ".venv", "venv", "build", "dist", ".tox", ".mypy_cache"})
 
 
-@record(slots=True)
 class _Tree:
-    """The files of one project, read once. ``complete`` is False where the bounds cut the list short."""
+    """The files of one project, in the order of their path's parts, each read once and only when it is asked for.
 
-    files: dict[str, bytes] = field(default_factory=dict)
-    complete: bool = True
+    The bounds count files, bytes and directory entries, never time: the same tree gives the same answers everywhere.
+    ``complete`` is False once they, or an unreadable file, have cut the list short.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.complete = True
+        self.read: list[tuple[str, bytes]] = []
+        self._bytes = self._entries = 0
+        self._left = self._reading(root)
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        """(real path, content) of every file within the bounds."""
+        index = 0
+        while True:
+            if index == len(self.read):
+                following = next(self._left, None)
+                if following is None:
+                    return
+                self.read.append(following)
+            yield self.read[index]
+            index += 1
+
+    def _reading(self, root: str) -> Iterator[tuple[str, bytes]]:
+        pending = [root]
+        while pending:
+            entries = self._listed(pending.pop())
+            if entries is None:
+                return
+            for entry in entries:
+                if not entry.name.endswith((".py", ".ipynb")) or entry.is_dir():
+                    continue
+                if len(self.read) >= MOST_FILES or self._bytes > MOST_BYTES:
+                    self.complete = False
+                    return
+                try:
+                    if entry.stat().st_size > MOST_BYTES:
+                        self.complete = False
+                        continue
+                    with open(entry.path, "rb", buffering=0) as file:
+                        data = file.read()
+                except OSError:
+                    self.complete = False
+                    continue
+                self._bytes += len(data)
+                yield (os.path.realpath(entry.path) if entry.is_symlink() else entry.path), data
+            below = [entry for entry in entries if _entered(entry)]
+            pending.extend(entry.path for entry in reversed(below))
+
+    def _listed(self, directory: str) -> list[os.DirEntry[str]] | None:
+        """What a directory holds, by name; None where that is too much."""
+        found = []
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    self._entries += 1
+                    if self._entries > MOST_ENTRIES:
+                        self.complete = False
+                        return None
+                    found.append(entry)
+        except OSError:
+            self.complete = False
+            return []
+        return sorted(found, key=lambda entry: entry.name)
+
+
+def _entered(entry: os.DirEntry[str]) -> bool:
+    return not entry.name.startswith(".") and entry.name not in _SKIPPED and entry.is_dir(follow_symlinks=False)
 
 
 @record(slots=True)
@@ -37,28 +102,34 @@ class Project:
 
     def mentions(self, name: str, path: str) -> bool | None:
         """Whether some other file of the project mentions ``name``; None where not all of them could be looked at."""
-        tree = self._tree(path)
-        if tree is None:
-            return None
-        own = os.path.realpath(path)
-        word = name.encode("utf-8", "surrogatepass")
-        pattern = None
-        for other, data in tree.files.items():
-            if other != own and word in data:
-                pattern = pattern or re.compile(rb"(?<![\w])" + re.escape(word) + rb"(?![\w])")
-                if pattern.search(data):
-                    return True
-        return False if tree.complete else None
+        return self._somewhere(path, name)
 
     def initialises(self, name: str, path: str) -> bool | None:
-        """Whether some other file mentions a class and may initialise what it holds; None as in ``mentions``."""
+        """Whether some other file may initialise what a class of this one holds; None as in ``mentions``.
+
+        Such a file mentions the class by name. Since many classes share a name, some file (a package may pass the class
+        on) must also mention the module that it would be imported from, or the one that names it import by a string.
+        """
+        verdict = self._somewhere(path, name, _INITIALISES)
+        if verdict is not True:
+            return verdict
+        module = os.path.basename(path).split(".", 1)[0]
+        if module == "__init__":
+            module = os.path.basename(os.path.dirname(os.path.abspath(path)))
+        verdict = self._somewhere(path, module)
+        return verdict if verdict is not False else self._somewhere(path, name, _IMPORTS_BY_NAME)
+
+    def _somewhere(self, path: str, word: str, besides: re.Pattern[bytes] | None = None) -> bool | None:
+        """Whether a file other than ``path`` holds a whole word, and what ``besides`` matches."""
         tree = self._tree(path)
-        if tree is None:
-            return None
         own = os.path.realpath(path)
-        word = name.encode("utf-8", "surrogatepass")
-        for other, data in tree.files.items():
-            if other != own and word in data and _INITIALISES.search(data):
+        data_word = word.encode("utf-8", "surrogatepass")
+        whole = None
+        for other, data in tree:
+            if other == own or data_word not in data:
+                continue
+            whole = whole or re.compile(rb"(?<!\w)" + re.escape(data_word) + rb"(?!\w)")
+            if whole.search(data) and (besides is None or besides.search(data)):
                 return True
         return False if tree.complete else None
 
@@ -66,14 +137,14 @@ class Project:
         """Whether a file belongs to a package, which others may import."""
         return os.path.exists(os.path.join(os.path.dirname(os.path.abspath(path)), "__init__.py"))
 
-    def _tree(self, path: str) -> _Tree | None:
+    def _tree(self, path: str) -> _Tree:
         directory = os.path.dirname(os.path.realpath(path))
         root = self.roots.get(directory)
         if root is None:
             root = self.roots[directory] = _root(directory)
         tree = self.trees.get(root)
         if tree is None:
-            tree = self.trees[root] = _gathered(root)
+            tree = self.trees[root] = _Tree(root)
         return tree
 
 
@@ -93,27 +164,3 @@ def _root(directory: str) -> str:
             return current
         current = above
     return top
-
-
-def _gathered(root: str) -> _Tree:
-    tree = _Tree()
-    total = 0
-    deadline = time.monotonic() + MOST_SECONDS
-    for directory, subdirectories, names in os.walk(root):
-        subdirectories[:] = sorted(name for name in subdirectories if name not in _SKIPPED and not name.startswith("."))
-        for name in sorted(names):
-            if not name.endswith((".py", ".ipynb")):
-                continue
-            if len(tree.files) >= MOST_FILES or total > MOST_BYTES or time.monotonic() > deadline:
-                tree.complete = False
-                return tree
-            path = os.path.join(directory, name)
-            try:
-                with open(path, "rb") as file:
-                    data = file.read(MOST_BYTES)
-            except OSError:
-                tree.complete = False
-                continue
-            total += len(data)
-            tree.files[os.path.realpath(path)] = data
-    return tree

@@ -1,4 +1,26 @@
-"""A file of Python source to facts. Nothing of it is run, and nothing it imports is imported."""
+"""A file of Python source to facts. Nothing of it is run, and nothing it imports is imported.
+
+This is the folder's front door. The path of a file from bytes to facts:
+
+- ``files`` finds and loads files, ``reader`` (here) decodes and parses them, ``suppression`` reads their comments;
+- ``scan`` walks the tree once: what is defined, mentioned, and where calls of initialisers may stand; ``names`` says
+  what an imported name canonically means, ``places`` where a node stands;
+- ``reading`` then leads one file through an abstract interpreter, whose ``values`` stand for modules, tensors and
+  constants. It is one class in layers, each on the one before: ``state`` (time, branches rolled back and joined),
+  ``conditions`` (what a test says), ``expressions``, ``modules`` (what modules and tensors hold, and who writes them),
+  ``statements``, ``attributes``, ``calls``. What these look up stands in files of functions beside them:
+  ``folding`` (constants), ``comprehensions``, ``container_methods``, ``module_methods``, ``tensor_methods``,
+  ``builtin_calls``, ``library_calls``, ``constructing`` (what torch's constructors do), ``tensors`` (factories),
+  ``binding`` (arguments of initialisers);
+- what is known of libraries is data: ``initializers`` (calls that set values), ``constructors`` and ``shapes`` (the
+  classes of torch.nn and their parameters), ``layers`` (how the classes relate), ``operations`` (what functions do to
+  a signal);
+- ``classes`` are looked up as Python would; each module class is built, and its ``forward`` followed to the ``flows``
+  between layers;
+- ``recorder`` notes every call of an initialiser, ``callers`` who calls the functions they stand in, ``exposure`` and
+  ``project`` what other code may write out of sight, ``roots`` what a file offers to be built;
+- ``models`` writes the built classes down as facts.
+"""
 
 from __future__ import annotations
 

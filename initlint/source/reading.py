@@ -41,7 +41,7 @@ class Reading:
         self.unit = Unit(path, tree, self.machine.cell(), lines=lines)
         self.project = project
         self.scan: Scan = scan(tree, path)
-        self.recorder = Recorder(self.machine)
+        self.recorder = Recorder(self.machine, self.scan.discarded)
         self.infos: list[ClassInfo] = []
         self.built: dict[int, Built] = {}
         self.left = STEPS_A_FILE
@@ -62,7 +62,14 @@ class Reading:
         roots = roots_of(self.scan, self.infos, self.machine, self.unit)
         classes, models = self._classes(recorded, set(roots))
         return Source(
-            facts=Facts(origin="source", calls=calls, initializers=initializers, classes=classes, models=models),
+            facts=Facts(
+                origin="source",
+                calls=calls,
+                guards=self.recorder.guards.facts(),
+                initializers=initializers,
+                classes=classes,
+                models=models,
+            ),
             roots=roots,
             trains_at_import=trains_at_import(self.unit),
             statements=tuple(self.scan.spans),

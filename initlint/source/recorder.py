@@ -11,7 +11,9 @@ from initlint.facts import UNKNOWN, Distribution, InitCall, Target, known
 from initlint.record import record
 from initlint.source import initializers
 from initlint.source.binding import Bound, bind_call
-from initlint.source.layers import dimensions
+from initlint.source.constructors import KINDS
+from initlint.source.guards import Guards
+from initlint.source.layers import CONTAINERS, dimensions
 from initlint.source.names import spelled
 from initlint.source.places import place
 from initlint.source.state import Frame, Unit
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from initlint.source.classes import ClassInfo
 
 _PLAIN_NODES = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant)
+_COPIES = ("clone", "empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like")
 _TENSOR_ATTRIBUTES = ("weight", "bias", "in_proj_weight", "in_proj_bias", "weight_g", "weight_v")
 
 
@@ -59,6 +62,9 @@ class Recorder:
     """Collects the calls of initialisers that the function being read makes itself."""
 
     machine: Calls
+    discarded: set[int]
+    """The calls (by their id) whose result nothing takes."""
+    guards: Guards = field(default_factory=Guards)
     seen: dict[int, list[Seen]] = field(default_factory=dict)
     waiting: list[Inner] = field(default_factory=list)
     prototypes: dict[str, Instance] = field(default_factory=dict)
@@ -141,8 +147,10 @@ class Recorder:
     def _target(
         self, node: ast.expr, value: Value, frame: Frame, row: initializers.Row
     ) -> tuple[Target, tuple[str, ...] | None]:
+        through_data = False
         while isinstance(node, ast.Attribute) and node.attr == "data":
             node = node.value
+            through_data = True
         text = spelled(node)
         attribute: Any = UNKNOWN
         kinds: tuple[str, ...] | None = None
@@ -153,7 +161,7 @@ class Recorder:
             if value.attribute is not None and (kinds or value.attribute in _TENSOR_ATTRIBUTES):
                 attribute = value.attribute
                 is_module = False if value.attribute in _TENSOR_ATTRIBUTES else UNKNOWN
-            elif kinds:
+            elif kinds and all(self._is_module(kind) for kind in kinds):
                 is_module = True
         owner = None
         if isinstance(node, ast.Attribute) and all(
@@ -184,9 +192,16 @@ class Recorder:
                 dimensions=self._dimensions(kinds, attribute, shape),
                 shape=shape,
                 is_module=is_module,
+                through_data=through_data,
+                is_copy=isinstance(node, ast.Call) and spelled(node.func).rpartition(".")[2] in _COPIES,
             ),
             kinds,
         )
+
+    def _is_module(self, kind: str) -> bool:
+        """Whether a class is certainly a module's: a test by isinstance may also name some tensor's class."""
+        own = self.machine.classes.get(kind)
+        return own.info.is_module if own is not None else kind in KINDS or kind in CONTAINERS
 
     def _dimensions(self, kinds: tuple[str, ...] | None, attribute: Any, shape: Any) -> Any:
         if known(shape):
@@ -206,7 +221,7 @@ class Recorder:
 
     def facts(self) -> list[tuple[InitCall, list[Seen]]]:
         """Every call that was seen, once each, in the order of the source."""
-        calls = [(_merged(seen), seen) for seen in self.seen.values()]
+        calls = [(_merged(seen, self.discarded), seen) for seen in self.seen.values()]
         calls.sort(key=lambda pair: (pair[0].location.line, pair[0].location.column))
         return calls
 
@@ -234,7 +249,7 @@ def _argument(node: ast.Call, where: int | str) -> ast.expr | None:
     return next((keyword.value for keyword in node.keywords if keyword.arg == where), None)
 
 
-def _merged(seen: list[Seen]) -> InitCall:
+def _merged(seen: list[Seen], discarded: set[int]) -> InitCall:
     first = seen[0]
     arguments = dict(first.bound.arguments)
     target = first.target
@@ -259,6 +274,7 @@ def _merged(seen: list[Seen]) -> InitCall:
         distribution=drawn(row, arguments, target.shape),
         within=getattr(function, "name", "<lambda>") if function is not None else None,
         class_name=owner.name if owner is not None else None,
+        discarded=id(first.node) in discarded,
     )
 
 
@@ -276,6 +292,8 @@ def _common(a: Target, b: Target) -> Target:
         dimensions=same(a.dimensions, b.dimensions),
         shape=same(a.shape, b.shape),
         is_module=same(a.is_module, b.is_module),
+        through_data=same(a.through_data, b.through_data),
+        is_copy=same(a.is_copy, b.is_copy),
     )
 
 

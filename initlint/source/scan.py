@@ -48,6 +48,8 @@ class Scan:
     """Calls that may write whatever a module holds (apply, load_state_dict), likewise."""
     names: list[ast.Name] = field(default_factory=list)
     attributes: list[ast.Attribute] = field(default_factory=list)
+    discarded: set[int] = field(default_factory=set)
+    """The calls (by their id) that are a statement by themselves: nothing takes what they return."""
     strings: set[str] = field(default_factory=set)
     spans: list[tuple[int, int]] = field(default_factory=list)
 
@@ -74,6 +76,8 @@ def scan(tree: ast.Module, path: str) -> Scan:
             attributes.append(node)  # type: ignore[arg-type]
             stack.append((node.value, outermost, within))  # type: ignore[attr-defined]
             continue
+        if kind is ast.Expr:
+            found.discarded.add(id(node.value))  # type: ignore[attr-defined]
         if kind is ast.Call:
             calls.append((node, outermost))  # type: ignore[arg-type]
         elif kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:

@@ -97,6 +97,8 @@ class State(ABC):
         self.repeating = 0
         self.depth = 0
         self.stack: list[ast.AST] = []
+        self.sites: list[tuple[ast.AST, tuple[Unit, ast.AST]]] = []
+        """The functions that are running, each with the call that runs it."""
         self.ran: set[int] = set()
         """The functions that have run (by the id of their node)."""
         self.exhaustive = False

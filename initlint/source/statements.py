@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from initlint.source.classes import ClassInfo
-from initlint.source.expressions import UNROLL, refining
+from initlint.source.comprehensions import UNROLL
+from initlint.source.expressions import UNROLL_WALK, refining
 from initlint.source.modules import Modules, Walk
 from initlint.source.names import imported
 from initlint.source.state import BREAK, CONTINUE, MAYBE, NEXT, RAISE, RETURN, Frame
@@ -108,7 +109,9 @@ class Statements(Modules):
     def _for(self, node: ast.For | ast.AsyncFor, frame: Frame) -> int:
         value = self.eval(node.iter, frame)
         known, rest = self.iterate(value)
-        if len(known) > UNROLL:
+        if len(known) > (UNROLL_WALK if isinstance(value, Walk) else UNROLL):
+            for element in known:  # each is written by its own turn, which nobody follows
+                self.taint(element)
             known, rest = (), self.join(known)
         walk = self.walking(value, node, frame) if isinstance(value, Walk) else None
         status = self._turns(node, list(known), rest, frame)

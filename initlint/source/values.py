@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from initlint.record import record
 
@@ -233,8 +233,7 @@ class Flow(Value):
         self.parts = parts
 
 
-@record(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One write of a tensor, before it is made a fact."""
 
     function: str

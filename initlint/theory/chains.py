@@ -20,6 +20,7 @@ __all__ = [
     "gradient_flow",
     "keeps_zero",
     "matrices",
+    "output_scale",
     "signal_flow",
 ]
 
@@ -120,6 +121,17 @@ def excess_gain(layer: Layer, matrix: Parameter) -> float:
     if absent(layer.activation) or layer.activation is None:
         return UNKNOWN  # type: ignore[no-any-return]
     return matrix.distribution.std * math.sqrt(matrix.fan_in) / layer.activation.gain
+
+
+def output_scale(layer: Layer) -> tuple[float, str]:
+    """The std of a linear map's output without its bias, and how it is known, in words for a message.
+
+    Across the batch as the probe measured it, else std x sqrt(fan_in) of the weight, which is that of inputs of unit
+    scale.
+    """
+    if known(layer.probe):
+        return layer.probe.forward_std, "on this batch"
+    return layer.weight.distribution.std * math.sqrt(layer.weight.fan_in), "for inputs of unit scale"
 
 
 def accounts_for(excesses: Iterable[float], ratio: float) -> bool:

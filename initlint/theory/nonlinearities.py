@@ -14,7 +14,7 @@ from typing import NamedTuple
 from initlint.facts import UNKNOWN, known
 from initlint.theory.contagion import number
 
-__all__ = ["DEFAULT_SLOPES", "Nonlinearity", "names", "nonlinearity"]
+__all__ = ["DEFAULT_SLOPES", "RECTIFIERS", "Nonlinearity", "names", "nonlinearity"]
 
 Scalar = Callable[[float], float]
 
@@ -34,6 +34,9 @@ class Nonlinearity(NamedTuple):
 
 DEFAULT_SLOPES = {"leaky_relu": 0.01, "prelu": 0.25}
 """The nonlinearities that have a negative slope, and torch's default for it."""
+
+RECTIFIERS = frozenset({"identity", "relu", *DEFAULT_SLOPES})
+"""The nonlinearities that are linear on either side of zero, with slope 1 above: phi(a x) = a phi(x) for a > 0."""
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946

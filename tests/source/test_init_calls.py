@@ -203,3 +203,22 @@ def test_a_location_counts_code_points_from_one() -> None:
     text = "def f(m):\n    x = 'ä€😀'; nn.init.zeros_(m.weight)\n"
     where = only_call(text).location
     assert (where.line, where.column, where.end_column) == (6, 16, 40)
+
+
+@pytest.mark.parametrize(
+    ("tested", "is_module"), [("nn.Linear", True), ("Block", True), ("Codebook", False), ("Elsewhere", False)]
+)
+def test_a_class_that_is_tested_for_need_not_be_a_modules(tested: str, is_module: bool) -> None:
+    call = only_call(
+        f"""
+        from elsewhere import Elsewhere
+
+        class Block(nn.Module): ...
+        class Codebook(nn.Parameter): ...
+
+        def init_weights(m):
+            if isinstance(m, {tested}):
+                nn.init.normal_(m)
+        """
+    )
+    assert known(call.target.is_module) is is_module

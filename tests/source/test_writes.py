@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 import pytest
 
 from initlint.facts import known
 
-from .reading import applications, facts, layer, model, net, parameter, writers
+from .reading import PRELUDE, applications, facts, layer, model, net, parameter, writers
 
 
 def test_the_default_comes_first_and_then_what_the_user_wrote() -> None:
@@ -332,3 +333,80 @@ def test_tied_weights_are_one_parameter_with_two_names() -> None:
         """)
     )
     assert parameter(found, "emb.weight").names == ("emb.weight", "out.weight")
+
+
+def test_every_parameter_of_a_large_tree_is_written() -> None:
+    body = """
+        self.layers = nn.ModuleList([nn.Linear(dim, dim) for _ in range(40)])
+        for p in self.parameters():
+            if p.dim() > 1:
+                nn.init.xavier_uniform_(p)
+    """
+    net_ = model(net(body))
+    assert writers(parameter(net_, "layers.39.weight")) == ["reset_parameters", "xavier_uniform_"]
+    assert writers(parameter(net_, "layers.39.bias")) == ["reset_parameters"]
+
+
+def test_turns_that_are_not_followed_leave_nothing_known() -> None:
+    for loop in (
+        "for layer in list_:\n    nn.init.zeros_(layer.weight)",
+        "[nn.init.zeros_(layer.weight) for layer in list_]",
+    ):
+        made = "list_ = [nn.Linear(dim, dim) for _ in range(64)] + [nn.Linear(dim, dim)]"
+        body = f"{made}\nself.a, self.b = list_[0], list_[64]\n"
+        assert writers(parameter(model(net(body + loop)), "b.weight")) is None
+
+
+STACK = """
+class Stack(nn.Module):
+    def __init__(self, {argument}):
+        super().__init__()
+        self.layers = nn.ModuleList([copy.deepcopy({layer}) for _ in range(3)])
+"""
+
+
+def test_a_stack_of_what_it_is_given_makes_no_layers() -> None:
+    facts_ = model(STACK.format(argument="layer, depth=3", layer="layer"), "Stack")
+    assert not any(known(p.writes) for p in facts_.parameters)
+
+
+def test_a_stack_that_its_owner_draws_anew() -> None:
+    text = STACK.format(argument="dim=8", layer="nn.Linear(dim, dim)") + textwrap.dedent(
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.stack = Stack()
+                self._reset_parameters()
+
+            def _reset_parameters(self):
+                for p in self.parameters():
+                    if p.dim() > 1:
+                        nn.init.xavier_uniform_(p)
+        """
+    )
+    assert writers(parameter(model(text), "stack.layers.0.weight")) == [
+        "reset_parameters",
+        "deepcopy",
+        "xavier_uniform_",
+    ]
+    assert writers(parameter(model(text, "Stack"), "layers.0.weight")) is None  # who owns it may write it
+
+
+def test_a_loop_in_a_method_runs_where_the_method_is_called() -> None:
+    text = """class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self._init_weights()
+        self.head = nn.Linear(8, 2)
+
+    def _init_weights(self):
+        for m in self.modules():
+            if isinstance(m, nn.Linear):
+                nn.init.zeros_(m.bias)
+"""
+    (application,) = applications(model(text))
+    assert (application.within, application.covered) == ("Net.__init__", ("fc",))
+    assert application.location is not None
+    assert (PRELUDE + text).splitlines()[application.location.line - 1].strip() == "self._init_weights()"

@@ -1,0 +1,186 @@
+"""Calls of what other files define, by canonical name: layers, initialisers, tensor factories, pure functions."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from initlint.source import folding, initializers
+from initlint.source.binding import bind_call
+from initlint.source.builtin_calls import SPECIAL
+from initlint.source.classes import torch_layer
+from initlint.source.constructing import fill, layer, stack_of_clones
+from initlint.source.modules import constant
+from initlint.source.tensors import FACTORIES, factory
+from initlint.source.values import NONE, UNSEEN, Const, Flow, Instance, Items, Tensor, Unseen, Value
+
+if TYPE_CHECKING:
+    from initlint.source.calls import Calls
+    from initlint.source.state import Frame
+
+Keywords = dict[str, Value]
+
+
+_HARMLESS = (
+    "print",
+    "id",
+    "repr",
+    "hash",
+    "format",
+    "warnings.",
+    "logging.",
+    "math.",
+    "numpy.",
+    "time.",
+    "os.",
+    "sys.",
+    "torch.no_grad",
+    "torch.inference_mode",
+    "torch.set_grad_enabled",
+    "torch.enable_grad",
+    "torch.random.",
+    "torch.manual_seed",
+    "random.",
+    "typing.",
+    "inspect.",
+    "torch.is_tensor",
+    "torch.cuda.",
+    "torch.device",
+    "torch.get_default_dtype",
+    "torch.Generator",
+    "torch.finfo",
+    "torch.Size",
+    "torch.backends.",
+    "collections.",
+    "itertools.",
+    "functools.",
+    "operator.",
+    "contextlib.",
+    "pathlib.",
+    "json.",
+    "re.",
+    "callable",
+    "dir",
+    "AssertionError",
+    "ValueError",
+    "TypeError",
+    "NotImplementedError",
+    "RuntimeError",
+    "Exception",
+    "input",
+    "open",
+    "iter",
+    "next",
+    "frozenset",
+    "bytes",
+    "filter",
+    "map",
+    "slice",
+    "torch.utils.checkpoint.",
+    "torch.jit.is_scripting",
+)
+"""Functions that write into no parameter that they are given."""
+
+_WRAPPERS = (
+    "torch.nn.utils.weight_norm",
+    "torch.nn.utils.spectral_norm",
+    "torch.nn.utils.parametrizations.",
+    "torch.nn.utils.parametrize.",
+    "torch.nn.utils.prune.",
+)
+
+_SAME_MODULE = (
+    "torch.compile",
+    "torch.jit.script",
+    "torch.nn.DataParallel",
+    "torch.nn.SyncBatchNorm.convert_sync_batchnorm",
+    "torch.nn.parallel.DistributedDataParallel",
+)
+
+
+def call_name(
+    machine: Calls, name: str, positional: list[Value], keywords: Keywords, node: ast.AST, frame: Frame
+) -> Value:
+    """Call what a canonical name stands for; what is not known may write into whatever it is given."""
+    made = (frame.unit, node)
+    special = SPECIAL.get(name)
+    if special is not None:
+        return special(machine, positional, keywords, made, frame)
+    kind = torch_layer(name)
+    if kind is not None:
+        if kind in ("TransformerEncoder", "TransformerDecoder"):
+            return stack_of_clones(machine, kind, positional, keywords, made)
+        if kind == "Transformer" or kind.startswith("_"):
+            return machine.opaque_call(positional, keywords)
+        return layer(machine, kind, positional, keywords, made)
+    row = initializers.lookup(name)
+    if row is not None:
+        return _initialise(machine, row, positional, keywords, made)
+    if machine.graph is not None and any(_carries(value) for value in (*positional, *keywords.values())):
+        return machine.graph.function(name, positional, keywords, node, frame)
+    if name in FACTORIES:
+        return factory(machine, name, positional, keywords, made)
+    if name == "torch.nn.init.calculate_gain":
+        given = [constant(value) for value in (*positional, *keywords.values())]
+        value = folding.calculate_gain(*given[:2]) if given else folding.FAILED
+        return UNSEEN if value is folding.FAILED else Const(value)
+    if positional and not keywords and all(isinstance(value, Const) for value in positional):
+        value = folding.call(name, [value.value for value in positional if isinstance(value, Const)])
+        if value is not folding.FAILED:
+            return Const(value)
+    if name in ("max", "min", "sum") and len(positional) == 1 and isinstance(positional[0], Items):
+        numbers = constant(positional[0])
+        if isinstance(numbers, tuple) and all(isinstance(number, (int, float)) for number in numbers):
+            value = folding.call(name, [numbers])
+            return UNSEEN if value is folding.FAILED else Const(value)
+        return UNSEEN
+    if name.endswith(".__init__") and positional and isinstance(positional[0], Instance):
+        base = torch_layer(name[:-9])
+        if base is not None:
+            fill(machine, positional[0], base, positional[1:], keywords, made)
+        else:
+            machine.opaque_call(positional, keywords)
+        return NONE
+    if name.startswith(_WRAPPERS) and positional:
+        machine.taint(positional[0])
+        return positional[0]
+    if name in _SAME_MODULE and positional and isinstance(positional[0], Instance):
+        if name.endswith(("DataParallel", "SyncBatchNorm.convert_sync_batchnorm")):
+            machine.taint(positional[0])
+        return positional[0]
+    if name.startswith(_HARMLESS):
+        return Unseen()
+    if name.startswith("torch.") and not name.startswith(
+        ("torch.nn.utils", "torch.nn.init", "torch.load", "torch.hub")
+    ):
+        if any(isinstance(value, Tensor) for value in positional):
+            if name.endswith("_"):
+                machine.taint(positional[0])
+                return positional[0]
+            return machine.computed(positional)
+        if not name.rpartition(".")[2][:1].isupper():
+            return Unseen()
+    return machine.opaque_call(positional, keywords)
+
+
+def _initialise(machine: Calls, row: initializers.Row, positional: list[Value], keywords: Keywords, made: Any) -> Value:
+    bound = bind_call(row, positional, keywords)
+    target = bound.target
+    if row.deprecated or row.same_as or not row.takes_module:
+        known = row.function in initializers.ROWS
+        if known:
+            machine.write(target, row.function, bound.arguments, made)
+        else:
+            machine.taint(target)
+    elif isinstance(target, Instance):
+        for _, tensor in machine.tensors(target):
+            machine.write(tensor, row.function, bound.arguments, made)
+    else:
+        machine.taint(target)
+    return target
+
+
+def _carries(value: Value) -> bool:
+    if isinstance(value, Items):
+        return any(isinstance(item, Flow) for item in value.known) or isinstance(value.rest, Flow)
+    return isinstance(value, Flow)

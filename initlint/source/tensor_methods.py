@@ -1,0 +1,130 @@
+"""The methods of tensors: views of the same memory, copies, changes in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from initlint.source import initializers
+from initlint.source.modules import constant
+from initlint.source.values import TRUE, Const, Event, Instance, Items, Tensor, Unseen, Value
+
+if TYPE_CHECKING:
+    from initlint.source.attributes import Attributes
+
+Keywords = dict[str, Value]
+
+
+_VIEWS = frozenset(
+    [
+        "view",
+        "reshape",
+        "detach",
+        "flatten",
+        "squeeze",
+        "unsqueeze",
+        "permute",
+        "transpose",
+        "t",
+        "contiguous",
+        "view_as",
+        "requires_grad_",
+        "expand",
+        "narrow",
+        "select",
+        "chunk",
+        "split",
+        "unbind",
+        "diagonal",
+        "as_strided",
+        "to",
+        "cuda",
+        "cpu",
+        "float",
+        "half",
+        "double",
+        "swapaxes",
+        "movedim",
+        "index_select",
+        "__getitem__",
+    ]
+)
+
+_WHOLE = frozenset(
+    [
+        "view",
+        "reshape",
+        "detach",
+        "flatten",
+        "squeeze",
+        "unsqueeze",
+        "permute",
+        "transpose",
+        "t",
+        "contiguous",
+        "view_as",
+        "requires_grad_",
+        "swapaxes",
+        "movedim",
+    ]
+)
+
+
+def tensor_method(
+    machine: Attributes, receiver: Tensor, name: str, positional: list[Value], keywords: Keywords, made: Any
+) -> Value:
+    """A method of a tensor."""
+    if name in ("dim", "ndimension"):
+        return Unseen() if receiver.shape is None else Const(len(receiver.shape))
+    if name in ("size", "numel", "nelement"):
+        shape = machine.of_tensor(receiver, "shape")
+        if name == "size" and isinstance(shape, Items):
+            index = constant(positional[0]) if positional else None
+            if index is None:
+                return shape
+            if isinstance(index, int) and -len(shape.known) <= index < len(shape.known):
+                return shape.known[index]
+        if name != "size" and receiver.shape is not None and None not in receiver.shape:
+            total = 1
+            for size in receiver.shape:
+                total *= size or 0
+            return Const(total)
+        return Unseen()
+    if name in _VIEWS:
+        partial = name not in _WHOLE or receiver.partial
+        if name in ("to", "cuda", "cpu", "float", "half", "double"):
+            return machine.computed((receiver,)) if receiver.is_parameter else receiver
+        if name in ("requires_grad_", "contiguous"):
+            if name == "requires_grad_":
+                machine.freeze(receiver, positional[0] if positional else TRUE)
+            return receiver
+        view = receiver.view(partial=partial)
+        if name not in ("detach",):
+            view.shape = None
+        return view
+    if name.startswith("new_"):
+        short = name[4:]
+        if short in ("empty", "zeros", "ones", "full"):
+            from initlint.source.tensors import factory
+
+            return factory(machine, f"torch.{short}", positional, keywords, made)
+        return machine.computed(())
+    if name in initializers.CHANGING_METHODS or (name.endswith("_") and not name.endswith("__")):
+        if receiver.writes is not None:
+            _change(machine, receiver, name, positional, made)
+        return receiver
+    if name in ("item", "tolist", "numpy", "is_contiguous", "data_ptr", "element_size", "stride", "get_device"):
+        return Unseen()
+    if name == "clone":
+        return machine.computed((receiver,))
+    for value in positional:
+        if isinstance(value, Instance):
+            machine.taint(value)
+    return machine.computed((receiver,))
+
+
+def _change(machine: Attributes, receiver: Tensor, name: str, positional: list[Value], made: Any) -> None:
+    """An in-place operation on what a tensor holds: the law of the result is not looked into."""
+    writes = receiver.writes
+    if writes is not None:
+        event = Event(f"torch.Tensor.{name}", {}, "user", made, machine.now(), False, machine.application)
+        machine.put(receiver.cell, "#writes", (*writes, event))

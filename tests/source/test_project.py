@@ -1,0 +1,81 @@
+"""What other files of a project may do to a class: looked up by name, bounded by counts and never by time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from initlint.facts import known
+from initlint.source import project
+from initlint.source.reader import Project, read
+
+from .reading import PRELUDE, net, parameter
+
+ENCODER = PRELUDE + net("self.fc = nn.Linear(dim, dim)")
+INITIALISES = "for p in Net(8).parameters():\n    torch.nn.init.zeros_(p)\n"
+
+
+def is_known(root: Path, name: str = "encoder.py") -> bool:
+    """Whether reading takes the default of the class in ``root/name`` for what it starts with."""
+    path = root / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text(ENCODER)
+    source = read(path.read_bytes(), str(path), project=Project())
+    (model,) = source.facts.models
+    return known(parameter(model, "fc.weight").writes)
+
+
+@pytest.fixture(autouse=True)
+def marked(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("")
+
+
+def test_nobody_else_knows_it(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text(
+        "import torch\nfrom torch import nn\nNetwork = nn.TransformerEncoder\n" + INITIALISES[40:]
+    )
+    assert is_known(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "imports", ["from encoder import Net", "import encoder\nNet = encoder.Net", "Net = import_module(name()).Net"]
+)
+def test_another_file_may_initialise_it(tmp_path: Path, imports: str) -> None:
+    (tmp_path / "train.py").write_text(f"{imports}\n{INITIALISES}")
+    assert not is_known(tmp_path)
+
+
+def test_a_class_of_the_same_name_is_another(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("class Net(torch.nn.Module): ...\n" + INITIALISES)
+    assert is_known(tmp_path)
+
+
+def test_a_package_passes_it_on(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/__init__.py").write_text("from .encoder import *\n")
+    (tmp_path / "train.py").write_text("from models import Net\n" + INITIALISES)
+    assert not is_known(tmp_path, "models/encoder.py")
+
+
+def test_a_project_too_large_to_look_through_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index in range(3):
+        (tmp_path / f"other{index}.py").write_text("x = 1\n")
+    assert is_known(tmp_path)
+    for bound in ("MOST_FILES", "MOST_BYTES", "MOST_ENTRIES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(project, bound, 2)
+            assert not is_known(tmp_path)
+
+
+def test_what_is_no_source_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "directory.py").mkdir()
+    for hidden in (".venv", "build", "node_modules"):
+        (tmp_path / hidden).mkdir()
+        (tmp_path / hidden / "train.py").write_text("from encoder import Net\n" + INITIALISES)
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "again.py").symlink_to(tmp_path / "encoder.py")
+    (tmp_path / "gone.py").symlink_to(tmp_path / "nowhere.py")
+    assert not is_known(tmp_path)  # gone.py cannot be read
+    (tmp_path / "gone.py").unlink()
+    assert is_known(tmp_path)
