@@ -24,7 +24,10 @@ SOURCES = ("source", "parameters", "graph", "probe")
 CONSEQUENCES = frozenset({"INI203", "INI204", "INI701", "INI702", "INI703", "INI704", "INI705", "INI707", "INI708"})
 """Codes that measure an effect; where another finding names the cause, they are told as its consequences."""
 
-STUCK = ("INI101", "INI102", "INI103")
+UNWRITTEN = frozenset({"INI104", "INI301"})
+"""Codes that say a parameter holds whatever the memory held."""
+
+STUCK = frozenset({"INI101", "INI102", "INI103"})
 """Codes that say a part of the model cannot train; whatever else gets no gradient is their echo."""
 
 
@@ -88,7 +91,9 @@ def no_such_rule(pattern: str) -> str:
     import difflib
 
     names = {entry.name: code for code, entry in registry().items()}
-    near = difflib.get_close_matches(pattern.upper(), list(registry()), n=2, cutoff=0.6)
+    wanted, codes = pattern.upper(), list(registry())
+    close = difflib.get_close_matches(wanted, codes, n=len(codes), cutoff=0.6)
+    near = sorted(close, key=lambda code: sum(a != b for a, b in zip(code, wanted, strict=False)))[:2]
     near = near or [names[name] for name in difflib.get_close_matches(pattern.lower(), list(names), n=1)]
     return f"no rule is called {pattern!r}" + (f": did you mean {' or '.join(near)}?" if near else "")
 
@@ -122,6 +127,7 @@ def _subjects(facts: Facts) -> Iterator[tuple[str, Fact]]:
     """Everything in a bundle of facts that some rule may look at, with its kind."""
     for kind, several in (
         ("call", facts.calls),
+        ("guard", facts.guards),
         ("initializer", facts.initializers),
         ("klass", facts.classes),
         ("script", facts.scripts),
@@ -219,23 +225,34 @@ def _merged(group: list[Finding]) -> Finding:
 
 def explain(findings: list[Finding]) -> list[Finding]:
     """Turn what only measures an effect into a consequence of the finding that names its cause."""
-    kept = dict(enumerate(findings))
+    kept = dict(enumerate(_without_echoes(findings)))
     effects = [number for number, finding in kept.items() if finding.code in CONSEQUENCES]
     # From the last cause to the first, so that 701 can go to 204 and both to what made the weights small.
     for number in sorted(effects, key=lambda number: kept[number].code, reverse=True):
         effect = kept[number]
-        cause = next((each for each, finding in kept.items() if each != number and _explains(finding, effect)), None)
-        if cause is None:
+        causes = [each for each, finding in kept.items() if each != number and _explains(finding, effect)]
+        if not causes:
             continue
+        cause = min(causes, key=lambda each: kept[each].code in CONSEQUENCES)  # a cause rather than another effect
         del kept[number]
         told = kept[cause]
+        # That a zero weight gets no gradient is what INI101 says of it already.
+        news = () if effect.code == "INI707" and effect.parameter in told.parameters else (effect.message,)
         kept[cause] = replace(
             told,
             severity=max(told.severity, effect.severity),
-            consequences=tuple(dict.fromkeys((*told.consequences, effect.message, *effect.consequences))),
+            consequences=tuple(dict.fromkeys((*told.consequences, *news, *effect.consequences))),
             sources=tuple(s for s in SOURCES if s in (*told.sources, *effect.sources)),
         )
     return list(kept.values())
+
+
+def _without_echoes(findings: list[Finding]) -> list[Finding]:
+    """Leave out what was measured on memory that nobody wrote: initlint put zeros there to be able to run at all."""
+    unwritten = {f.model for f in findings if f.code in UNWRITTEN and f.model is not None}
+    return [
+        f for f in findings if f.model not in unwritten or "source" in f.sources or f.code not in STUCK | CONSEQUENCES
+    ]
 
 
 def _explains(cause: Finding, effect: Finding) -> bool:

@@ -34,6 +34,7 @@ __all__ = [
     "Escape",
     "Fact",
     "Facts",
+    "Guard",
     "InitCall",
     "Initializer",
     "Layer",
@@ -409,7 +410,9 @@ class Layer(Fact):
     ``ends_branch``: its output goes into a residual sum, directly or through dropout, scale or norm.
     ``is_head``: its output leaves the model. ``origin``: "constructed", "cloned" (in a slot of a
     container, deepcopy of the layer that fills the other slots) or "copied" (part of a copied model).
-    ``aliases``: every name of one instance, in order, ``name`` first. ``order``: see Write.order.
+    ``aliases``: every name of one instance, in order, ``name`` first; ``aliased_at``: where the outermost module was
+    made that stands under several names and holds this layer, None where the layer has one name. ``order``: see
+    Write.order.
     ``within``: qualified name of the function whose statement made it ("Net.__init__").
     """
 
@@ -428,6 +431,7 @@ class Layer(Fact):
     is_head: bool = UNKNOWN
     origin: str = UNKNOWN
     aliases: tuple[str, ...] = UNKNOWN
+    aliased_at: Location | None = UNKNOWN
     probe: LayerProbe = UNKNOWN
     model: Model = field(default=UNKNOWN, repr=False)
 
@@ -605,7 +609,8 @@ class Target(Fact):
     ``kinds``: the layer kinds it can be ("Linear", "BatchNorm2d"), from isinstance filters or from the layer itself.
     ``attribute``: "weight", "bias", … (None where the target is a tensor without such a name).
     ``text``: as written ("m.weight", "self.fc.bias"). ``dimensions``: how many, where all kinds agree.
-    ``is_module``: the target is a module and not a tensor.
+    ``is_module``: the target is a module and not a tensor. ``through_data``: it is reached by ``.data``.
+    ``is_copy``: the expression makes a new tensor of another one's (``m.weight.clone()``), which alone is written.
     """
 
     text: str
@@ -614,6 +619,8 @@ class Target(Fact):
     dimensions: int = UNKNOWN
     shape: tuple[int, ...] = UNKNOWN
     is_module: bool = UNKNOWN
+    through_data: bool = UNKNOWN
+    is_copy: bool = UNKNOWN
 
     @property
     def fewest_dimensions(self) -> int:
@@ -628,11 +635,15 @@ class Target(Fact):
 class InitCall(Fact):
     """One call of an initialiser, read in source or recorded while it ran.
 
+    So is ``torch.zeros_like(w)`` and its kin, where nothing takes the tensor that they make.
+
     ``function`` is canonical ("torch.nn.init.normal_"), ``written`` is how the source spells it
     ("init.normal_"). ``arguments`` are bound by parameter name, defaults included, each value UNKNOWN
     where it is; ``given`` are the names passed by the caller, ``positional`` those passed by position.
     ``spellings`` maps an argument to the identifier it was passed as ("init_std"), where it was one.
     ``within`` is the name of the enclosing function ("_init_weights"), None at module level.
+    ``discarded``: the call is a statement by itself, so that nothing takes what it returns.
+    ``caught``: it stands in a ``try`` with a handler, so that what it raises may be meant.
     """
 
     function: str
@@ -646,6 +657,26 @@ class InitCall(Fact):
     distribution: Distribution = UNKNOWN
     within: str | None = UNKNOWN
     class_name: str | None = UNKNOWN
+    discarded: bool = UNKNOWN
+    caught: bool = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Guard(Fact):
+    """A test in code that initialises, of a module's class or of a tensor's truth.
+
+    ``form`` is "truth" (``if m.bias:``), "exact_type" (``type(m) == nn.Linear``) or "class_name"
+    (``"Linear" in m.__class__.__name__``). ``text``: the test as written. ``kinds``: the layer kinds that a
+    test of the class lets through. ``several``: what is tested for its truth is, where it is not None, a tensor of
+    more than one element (a size that was not read is taken to be more than one). ``caught``: see InitCall.
+    """
+
+    form: str
+    text: str
+    location: Location
+    kinds: tuple[str, ...] = UNKNOWN
+    several: bool = UNKNOWN
+    caught: bool = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
@@ -700,6 +731,7 @@ class Facts(Fact):
 
     origin: str
     calls: tuple[InitCall, ...] = ()
+    guards: tuple[Guard, ...] = ()
     initializers: tuple[Initializer, ...] = ()
     classes: tuple[ClassFacts, ...] = ()
     models: tuple[Model, ...] = ()

@@ -25,9 +25,8 @@ def test_the_default_is_everything_but_advice() -> None:
 
 
 def test_the_longest_match_wins() -> None:
-    assert Selection(select=("INI5",), ignore=("INI501",)).codes() == {c for c in registry() if c[:4] == "INI5"} - {
-        "INI501"
-    }
+    family = {c for c, entry in registry().items() if c[:4] == "INI5" and entry.severity > Severity.ADVICE}
+    assert Selection(select=("INI5",), ignore=("INI501",)).codes() == family - {"INI501"}
     assert Selection(select=("INI501",), ignore=("INI5",)).codes() == {"INI501"}
     assert Selection(ignore=("INI",), extend_select=("INI104",)).codes() == {"INI104"}
     assert "INI501" not in Selection(select=("INI501",), ignore=("INI501",)).codes()
@@ -107,6 +106,25 @@ def test_stuck_parameters_are_the_echo_of_a_zero_weight() -> None:
     (told,) = explain([cause, echo])
     assert told.code == "INI101"
     assert told.consequences == ("fc1.weight is stuck",)
+
+
+def test_an_effect_goes_to_the_cause_and_not_to_another_effect() -> None:
+    cause = finding("INI101", Severity.ERROR, location=HERE, model="Net", layer="fc", parameters=("fc.weight",))
+    dead = finding("INI705", location=HERE, model="Net", layer="fc", message="dead")
+    stuck = finding(
+        "INI707", Severity.ERROR, location=HERE, model="Net", layer="fc", parameter="fc.weight", message="stuck"
+    )
+    (told,) = explain([cause, dead, stuck])
+    assert told.code == "INI101"
+    assert told.consequences == ("dead",)
+
+
+def test_what_is_measured_on_unwritten_memory_is_not_told() -> None:
+    unwritten = finding("INI104", Severity.ERROR, location=HERE, model="Net", layer="a", sources=("parameters",))
+    echo = finding("INI101", Severity.ERROR, location=THERE, model="Net", layer="b", sources=("probe",))
+    other = finding("INI101", Severity.ERROR, location=THERE, model="Other", layer="b", sources=("probe",))
+    read = finding("INI101", Severity.ERROR, location=THERE, model="Net", layer="c", sources=("source",))
+    assert explain([unwritten, echo, other, read]) == [unwritten, other, read]
 
 
 def model_with(parameter: Parameter) -> Facts:

@@ -38,20 +38,22 @@ def audit_module(
     seed: int = 0,
     device: str = "cpu",
     loss: Callable[[Any], Tensor] | None = None,
+    differing: tuple[str, ...] = UNKNOWN,
 ) -> Facts:
     """Facts about one module; never raises for a model that cannot be run.
 
     ``batch`` is a tensor, a tuple of positional inputs, a mapping of keyword inputs, a ``Batch``, or None to have one
     inferred. What could not be run leaves ``Model.probe`` UNKNOWN and says why in ``Model.not_run``; the parameters are
     audited all the same. ``recording`` is what was seen of the construction (None: provenance is UNKNOWN). ``loss``
-    maps the model's output to a scalar. The module, its gradients and modes and all generators are left as they were.
+    maps the model's output to a scalar. ``differing`` is what a second build said. The module, its gradients and modes
+    and all generators are left as they were.
     """
     run = Run()
     try:
         run_module(module, batch, run, seed=seed, device=device, loss=loss)
     except Exception as error:  # the model is the user's: whatever it raises is a reason, not a crash
         run.reason = _reason(error)
-    model = _Assembly(module, run, recording, name).model()
+    model = replace(_Assembly(module, run, recording, name).model(), differing=differing)
     return Facts(origin="live", calls=tuple(recording.calls) if recording is not None else (), models=(model,))
 
 
@@ -84,7 +86,8 @@ class _Assembly:
                 )
                 for tensor in owned.get(name, [])
             )
-            layers.append(self._layer(name, child, parameters, tuple(aliases[id(child)])))
+            layer = self._layer(name, child, parameters, tuple(aliases[id(child)]))
+            layers.append(replace(layer, aliased_at=self._shared_at(name, aliases)))
         by_name = {layer.name: layer for layer in layers}
         return Model(
             name=self.name,
@@ -96,6 +99,15 @@ class _Assembly:
             probe=self.run.probe,
             not_run=self.run.reason,
         )
+
+    def _shared_at(self, name: str, aliases: Mapping[int, list[str]]) -> Any:
+        """As Layer.aliased_at."""
+        parts = name.split(".")
+        for index in range(1, len(parts) + 1):
+            holder = self.module.get_submodule(".".join(parts[:index]))
+            if len(aliases[id(holder)]) > 1:
+                return self._made(holder)[1]
+        return None
 
     def _defined(self) -> Any:
         """Where the model's class is written, or for a class of torch's own (nn.Sequential) where it was made."""

@@ -65,6 +65,7 @@ class Emission:
         self.uses = uses
         self.unit = unit
         self.found: dict[int, _Named] = {}
+        self.by_name: dict[str, _Named] = {}
         self.tensor_names: dict[int, list[str]] = {}
         self.emitted: set[int] = set()
         self.by_index: dict[int, Application] = {}
@@ -76,6 +77,7 @@ class Emission:
     def model(self, recorded: Recorded) -> Model:
         """The class as a Model."""
         self._name(self.built.instance, "", 0, False)
+        self.by_name = {named.names[0]: named for named in self.found.values()}
         applications = self._applications(recorded)
         layers: dict[int, Layer] = {}
         for key, named in self.found.items():
@@ -189,7 +191,18 @@ class Emission:
             is_head=flow.is_head if flow is not None else UNKNOWN,
             origin=UNKNOWN if named.uncertain else origin,
             aliases=UNKNOWN if named.uncertain else tuple(named.names),
+            aliased_at=UNKNOWN if named.uncertain else self._shared_at(name),
         )
+
+    def _shared_at(self, name: str) -> Location | None:
+        """As Layer.aliased_at."""
+        parts = name.split(".")
+        for index in range(1, len(parts) + 1):
+            holder = self.by_name.get(".".join(parts[:index]))
+            if holder is not None and len(holder.names) > 1:
+                made = holder.value.made if isinstance(holder.value, Instance) else None
+                return place(*made) if made is not None and isinstance(made[1], ast.Call) else UNKNOWN
+        return None
 
     def _parameter(
         self, layer: Instance, key: str, tensor: Tensor, name: str, named: _Named, maybe: bool

@@ -18,6 +18,7 @@ __all__ = [
     "excess_gain",
     "flow",
     "gradient_flow",
+    "is_only_path",
     "keeps_zero",
     "matrices",
     "output_scale",
@@ -141,6 +142,17 @@ def accounts_for(excesses: Iterable[float], ratio: float) -> bool:
     """
     total = sum(math.log(excess) for excess in excesses)
     return ratio > 0 and (total > 0) == (ratio > 1) and abs(total) >= 0.5 * abs(math.log(ratio))
+
+
+def is_only_path(chain: Chain) -> bool:
+    """Whether every layer of the model that has a weight stands in the chain, so that no signal passes it by."""
+    members = {layer.name for layer, _ in matrices(chain)}
+    for layer in chain.layers[0].model.layers:
+        if absent(layer.kind):  # a module that was not understood may hold anything
+            return False
+        if layer.name not in members and any(parameter.is_weight for parameter in layer.parameters):
+            return False
+    return True
 
 
 def keeps_zero(name: str) -> bool:

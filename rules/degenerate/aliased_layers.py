@@ -43,6 +43,29 @@ class AliasedLayers(Rule):
     bad = [
         Bad(
             """
+            class Block(nn.Module):
+                def __init__(self, dim=16):
+                    super().__init__()
+                    self.up = nn.Linear(dim, dim)
+                    self.down = nn.Linear(dim, dim)
+
+                def forward(self, x):
+                    return x + self.down(F.relu(self.up(x)))
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.blocks = nn.ModuleList([Block()] * 3)  #~
+
+                def forward(self, x):
+                    for block in self.blocks:
+                        x = block(x)
+                    return x
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -120,11 +143,13 @@ class AliasedLayers(Rule):
         slots = {_without_numbers(alias) for alias in layer.aliases}
         if len(slots) == 1:  # every name is a slot of one container; none is an attribute of its own
             yield self.at(
-                layer,
+                layer.aliased_at,
                 f"{layer.aliases[0]} to {layer.aliases[-1]} are one layer: {len(layer.aliases)} slots, the "
                 "parameters of one",
                 help="make one layer a slot: [Layer(...) for _ in range(n)]",
                 evidence={"slots": len(layer.aliases)},
+                parameters=layer.parameters,
+                layer=layer,
             )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from initlint.facts import Chain, Parameter
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
-from initlint.theory.chains import matrices
+from initlint.theory.chains import is_only_path, matrices
 
 _IDENTICAL, _ALIKE = 1e-5, 1e-2
 
@@ -134,6 +134,8 @@ class ConstantWeight(Rule):
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
         weights = [matrix for _, matrix in matrices(chain)]
         if len(weights) < 2 or not all(w.distribution.is_constant and w.trainable for w in weights):
+            return
+        if not is_only_path(chain):
             return
         hidden = weights[0]
         if hidden.distribution.value != 0 and hidden.shape[0] > 1:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from initlint.facts import Chain, Layer, Parameter, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
-from initlint.theory.chains import keeps_zero, matrices
+from initlint.theory.chains import is_only_path, keeps_zero, matrices
 from initlint.theory.remedies import initializer_for
 
 
@@ -16,8 +16,8 @@ class ZeroWeight(Rule):
     ## What it does
 
     Live, it takes small training steps on fresh batches and random targets until no further parameter gets a
-    gradient; a zero weight that still has none is an error. Two or more zero weights in one chain that do escape are
-    a warning. Reading source, it speaks where the same follows without running: weight and bias zero right before a
+    gradient; a zero weight that still has none is an error. Two zero weights in a row on the only path, which do
+    escape, are a warning. Reading source, it speaks where the same follows without running: weight and bias zero right before a
     ReLU, or two layers in a row with zero weights and zero biases.
 
     ## Why it matters
@@ -183,6 +183,8 @@ class ZeroWeight(Rule):
 
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
         stages = matrices(chain)
+        if sum(weight.distribution.is_zero for _, weight in stages) < 2 or not is_only_path(chain):
+            return
         for (layer, weight), (after, following) in itertools.pairwise(stages):
             if weight.distribution.is_zero and following.distribution.is_zero:
                 yield from self._pair(layer, weight, after, following)
