@@ -5,7 +5,7 @@ examples. It has one ``check_<subject>`` method for each kind of fact it looks a
 ``self.at``. It never asks which front end made a fact, and it never asks whether a fact is known: what is
 unknown raises, and the engine drops that subject for that rule.
 
-The subjects: ``call`` (InitCall), ``initializer`` (Initializer), ``klass`` (ClassFacts), ``script`` (Script),
+The subjects: ``call`` (InitCall), ``guard`` (Guard), ``initializer`` (Initializer), ``klass`` (ClassFacts), ``script`` (Script),
 ``model`` (Model), ``layer`` (Layer), ``parameter`` (Parameter), ``chain`` (Chain).
 """
 
@@ -30,7 +30,7 @@ from initlint.record import record
 
 __all__ = ["SUBJECTS", "Bad", "Entry", "Good", "Rule"]
 
-SUBJECTS = ("call", "initializer", "klass", "script", "model", "layer", "parameter", "chain")
+SUBJECTS = ("call", "guard", "initializer", "klass", "script", "model", "layer", "parameter", "chain")
 
 SOURCE, PARAMETERS, GRAPH, PROBE = "source", "parameters", "graph", "probe"
 

@@ -48,6 +48,7 @@ def audit_inprocess(
             loss=loss,
             device=where or "cpu",
             seed=seed,
+            differing=built.differing,
         )
 
 

@@ -15,7 +15,6 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from types import ModuleType, TracebackType
 from typing import Any
 
@@ -244,11 +243,12 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
         seed=job["seed"],
         device=device,
         loss=None if job["loss"] is None else _attribute(module, job["loss"]),
+        differing=built.differing,
     )
-    models = tuple(replace(model, differing=built.differing) for model in facts.models)
-    facts = replace(facts, models=models)
     notes = [
-        f"{name} was not run: {model.not_run}" for model in models if known(model.not_run) and not absent(model.not_run)
+        f"{name} was not run: {model.not_run}"
+        for model in facts.models
+        if known(model.not_run) and not absent(model.not_run)
     ]
     return {"status": "audited", "reason": None, "facts": wire.dumps(facts), "notes": notes}
 

@@ -152,6 +152,12 @@ def _rows() -> dict[str, Row]:
 
 ROWS = _rows()
 
+NEW_LIKE = {
+    f"torch.{name}_like": Row(f"torch.{name}_like", "input", ())
+    for name in ("empty", "zeros", "ones", "full", "rand", "randn")
+}
+"""Functions that make a new tensor of another one's shape: as a statement by itself, an initialisation that is lost."""
+
 TENSOR_METHODS = {name.rpartition(".")[2]: row for name, row in ROWS.items() if name.startswith("torch.Tensor.")}
 """In-place methods that set every value of a tensor, by method name."""
 

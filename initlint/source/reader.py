@@ -17,8 +17,9 @@ This is the folder's front door. The path of a file from bytes to facts:
   a signal);
 - ``classes`` are looked up as Python would; each module class is built, and its ``forward`` followed to the ``flows``
   between layers;
-- ``recorder`` notes every call of an initialiser, ``callers`` who calls the functions they stand in, ``exposure`` and
-  ``project`` what other code may write out of sight, ``roots`` what a file offers to be built;
+- ``recorder`` notes every call of an initialiser, ``guards`` the tests around it, ``callers`` who calls the functions
+  they stand in, ``exposure`` and ``project`` what other code may write out of sight, ``roots`` what a file offers to be
+  built;
 - ``models`` writes the built classes down as facts.
 """
 

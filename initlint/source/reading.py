@@ -12,6 +12,7 @@ from initlint.source.calls import Calls
 from initlint.source.classes import ClassInfo
 from initlint.source.exposure import Exposures, uses
 from initlint.source.forward import Flows, Graph, Uses
+from initlint.source.guards import Guards
 from initlint.source.models import Built, Emission
 from initlint.source.modules import Walk
 from initlint.source.names import imported
@@ -41,7 +42,7 @@ class Reading:
         self.unit = Unit(path, tree, self.machine.cell(), lines=lines)
         self.project = project
         self.scan: Scan = scan(tree, path)
-        self.recorder = Recorder(self.machine, self.scan.discarded)
+        self.recorder = Recorder(self.machine, self.scan, Guards(self.scan))
         self.infos: list[ClassInfo] = []
         self.built: dict[int, Built] = {}
         self.left = STEPS_A_FILE

@@ -16,6 +16,7 @@ from initlint.source.guards import Guards
 from initlint.source.layers import CONTAINERS, dimensions
 from initlint.source.names import spelled
 from initlint.source.places import place
+from initlint.source.scan import Scan
 from initlint.source.state import Frame, Unit
 from initlint.source.values import Cell, Either, Instance, Ref, Tensor, Unseen, Value
 from initlint.theory import schemes
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from initlint.source.classes import ClassInfo
 
 _PLAIN_NODES = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant)
-_COPIES = ("clone", "empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like")
+_COPIES = frozenset(["clone", *(name.rpartition(".")[2] for name in initializers.NEW_LIKE)])
 _TENSOR_ATTRIBUTES = ("weight", "bias", "in_proj_weight", "in_proj_bias", "weight_g", "weight_v")
 
 
@@ -62,9 +63,8 @@ class Recorder:
     """Collects the calls of initialisers that the function being read makes itself."""
 
     machine: Calls
-    discarded: set[int]
-    """The calls (by their id) whose result nothing takes."""
-    guards: Guards = field(default_factory=Guards)
+    scan: Scan
+    guards: Guards
     seen: dict[int, list[Seen]] = field(default_factory=dict)
     waiting: list[Inner] = field(default_factory=list)
     prototypes: dict[str, Instance] = field(default_factory=dict)
@@ -82,6 +82,8 @@ class Recorder:
         if not isinstance(callee, Ref):
             return
         row = initializers.lookup(callee.name)
+        if row is None and callee.name in initializers.NEW_LIKE and id(node) in self.scan.discarded:
+            row = initializers.NEW_LIKE[callee.name]
         if row is None:
             return
         bound = bind_call(row, positional, keywords)
@@ -148,7 +150,7 @@ class Recorder:
         self, node: ast.expr, value: Value, frame: Frame, row: initializers.Row
     ) -> tuple[Target, tuple[str, ...] | None]:
         through_data = False
-        while isinstance(node, ast.Attribute) and node.attr == "data":
+        while isinstance(node, ast.Attribute) and node.attr == "data" and not _is_self(node.value):
             node = node.value
             through_data = True
         text = spelled(node)
@@ -221,7 +223,7 @@ class Recorder:
 
     def facts(self) -> list[tuple[InitCall, list[Seen]]]:
         """Every call that was seen, once each, in the order of the source."""
-        calls = [(_merged(seen, self.discarded), seen) for seen in self.seen.values()]
+        calls = [(_merged(seen, self.scan), seen) for seen in self.seen.values()]
         calls.sort(key=lambda pair: (pair[0].location.line, pair[0].location.column))
         return calls
 
@@ -237,6 +239,11 @@ def kinds_of(value: Value) -> tuple[str, ...] | None:
     return None
 
 
+def _is_self(node: ast.expr) -> bool:
+    """``self.data`` is an attribute of the class's own."""
+    return isinstance(node, ast.Name) and node.id == "self"
+
+
 def _shape(tensor: Tensor) -> Any:
     if tensor.shape is None or tensor.partial:
         return UNKNOWN
@@ -249,7 +256,7 @@ def _argument(node: ast.Call, where: int | str) -> ast.expr | None:
     return next((keyword.value for keyword in node.keywords if keyword.arg == where), None)
 
 
-def _merged(seen: list[Seen], discarded: set[int]) -> InitCall:
+def _merged(seen: list[Seen], scan: Scan) -> InitCall:
     first = seen[0]
     arguments = dict(first.bound.arguments)
     target = first.target
@@ -274,7 +281,8 @@ def _merged(seen: list[Seen], discarded: set[int]) -> InitCall:
         distribution=drawn(row, arguments, target.shape),
         within=getattr(function, "name", "<lambda>") if function is not None else None,
         class_name=owner.name if owner is not None else None,
-        discarded=id(first.node) in discarded,
+        discarded=id(first.node) in scan.discarded,
+        caught=scan.catches(first.node),
     )
 
 

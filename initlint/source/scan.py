@@ -50,14 +50,21 @@ class Scan:
     attributes: list[ast.Attribute] = field(default_factory=list)
     discarded: set[int] = field(default_factory=set)
     """The calls (by their id) that are a statement by themselves: nothing takes what they return."""
+    caught: list[tuple[int, int]] = field(default_factory=list)
+    """The first and last lines of blocks whose exceptions a handler catches."""
     strings: set[str] = field(default_factory=set)
     spans: list[tuple[int, int]] = field(default_factory=list)
+
+    def catches(self, node: ast.expr) -> bool:
+        """Whether a handler may catch what an expression raises, in the function that it stands in."""
+        return any(first <= node.lineno <= last for first, last in self.caught)
 
 
 def scan(tree: ast.Module, path: str) -> Scan:
     """Walk the tree once."""
     found = Scan()
     local = set(_LAST_NAMES)
+    modules = {"init", "I"}  # names of torch.nn.init, whatever it is that they call there
     stack: list[tuple[ast.AST, ast.AST | None, ast.AST | None]] = [(tree, None, None)]
     calls: list[tuple[ast.Call, ast.AST | None]] = []
     names, attributes, strings, spans = found.names, found.attributes, found.strings, found.spans
@@ -76,6 +83,8 @@ def scan(tree: ast.Module, path: str) -> Scan:
             attributes.append(node)  # type: ignore[arg-type]
             stack.append((node.value, outermost, within))  # type: ignore[attr-defined]
             continue
+        if kind is ast.Try and node.handlers:  # type: ignore[attr-defined]
+            found.caught.append((node.body[0].lineno, node.body[-1].end_lineno))  # type: ignore[attr-defined]
         if kind is ast.Expr:
             found.discarded.add(id(node.value))  # type: ignore[attr-defined]
         if kind is ast.Call:
@@ -89,11 +98,15 @@ def scan(tree: ast.Module, path: str) -> Scan:
             found.holders[id(node)] = within  # type: ignore[assignment]
             spans.append((node.lineno, _head(node)))  # type: ignore[attr-defined, arg-type]
             within = node
+        elif kind is ast.Import:
+            modules |= {name for name, full in imported(node, path) if full == "torch.nn.init"}  # type: ignore[arg-type]
         elif kind is ast.ImportFrom:
             module = node.module or ""  # type: ignore[attr-defined]
             if "init" in module or "timm" in module or "mm" in module or "fvcore" in module or module == "torch.nn":
                 for name, full in imported(node, path):  # type: ignore[arg-type]
-                    if initializers.lookup(full) is not None:
+                    if full == "torch.nn.init":
+                        modules.add(name)
+                    elif initializers.lookup(full) is not None:
                         local.add(name)
         elif isinstance(node, ast.stmt) and node.end_lineno is not None and node.end_lineno > node.lineno:
             body = getattr(node, "body", None)
@@ -114,16 +127,14 @@ def scan(tree: ast.Module, path: str) -> Scan:
         if type(function) is ast.Attribute:
             last = function.attr
             base = function.value
-            if (type(base) is ast.Name and base.id in ("init", "I")) or (
-                type(base) is ast.Attribute and base.attr == "init"
-            ):
+            if (type(base) is ast.Name and base.id in modules) or (type(base) is ast.Attribute and base.attr == "init"):
                 found.initialising.setdefault(owner, []).append(call)
                 continue
         elif type(function) is ast.Name:
             last = function.id
         else:
             continue
-        if last in local:
+        if last in local or (id(call) in found.discarded and "torch." + last in initializers.NEW_LIKE):
             found.initialising.setdefault(owner, []).append(call)
         elif last in _BROAD:
             found.broad.setdefault(owner, []).append(call)

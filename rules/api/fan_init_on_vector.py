@@ -109,7 +109,7 @@ class FanInitOnVector(Rule):
         if fewest == 0:
             return
         dimensions = call.target.fewest_dimensions
-        if dimensions < fewest:
+        if dimensions < fewest and not call.caught:
             yield self.at(
                 call,
                 f"{call.written} needs at least {fewest} dimensions and {call.target.text} can have "

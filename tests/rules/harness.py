@@ -53,7 +53,15 @@ def built_facts(text: str, directory: Path) -> list[Facts]:
     classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, nn.Module)]
     factory = getattr(module, "build", None) or classes[-1]
     built = build(factory.__name__, factory, {}, project_root=str(directory))
-    return [audit_module(built.module, built.batch, recording=built.recording, name=factory.__name__)]
+    return [
+        audit_module(
+            built.module,
+            built.batch,
+            recording=built.recording,
+            name=factory.__name__,
+            differing=built.differing,
+        )
+    ]
 
 
 def examples(kind: str, by: str) -> Iterator[tuple[str, int, Bad | Good]]:

@@ -1,0 +1,167 @@
+"""INI505 unsupported-nonlinearity."""
+
+from collections.abc import Iterator
+
+from initlint.facts import InitCall
+from initlint.findings import Finding, Severity
+from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.theory.gains import CALCULATE_GAIN_NAMES
+
+_HOMES = ("torch.nn.init", "transformers.initialization")
+_MODES = ("fan_in", "fan_out")
+_STAND_INS = {
+    "gelu": "relu",
+    "silu": "relu",
+    "swish": "relu",
+    "mish": "relu",
+    "elu": "relu",
+    "celu": "relu",
+    "hardswish": "relu",
+    "relu6": "relu",
+    "softplus": "relu",
+    "prelu": "leaky_relu",
+    "rrelu": "leaky_relu",
+    "leakyrelu": "leaky_relu",
+    "leaky": "leaky_relu",
+    "lrelu": "leaky_relu",
+    "none": "linear",
+    "identity": "linear",
+}
+
+
+class UnsupportedNonlinearity(Rule):
+    """A Kaiming initialiser is given a nonlinearity or a mode that it does not know, or one in the place of another.
+
+    ## What it does
+
+    Finds calls of `kaiming_normal_` and `kaiming_uniform_` whose literal `nonlinearity` is no name that
+    `calculate_gain` knows, whose literal `mode` is neither `fan_in` nor `fan_out`, and those with a string in the
+    place of the slope `a`, which comes first.
+
+    ## Why it matters
+
+    `calculate_gain` knows linear, conv1d to conv3d and their transposes, sigmoid, tanh, relu, leaky_relu and selu
+    ([torch.nn.init](https://docs.pytorch.org/docs/stable/nn.init.html)); GELU, SiLU and the other names raise
+    `ValueError`, and so does another mode. A mode passed first is worse: `kaiming_normal_(w, "fan_out",
+    nonlinearity="relu")` binds it to `a`, which relu ignores, and the weights are drawn with fan-in without a word.
+
+    ## Example
+
+        nn.init.kaiming_normal_(self.fc.weight, nonlinearity="gelu")
+        nn.init.kaiming_normal_(self.conv.weight, "fan_out", nonlinearity="relu")
+
+    ## Use instead
+
+        nn.init.kaiming_normal_(self.fc.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+
+    ## When it is right to do this
+
+    In a `try` whose handler means it. Elsewhere the call raises, or one of its arguments is lost.
+
+    ## Fix safety
+
+    For GELU and SiLU the gain of relu is close (1.41, where 1.53 and 1.68 keep the second moment). Naming the mode
+    changes what is drawn; that is its purpose.
+    """
+
+    code, name, severity = "INI505", "unsupported-nonlinearity", Severity.ERROR
+    needs = (SOURCE,)
+    bad = [
+        Bad("""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(64, 64)
+                    nn.init.kaiming_normal_(self.fc.weight, nonlinearity="gelu")  #~
+            """),
+        Bad("""
+            from torch.nn.init import kaiming_uniform_
+
+            def init_weights(m):
+                if isinstance(m, nn.Conv2d):
+                    nn.init.kaiming_normal_(m.weight, "fan_out", nonlinearity="relu")  #~
+                    kaiming_uniform_(m.weight, 0, "fan-in")  #~
+                    kaiming_uniform_(m.weight, "relu")  #~
+                    kaiming_uniform_(m.weight, 0, "relu")  #~
+            """),
+    ]
+    good = [
+        Good("""
+            def init_weights(m):
+                nn.init.kaiming_normal_(m.weight)
+                nn.init.kaiming_normal_(m.weight, 0.2, "fan_out", "leaky_relu")
+                nn.init.kaiming_normal_(m.weight, mode="FAN_OUT", nonlinearity="conv_transpose2d")
+                nn.init.kaiming_uniform_(m.weight, a=math.sqrt(5))
+                nn.init.kaiming_uniform_(m.weight, nonlinearity="selu")
+            """),
+        Good("""
+            def init_weights(m, act="gelu", mode="fan"):
+                nonlinearity = "relu" if act in ("gelu", "silu") else act
+                nn.init.kaiming_normal_(m.weight, nonlinearity=nonlinearity)
+                if act != "gelu":
+                    nn.init.kaiming_normal_(m.weight, nonlinearity=act)
+                if mode.startswith("fan_"):
+                    nn.init.kaiming_normal_(m.weight, mode=mode)
+            """),
+        Good("""
+            def init_weights(m):
+                try:
+                    nn.init.kaiming_normal_(m.weight, nonlinearity="gelu")
+                except ValueError:
+                    nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
+            """),
+        Good("""
+            from somewhere import kaiming_normal_
+
+            def init_weights(m):
+                kaiming_normal_(m.weight, nonlinearity="gelu")
+            """),
+    ]
+
+    def check_call(self, call: InitCall) -> Iterator[Finding]:
+        home, _, function = call.function.rpartition(".")
+        if home not in _HOMES or not function.startswith("kaiming_"):
+            return
+        for argument in ("a", "mode", "nonlinearity"):
+            if argument not in call.given or argument in call.spellings:
+                continue  # a name may hold a default that its function never lets through
+            value = call.arguments[argument]
+            said = self._misplaced(call, value) if argument == "a" else self._refused(call, argument, value)
+            if said is not None and not call.caught:
+                yield self.at(call, said[0], help=said[1], evidence={argument: value})
+                return
+
+    def _misplaced(self, call: InitCall, value: object) -> tuple[str, str] | None:
+        if not isinstance(value, str):
+            return None
+        meant = "mode" if value.lower() in _MODES else "nonlinearity"
+        follows = call.arguments["nonlinearity"]
+        lost = (
+            "it raises ValueError"
+            if follows == "leaky_relu"
+            else f"{follows} ignores it, and the call uses {call.arguments['mode']}"
+        )
+        return f'{call.written} takes "{value}" as the slope a: {lost}', f'name the argument: {meant}="{value}"'
+
+    def _refused(self, call: InitCall, argument: str, value: object) -> tuple[str, str] | None:
+        if not isinstance(value, str):
+            return None
+        if argument == "mode":
+            if value.lower() in _MODES:
+                return None
+            if value in CALCULATE_GAIN_NAMES:
+                return (
+                    f'{call.written} takes "{value}" as the mode: it raises ValueError',
+                    f'name the argument: nonlinearity="{value}"',
+                )
+            return f'{call.written} has no mode "{value}": it raises ValueError', 'mode is "fan_in" or "fan_out"'
+        if value in CALCULATE_GAIN_NAMES:
+            return None
+        near = _STAND_INS.get(value.lower(), value.lower())
+        help = (
+            f'write nonlinearity="{near}"'
+            if near in CALCULATE_GAIN_NAMES
+            else "name a nonlinearity that calculate_gain knows: " + ", ".join(sorted(CALCULATE_GAIN_NAMES))
+        )
+        return f'{call.written} does not know the nonlinearity "{value}": it raises ValueError', help

@@ -1,0 +1,1 @@
+"""INI6xx: whether the same seed gives the same model."""
