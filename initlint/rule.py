@@ -5,8 +5,8 @@ examples. It has one ``check_<subject>`` method for each kind of fact it looks a
 ``self.at``. It never asks which front end made a fact, and it never asks whether a fact is known: what is
 unknown raises, and the engine drops that subject for that rule.
 
-The subjects: ``call`` (InitCall), ``guard`` (Guard), ``initializer`` (Initializer), ``klass`` (ClassFacts), ``script`` (Script),
-``model`` (Model), ``layer`` (Layer), ``parameter`` (Parameter), ``chain`` (Chain).
+The subjects: ``call`` (InitCall), ``guard`` (Guard), ``initializer`` (Initializer), ``klass`` (ClassFacts), ``script``
+(Script), ``model`` (Model), ``layer`` (Layer), ``parameter`` (Parameter), ``chain`` (Chain).
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ class _Assembly:
         self.run = run
         self.recording = recording
         self.name = name
+        self.named = dict(module.named_modules(remove_duplicate=False))
 
     def model(self) -> Model:
         """Everything known, put together."""
@@ -104,8 +105,8 @@ class _Assembly:
         """As Layer.aliased_at."""
         parts = name.split(".")
         for index in range(1, len(parts) + 1):
-            holder = self.module.get_submodule(".".join(parts[:index]))
-            if len(aliases[id(holder)]) > 1:
+            holder = self.named.get(".".join(parts[:index]))
+            if holder is not None and len(aliases[id(holder)]) > 1:
                 return self._made(holder)[1]
         return None
 
@@ -159,7 +160,7 @@ class _Assembly:
         root = next(
             index
             for index in range(1, len(parts) + 1)
-            if self.recording.origin(self.module.get_submodule(".".join(parts[:index]))) == "cloned"
+            if self.recording.origin(self.named[".".join(parts[:index])]) == "cloned"
         )
         return "cloned" if parts[root - 1].isdigit() else "copied"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from initlint.facts import UnknownFact
 from initlint.record import record
 from initlint.source.values import (
     NONE,
@@ -235,7 +236,7 @@ class State(ABC):
         if key == "#flag":
             return any(value is not MISSING and value for value in values)
         known = [value for value in values if value is not MISSING]
-        return known[0] if len(known) == len(values) and all(value == known[0] for value in known) else None
+        return known[0] if len(known) == len(values) and all(_equal(value, known[0]) for value in known) else None
 
     def _join_items(self, values: list[Any]) -> Any:
         shortest = min(len(items) for items, _ in values)
@@ -308,3 +309,11 @@ def _worth(option: Value) -> bool:
 
 def _made(option: Value) -> bool:
     return isinstance(option, Unseen) and option.made
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Whether two states agree; what is unknown agrees with nothing else."""
+    try:
+        return a is b or bool(a == b)
+    except UnknownFact:
+        return False

@@ -12,14 +12,14 @@ class BiasTruthiness(Rule):
 
     ## What it does
 
-    Finds tests in code that initialises of the truth of a layer's weight or bias, or of a Parameter: in `if`, `while`,
-    `not`, `and` and conditional expressions.
+    Finds tests in code that initialises of the truth of a layer's weight or bias, or of a Parameter: in `if`,
+    `while`, `not`, `and` and conditional expressions.
 
     ## Why it matters
 
     A tensor of more than one element raises `RuntimeError: Boolean value of Tensor with more than one value is
-    ambiguous`. The test was meant for `bias=False`, where the attribute is None; it works for that one case, and for a
-    layer of a single unit it asks whether its bias is zero.
+    ambiguous`. The test was meant for `bias=False`, where the attribute is None; it works for that one case, and for
+    a layer of a single unit it asks whether its bias is zero.
 
     ## Example
 
@@ -33,8 +33,8 @@ class BiasTruthiness(Rule):
 
     ## When it is right to do this
 
-    Where the attribute is the flag itself, as in `nn.LSTM(...).bias`, which is a bool. In a `try` whose handler sees to
-    the tensor the test works, if in a roundabout way.
+    Where the attribute is the flag itself, as in `nn.LSTM(...).bias`, which is a bool. In a `try` whose handler sees
+    to the tensor the test works, if in a roundabout way.
 
     ## Fix safety
 

@@ -12,8 +12,8 @@ class BrittleTypeTest(Rule):
 
     ## What it does
 
-    Finds tests in code that initialises such as `type(m) == nn.Linear`, `classname.find("Conv") != -1` and
-    `"Linear" in m.__class__.__name__`, where a layer of torch.nn is meant.
+    Finds tests in code that initialises such as `type(m) == nn.Linear`, `classname.find("Conv") != -1` and `"Linear"
+    in m.__class__.__name__`, where a layer of torch.nn is meant.
 
     ## Why it matters
 
@@ -34,8 +34,8 @@ class BrittleTypeTest(Rule):
 
     ## When it is right to do this
 
-    Where subclasses are left out on purpose, or a class of an optional package is told by name. A name that also fits a
-    class of the same file is taken to mean that one, and is left alone.
+    Where subclasses are left out on purpose, or a class of an optional package is told by name. A name that also fits
+    a class of the same file is taken to mean that one, and is left alone.
 
     ## Fix safety
 

@@ -18,8 +18,8 @@ class DataAttribute(Rule):
     ## Why it matters
 
     `.data` is the way from before PyTorch 0.4: a write through it is not counted by autograd's version check, so a
-    graph that saved the old values silently gives wrong gradients
-    ([migration guide](https://pytorch.org/blog/pytorch-0_4_0-migration-guide/#what-about-data)). On a parametrized or
+    graph that saved the old values silently gives wrong gradients ([migration
+    guide](https://pytorch.org/blog/pytorch-0_4_0-migration-guide/#what-about-data)). On a parametrized or
     weight-normalised tensor it writes a computed copy. Functions of torch.nn.init need no `.data`: they run under
     `no_grad` themselves.
 

@@ -14,8 +14,8 @@ class InitOnModule(Rule):
 
     ## What it does
 
-    Finds calls of torch.nn.init (and of transformers' wrappers around it) whose first argument is a layer: an attribute
-    that was assigned one, or a variable that an isinstance test says is one.
+    Finds calls of torch.nn.init (and of transformers' wrappers around it) whose first argument is a layer: an
+    attribute that was assigned one, or a variable that an isinstance test says is one.
 
     ## Why it matters
 

@@ -24,14 +24,14 @@ class MisusedSlope(Rule):
     ## What it does
 
     Finds calls of `kaiming_normal_` and `kaiming_uniform_` whose `a` is ignored, because another nonlinearity than
-    leaky_relu is named, and those whose `a` is a standard deviation, gain or scale: by its name, or a value under 0.05
-    passed by position alone.
+    leaky_relu is named, and those whose `a` is a standard deviation, gain or scale: by its name, or a value under
+    0.05 passed by position alone.
 
     ## Why it matters
 
     The signature is `kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu")`
-    ([torch.nn.init](https://docs.pytorch.org/docs/stable/nn.init.html)), and the gain is sqrt(2 / (1 + a^2)).
-    A standard deviation of 0.02 passed as `a` changes the gain by 0.02 %: the weights keep std sqrt(2 / fan_in). With
+    ([torch.nn.init](https://docs.pytorch.org/docs/stable/nn.init.html)), and the gain is sqrt(2 / (1 + a^2)). A
+    standard deviation of 0.02 passed as `a` changes the gain by 0.02 %: the weights keep std sqrt(2 / fan_in). With
     nonlinearity="relu" any `a` is ignored: `a=math.sqrt(5)`, meant to give gain 0.58, gives 1.41.
 
     ## Example
@@ -50,8 +50,8 @@ class MisusedSlope(Rule):
 
     ## Fix safety
 
-    Dropping an `a` that is ignored changes nothing. Passing a std to another initialiser changes what is drawn; that is
-    its purpose.
+    Dropping an `a` that is ignored changes nothing. Passing a std to another initialiser changes what is drawn; that
+    is its purpose.
     """
 
     code, name, severity = "INI506", "misused-slope", Severity.WARNING

@@ -41,8 +41,8 @@ class BiasFilledWithStd(Rule):
     ## When it is right to do this
 
     A small positive bias before ReLU keeps units from being dead at first: 0.1 and 0.01 are customary (TensorFlow's
-    first tutorials, Stanford's CS231n), often beside weights of the same std. Layers followed by a ReLU are left alone,
-    and so are these two values where the nonlinearity is not known.
+    first tutorials, Stanford's CS231n), often beside weights of the same std. Layers followed by a ReLU are left
+    alone, and so are these two values where the nonlinearity is not known.
 
     ## Fix safety
 

@@ -21,9 +21,9 @@ class BiasLeftDefault(Rule):
 
     torch draws biases from U(-1/sqrt(fan_in), 1/sqrt(fan_in))
     ([torch.nn.Linear](https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html)). The schemes that one
-    would write for the weight assume biases of zero
-    ([He et al. 2015](https://arxiv.org/abs/1502.01852), section 2.2). Beside a weight of std 0.02 the default bias
-    of a narrow layer is not small. A default bias alone is no bug, so this is advice.
+    would write for the weight assume biases of zero ([He et al. 2015](https://arxiv.org/abs/1502.01852), section
+    2.2). Beside a weight of std 0.02 the default bias of a narrow layer is not small. A default bias alone is no bug,
+    so this is advice.
 
     ## Example
 
@@ -38,8 +38,8 @@ class BiasLeftDefault(Rule):
 
     ## When it is right to do this
 
-    With bias=False, and before a norm that removes the bias. Random biases also place the kinks of a small ReLU network
-    or the phases of a sine network where the data are.
+    With bias=False, and before a norm that removes the bias. Random biases also place the kinks of a small ReLU
+    network or the phases of a sine network where the data are.
 
     ## Fix safety
 

@@ -26,9 +26,9 @@ class LargeBias(Rule):
 
     ## Why it matters
 
-    A bias above the signal decides alone on which side of a ReLU a unit is, for every sample: units are always on (then
-    the layer is linear) or always off. Biases start at zero in the schemes that keep variance
-    ([He et al. 2015](https://arxiv.org/abs/1502.01852), section 2.2).
+    A bias above the signal decides alone on which side of a ReLU a unit is, for every sample: units are always on
+    (then the layer is linear) or always off. Biases start at zero in the schemes that keep variance ([He et al.
+    2015](https://arxiv.org/abs/1502.01852), section 2.2).
 
     ## Example
 
@@ -40,9 +40,10 @@ class LargeBias(Rule):
 
     ## When it is right to do this
 
-    The prior bias of a classification or detection head (RetinaNet's -4.6), forget gates and other gates: heads, layers
-    behind which a norm, a product or a squashing to (0, 1) stands, and recurrent layers are left alone. AlexNet filled
-    some hidden biases with 1 to have its ReLUs on at first; with today's schemes that is no longer needed.
+    The prior bias of a classification or detection head (RetinaNet's -4.6), forget gates and other gates: heads,
+    layers behind which a norm, a product or a squashing to (0, 1) stands, and recurrent layers are left alone.
+    AlexNet filled some hidden biases with 1 to have its ReLUs on at first; with today's schemes that is no longer
+    needed.
 
     ## Fix safety
 

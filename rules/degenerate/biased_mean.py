@@ -23,9 +23,9 @@ class BiasedMean(Rule):
     ## Why it matters
 
     Every unit adds up its inputs and hardly anything else: at N(1, 0.02) the part that all units share is 50 times as
-    large as what tells them apart, so the layer has one direction, and a following tanh or sigmoid saturates
-    ([LeCun et al. 1998](http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf), section 4.6: draw from a law of mean
-    zero). DCGAN's N(1, 0.02) belongs to BatchNorm.
+    large as what tells them apart, so the layer has one direction, and a following tanh or sigmoid saturates ([LeCun
+    et al. 1998](http://yann.lecun.com/exdb/publis/pdf/lecun-98b.pdf), section 4.6: draw from a law of mean zero).
+    DCGAN's N(1, 0.02) belongs to BatchNorm.
 
     ## Example
 

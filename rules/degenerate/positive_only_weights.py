@@ -36,8 +36,9 @@ class PositiveOnlyWeights(Rule):
 
     ## When it is right to do this
 
-    For scales, temperatures, position tables and phases; for mixing coefficients that a softmax or sigmoid maps before
-    they are used; for factors that stay non-negative (non-negative matrix factorisation), and for one weighted sum.
+    For scales, temperatures, position tables and phases; for mixing coefficients that a softmax or sigmoid maps
+    before they are used; for factors that stay non-negative (non-negative matrix factorisation), and for one weighted
+    sum.
 
     ## Fix safety
 

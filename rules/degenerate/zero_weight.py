@@ -17,8 +17,8 @@ class ZeroWeight(Rule):
 
     Live, it takes small training steps on fresh batches and random targets until no further parameter gets a
     gradient; a zero weight that still has none is an error. Two zero weights in a row on the only path, which do
-    escape, are a warning. Reading source, it speaks where the same follows without running: weight and bias zero right before a
-    ReLU, or two layers in a row with zero weights and zero biases.
+    escape, are a warning. Reading source, it speaks where the same follows without running: weight and bias zero
+    right before a ReLU, or two layers in a row with zero weights and zero biases.
 
     ## Why it matters
 

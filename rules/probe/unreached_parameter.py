@@ -19,7 +19,8 @@ class UnreachedParameter(Rule):
     ## Why it matters
 
     A layer that forward forgot keeps its initial values for ever, and DistributedDataParallel stops with an error at
-    the second step ([torch DDP](https://docs.pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html),
+    the second step ([torch
+    DDP](https://docs.pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html),
     `find_unused_parameters`).
 
     ## Example

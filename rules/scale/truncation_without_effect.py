@@ -14,15 +14,15 @@ class TruncationWithoutEffect(Rule):
 
     ## What it does
 
-    Finds `trunc_normal_` whose bounds lie more than 10 standard deviations from the mean, mostly
-    `trunc_normal_(w, std=0.02)` with the bounds left at -2 and 2.
+    Finds `trunc_normal_` whose bounds lie more than 10 standard deviations from the mean, mostly `trunc_normal_(w,
+    std=0.02)` with the bounds left at -2 and 2.
 
     ## Why it matters
 
     The bounds of torch's `trunc_normal_` are values, not multiples of std
     ([torch.nn.init](https://docs.pytorch.org/docs/stable/nn.init.html)); those of TensorFlow's and JAX's truncated
-    normal are multiples. At std 0.02 the default bounds lie 100 standard deviations out: the call is a slow `normal_`,
-    and a port that should have cut at two standard deviations has a std 14% larger than the original.
+    normal are multiples. At std 0.02 the default bounds lie 100 standard deviations out: the call is a slow
+    `normal_`, and a port that should have cut at two standard deviations has a std 14% larger than the original.
 
     ## Example
 
@@ -34,8 +34,8 @@ class TruncationWithoutEffect(Rule):
 
     ## When it is right to do this
 
-    Many published vision transformers were trained with exactly this call: reproducing them, keep it. It does no harm,
-    so this is advice. `timm.layers.trunc_normal_tf_` takes bounds in units of std.
+    Many published vision transformers were trained with exactly this call: reproducing them, keep it. It does no
+    harm, so this is advice. `timm.layers.trunc_normal_tf_` takes bounds in units of std.
 
     ## Fix safety
 
