@@ -1,12 +1,14 @@
 """One forward and backward with a sample of each layer's output and gradient kept, and the figures taken afterwards.
 
 Hooks only clone a small strided sample: statistics computed inside them would cost more than the pass. Everything
-else happens once the pass is over, on the device, with a single read-back.
+else happens once the pass is over, on the device, with a single read-back. Strided layers read their input on a
+lattice, and leave a gradient on that lattice alone, so no sample may keep step with it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,11 +24,13 @@ __all__ = ["Measured", "Sample", "hooked", "measure", "output_shapes"]
 _UNITS, _MAX_ROWS = 28, 64
 _BUDGET = 2048
 """Elements kept of each output: a batch of 8 leaves 256 units, 28 channels at 9 positions each."""
+_WALK = 4096
+"""Elements kept of each gradient, of which a few in a hundred may be all that is not zero."""
 
 
 @dataclass(slots=True)
 class Sample:
-    """What the hooks kept of one call of a layer: clones of its output and gradient, strided alike."""
+    """What the hooks kept of one call of a layer: clones of some of its output, and of some of its gradient."""
 
     forward: Tensor
     batch_dim: int | None
@@ -81,13 +85,51 @@ def _grid(
         wanted = min(_UNITS, room) if positions > 1 else room
         steps[channel_dim] = max(1, -(-shape[channel_dim] // wanted))
         taken *= max(1, -(-shape[channel_dim] // steps[channel_dim]))
+    index = [slice(0, None, step) for step in steps]
     room = max(1, _BUDGET // taken)
     for left, d in enumerate(others):
-        share = max(1, round(room ** (1 / (len(others) - left))))
-        steps[d] = max(1, -(-shape[d] // share))
-        room = max(1, room // max(1, -(-shape[d] // steps[d])))
-    # A start inside the step keeps clear of the padded border, where biases speak louder than the signal.
-    return tuple(slice(step // 2 if d in others else 0, None, step) for d, step in enumerate(steps)), rows
+        index[d] = _positions(shape[d], max(1, round(room ** (1 / (len(others) - left)))))
+        room = max(1, room // max(1, len(range(shape[d])[index[d]])))
+    return tuple(index), rows
+
+
+def _positions(size: int, most: int) -> slice:
+    """At most ``most`` of ``size`` positions, in steps of 1 or coprime to 2 and 3, the usual strides of layers.
+
+    A start inside the step keeps clear of the padded border, where biases speak louder than the signal. Maps too small
+    for a step of 5 give one half, in which border and inside have the shares that they have in the whole.
+    """
+    if size <= most:
+        return slice(0, None, 1)
+    if size <= max(2 * most, 6):
+        start = 0 if size <= 6 else size // 4
+        return slice(start, start + min(most, -(-size // 2)), 1)
+    step = next(s for s in itertools.count(5) if s % 2 and s % 3 and -(-(size - s // 2) // s) <= most)
+    start = step // 2
+    if most > 1 and start + step >= size > step:
+        start = (size - step) // 2
+    return slice(start, None, step)
+
+
+def _walk(gradient: Tensor) -> Tensor | None:
+    """Every n-th element as they lie in memory, within the budget; None where they overlap or leave gaps.
+
+    With n coprime to 2, 3 and every size the walk falls on all rows, columns and channels alike, and so on each residue
+    of a lattice as often as on any other, which no grid of a few positions can do.
+    """
+    if not gradient.numel() or type(gradient) is not Tensor or gradient.layout != torch.strided:
+        return None
+    extent = 1
+    for size, stride in sorted(zip(gradient.shape, gradient.stride(), strict=True), key=lambda pair: pair[1]):
+        if size > 1 and stride != extent:
+            return None
+        extent *= size
+    numel = gradient.numel()
+    least = -(-numel // _WALK)
+    step = next(s for s in itertools.count(least) if s == 1 or math.gcd(s, 6 * numel) == 1)
+    start = step // 2
+    count = -(-(numel - start) // step)
+    return gradient.as_strided((count,), (step,), gradient.storage_offset() + start)
 
 
 @contextlib.contextmanager
@@ -123,7 +165,8 @@ def hooked(
 
                 def keep(gradient: Tensor) -> None:
                     if sample.gradient is None:
-                        sample.gradient = gradient[index].clone()
+                        walk = _walk(gradient)
+                        sample.gradient = (gradient[index] if walk is None else walk).clone()
 
                 tensor.register_hook(keep)  # type: ignore[no-untyped-call]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,10 +21,11 @@ from initlint.facts import (
     known,
     layer_family,
 )
-from initlint.live.batch import Batch, as_batch, infer
+from initlint.live.batch import Batch, as_batch
 from initlint.live.escape import EscapeTest, spread
 from initlint.live.flow import Fate, Reader
 from initlint.live.graph import Trace
+from initlint.live.inference import infer
 from initlint.live.objective import Objective, primary_output
 from initlint.live.parameters import layer_kind
 from initlint.live.probe import hooked, measure, output_shapes
@@ -91,7 +93,32 @@ def run_module(
         chosen = infer(module, device=device) if batch is None else as_batch(batch).to(device)
         run.batch = chosen.description
         _seed(seed)
-        _probed(module, _traced(module, chosen, run), chosen, run, seed=seed, device=device, loss=loss)
+        with _vocabularies(module) as vocabularies:
+            larger = _traced(module, chosen, run)
+        bounds = [vocabularies.get(tensor.untyped_storage().data_ptr()) for tensor in larger.tensors()]
+        run.batch = chosen.bounded(bounds).description
+        _probed(module, larger, chosen, run, seed=seed, device=device, loss=loss)
+
+
+@contextlib.contextmanager
+def _vocabularies(module: nn.Module) -> Iterator[dict[int, int]]:
+    """Rows of the embedding that reads a tensor, by the address of its storage (the fewest, where several read it)."""
+    rows: dict[int, int] = {}
+    handles = []
+
+    def note(layer: nn.Module, args: tuple[Any, ...]) -> None:
+        if args and isinstance(args[0], Tensor) and args[0].layout == torch.strided:
+            address = args[0].untyped_storage().data_ptr()
+            rows[address] = min(int(layer.num_embeddings), rows.get(address, sys.maxsize))  # type: ignore[arg-type]
+
+    try:
+        for child in module.modules():
+            if isinstance(child, (nn.Embedding, nn.EmbeddingBag)):
+                handles.append(child.register_forward_pre_hook(note))
+        yield rows
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _enlarged(batch: Batch) -> Batch:

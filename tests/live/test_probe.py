@@ -51,7 +51,7 @@ def test_nothing_is_computed_or_read_back_inside_the_hooks() -> None:
     for name in bare:
         added.remove(name)
     assert added
-    assert set(added) <= {"slice", "clone", "detach", "alias"}
+    assert set(added) <= {"slice", "as_strided", "clone", "detach", "alias"}
 
 
 def test_one_read_back_for_all_figures() -> None:
@@ -76,6 +76,76 @@ def test_figures_are_those_of_the_definition() -> None:
     assert first.forward_std == pytest.approx(float(y.var(dim=0).mean().sqrt()), rel=1e-4)
     assert first.total_std == pytest.approx(float(y.std()), rel=1e-2)
     assert first.saturated_fraction == pytest.approx(0.0, abs=1e-3)
+
+
+class Strided(nn.Module):
+    """Residual blocks that start as their 1x1 shortcuts of stride 2: only every eighth position of the stem is read."""
+
+    def __init__(self, zero: bool) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 3, padding=1)
+        self.shortcuts = nn.ModuleList(nn.Conv2d(16, 16, 1, stride=2) for _ in range(3))
+        self.branches = nn.ModuleList(nn.Conv2d(16, 16, 3, stride=2, padding=1) for _ in range(3))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(16) for _ in range(3))
+        self.head = nn.Linear(16, 10)
+        for norm in self.norms:
+            nn.init.constant_(norm.weight, 0.0 if zero else 1.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        for shortcut, branch, norm in zip(self.shortcuts, self.branches, self.norms, strict=True):
+            x = torch.relu(shortcut(x) + norm(branch(x)))
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("zero", [True, False])
+@pytest.mark.parametrize(
+    ("side", "layout"), [(32, torch.contiguous_format), (56, torch.channels_last), (64, torch.contiguous_format)]
+)
+def test_figures_of_a_sample_are_those_of_the_whole(zero: bool, side: int, layout: torch.memory_format) -> None:
+    torch.manual_seed(side)
+    model = Strided(zero).to(memory_format=layout)
+    names = [name for name, child in model.named_modules() if isinstance(child, (nn.Conv2d, nn.BatchNorm2d))]
+    outputs: dict[str, torch.Tensor] = {}
+    gradients: dict[str, torch.Tensor] = {}
+
+    def keep(name: str, output: torch.Tensor) -> None:
+        outputs[name] = output.detach().clone()
+        output.register_hook(lambda gradient: gradients.update({name: gradient.clone()}))
+
+    for name in names:
+        model.get_submodule(name).register_forward_hook(lambda _, __, output, name=name: keep(name, output))
+    images = torch.randn(8, 3, side, side).to(memory_format=layout)
+    with hooked(model, names, 8, dict.fromkeys(names, 0), dict.fromkeys(names, 1)) as measured:
+        predicted = model(images)
+        (predicted - torch.randn_like(predicted)).square().mean().backward()
+    figures = measure(measured, {})
+    for name in names:
+        spread = float(outputs[name].var(dim=0).mean().sqrt())
+        slope = float(gradients[name].square().mean().sqrt())
+        assert figures[name].forward_std == pytest.approx(spread, rel=0.25), name
+        assert figures[name].gradient_std == pytest.approx(slope, rel=0.25), name
+
+
+@pytest.mark.parametrize("shape", [(8, 20, 4, 4), (8, 40, 7, 7), (8, 40, 6, 9), (8, 64, 33, 32), (8, 16, 300, 64)])
+def test_no_more_is_kept_than_the_budget(shape: tuple[int, ...]) -> None:
+    layer = nn.BatchNorm2d(shape[1])
+    model = nn.Sequential(layer)
+    x = torch.randn(shape)
+    with hooked(model, ["0"], 8, {"0": 0}, {"0": 1}) as measured:
+        model(x).square().sum().backward()
+    (sample,) = measured.samples["0"]
+    assert sample.forward.numel() <= 2048
+    assert sample.gradient is not None
+    assert sample.gradient.numel() <= 4096
+    assert sample.forward.numel() >= 8 * 16 * 3
+    rows, columns = torch.meshgrid(torch.arange(shape[2]), torch.arange(shape[3]), indexing="ij")
+    identity = nn.Sequential(nn.Identity())
+    for index in (rows, columns):
+        with hooked(identity, ["0"], 8, {"0": 0}, {"0": 1}) as measured:
+            identity(index.double().expand(shape))
+        kept = measured.samples["0"][0].forward
+        assert set((kept % 2).unique().tolist()) == {0, 1}
 
 
 def test_small_variances_survive_a_large_mean() -> None:
