@@ -191,6 +191,8 @@ def _codes(
 ) -> frozenset[str]:
     """The codes chosen; ValueError for one that there is not, TypeError for what is no text."""
     chosen = None if select is None else _patterns(select)
+    if chosen == ():
+        raise ValueError("select names no code, and nothing would be checked")
     return Selection(chosen, _patterns(extend_select), _patterns(ignore or ()), advice).codes()
 
 

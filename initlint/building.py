@@ -104,11 +104,13 @@ class Construction:
             )
         elif outcome.facts is None:
             line = f"{target.text}: {outcome.reason}"
-            (self.failures if named else self.notes).append(line if named else f"{line} (skipped)")
+            asked = named or outcome.unmet
+            (self.failures if asked else self.notes).append(line if asked else f"{line} (skipped)")
         else:
             self.facts.append(outcome.facts)
         status = "skipped" if outcome.status == "failed" and not named else outcome.status
         name = target.name or ""
         notes = [f"{target.text} {note.removeprefix(name).lstrip()}" for note in outcome.notes]
-        (self.failures if named and batch_given else self.notes).extend(notes)
+        # A model that was named was to be probed, and a batch that was given was to be used.
+        (self.failures if named or batch_given else self.notes).extend(notes)
         self.outcomes.append(replace(outcome, target=target.text, status=status))

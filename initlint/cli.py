@@ -45,7 +45,22 @@ def commands() -> None:
 
 def codes(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
     """Comma-separated codes of an option that may be repeated; None where it was not given."""
-    return tuple(part.strip().upper() for value in values for part in value.split(",") if part.strip()) or None
+    if not values:
+        return None
+    return tuple(part.strip().upper() for value in values for part in value.split(",") if part.strip())
+
+
+def seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """A number of seconds above 0; UsageError for anything else."""
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise click.UsageError(f"--timeout {text}: write a number of seconds above 0, such as 60 or 0.5")
+    return value
 
 
 @commands.command()
@@ -56,7 +71,7 @@ def codes(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tup
 @click.option("--device", metavar="D", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Seed for building and probing.")
 @click.option("--python", metavar="PATH", help="The interpreter that has your torch.")
-@click.option("--timeout", metavar="S", type=click.FloatRange(min=0, min_open=True), help="Seconds a model may take.")
+@click.option("--timeout", metavar="S", callback=seconds, help="Seconds a model may take.")
 @click.option("--memory-limit", metavar="SIZE", help="Memory a model may take: 4G, 500M.")
 @click.option("--stdin-filename", metavar="PATH", help="The name of what is read from -.")
 @click.option("--select", metavar="CODES", multiple=True, callback=codes, help="Codes, prefixes or ALL, and no others.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from initlint.facts import Distribution, Layer, Model, Parameter, known
 from initlint.findings import Finding
@@ -21,7 +21,26 @@ def rows(model: Model, findings: Iterable[Finding]) -> tuple[LayerRow, ...]:
             for name in {finding.layer, *(parameter.rpartition(".")[0] for parameter in finding.parameters)} - {None}:
                 codes.setdefault(name or "", set()).add(finding.code)
     before = _predecessors(model)
-    return tuple(_row(layer, before.get(layer.name), codes.get(layer.name, set())) for layer in model.layers)
+    table: list[LayerRow] = []
+    above = _Stds()
+    for layer in model.layers:
+        own, earlier = _stds(layer), before.get(layer.name)
+        table.append(_row(layer, own, above if earlier is None else _stds(earlier), codes.get(layer.name, set())))
+        above = _Stds(*(mine if mine is not None else theirs for mine, theirs in zip(own, above, strict=True)))
+    return tuple(table)
+
+
+class _Stds(NamedTuple):
+    """Standard deviations of a layer's output and of the gradient there; None where not known."""
+
+    forward: float | None = None
+    gradient: float | None = None
+
+
+def _stds(layer: Layer) -> _Stds:
+    if not known(layer.probe):
+        return _Stds()
+    return _Stds(_or_none(layer.probe.forward_std), _or_none(layer.probe.gradient_std))
 
 
 def _predecessors(model: Model) -> dict[str, Layer]:
@@ -34,11 +53,10 @@ def _predecessors(model: Model) -> dict[str, Layer]:
     return found
 
 
-def _row(layer: Layer, before: Layer | None, codes: set[str]) -> LayerRow:
+def _row(layer: Layer, own: _Stds, before: _Stds, codes: set[str]) -> LayerRow:
     main = _main(layer)
     law = main.distribution if main is not None and _has_law(main) else None
     probe = layer.probe if known(layer.probe) else None
-    earlier = before.probe if before is not None and known(before.probe) else None
     activation = layer.activation
     return LayerRow(
         name=layer.name,
@@ -47,10 +65,10 @@ def _row(layer: Layer, before: Layer | None, codes: set[str]) -> LayerRow:
         scheme=_scheme(law) if law is not None else None,
         gain=_gain(main, law) if main is not None and law is not None else None,
         activation=activation.name if known(activation) and activation is not None else None,
-        forward_std=_or_none(probe.forward_std) if probe else None,
-        forward_ratio=_ratio(probe.forward_std, earlier.forward_std) if probe and earlier else None,
-        gradient_std=_or_none(probe.gradient_std) if probe else None,
-        gradient_ratio=_ratio(probe.gradient_std, earlier.gradient_std) if probe and earlier else None,
+        forward_std=own.forward,
+        forward_ratio=_ratio(own.forward, before.forward),
+        gradient_std=own.gradient,
+        gradient_ratio=_ratio(own.gradient, before.gradient),
         dead_fraction=_or_none(probe.dead_fraction) if probe else None,
         verdict=" ".join(sorted(codes)) or "ok",
     )
@@ -90,10 +108,8 @@ def _gain(parameter: Parameter, law: Distribution) -> float | None:
     return None
 
 
-def _ratio(value: float, reference: float) -> float | None:
-    if not known(value) or not known(reference) or reference == 0:
-        return None
-    return value / reference
+def _ratio(value: float | None, reference: float | None) -> float | None:
+    return value / reference if value and reference else None  # 0 is a branch that starts at zero, and no factor
 
 
 def _or_none(value: Any) -> Any:

@@ -33,8 +33,10 @@ class InitError(AssertionError):
 
 @record(frozen=True, slots=True)
 class LayerRow:
-    """One line of a model's table; None where a figure is not known. Ratios are to the layer before in the chain.
+    """One line of a model's table; None where a figure is not known.
 
+    Ratios are to the layer before it in its chain; where no chain tells (a norm begins a new one), to the closest row
+    above that has the figure. There is none to or from a figure of exactly 0, as in a branch that starts at zero.
     ``verdict`` is "ok", or the codes of the findings about the layer, separated by spaces.
     """
 
@@ -54,7 +56,11 @@ class LayerRow:
 
 @record(frozen=True, slots=True)
 class ModelRun:
-    """What became of one target: "audited", "skipped" or "failed", and why."""
+    """What became of one target: "audited", "skipped" or "failed".
+
+    ``reason`` says why it was skipped or failed; of an audited model, why it was not run: then the findings rest on
+    its parameters alone.
+    """
 
     target: str
     status: str

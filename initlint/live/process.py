@@ -90,7 +90,8 @@ class Outcome:
     """What became of one model.
 
     ``status`` is "audited" (there are ``facts``), or "skipped" or "failed" (there is a ``reason``, one line).
-    ``torch_missing``: the interpreter has no torch.
+    ``torch_missing``: the interpreter has no torch. ``unmet``: what the job asks for cannot be had here whatever the
+    model is (a device, an interpreter).
     """
 
     target: str
@@ -99,6 +100,7 @@ class Outcome:
     facts: Facts | None = None
     notes: tuple[str, ...] = ()
     torch_missing: bool = False
+    unmet: bool = False
 
 
 def run(job: LiveJob) -> Iterator[Outcome]:
@@ -109,7 +111,7 @@ def run(job: LiveJob) -> Iterator[Outcome]:
             child = _Child(replace(job, names=tuple(waiting)))
         except OSError as error:
             reason = f"cannot run {job.python or sys.executable}: {error.strerror}"
-            yield from (Outcome(job.target(name), "failed", reason) for name in waiting)
+            yield from (Outcome(job.target(name), "failed", reason, unmet=True) for name in waiting)
             return
         with child:
             for outcome in child.outcomes():
@@ -198,7 +200,7 @@ class _Child:
             if names and (over or time.monotonic() > deadline):
                 reason = self._death() if over else f"did not finish within {self._job.timeout:g} s: raise --timeout"
                 if not self._ready:  # no model can be blamed, and the next child would fare no better
-                    yield from (Outcome(self._job.target(name), "failed", reason) for name in names)
+                    yield from (Outcome(self._job.target(name), "failed", reason, unmet=True) for name in names)
                     return
                 yield Outcome(self._job.target(names[0]), "failed", reason)
                 return
@@ -235,7 +237,8 @@ class _Child:
         target = self._job.target(name)
         reason = message.get("reason")
         if message.get("status") != "audited":
-            return Outcome(target, "skipped" if message.get("status") == "skipped" else "failed", str(reason))
+            status = "skipped" if message.get("status") == "skipped" else "failed"
+            return Outcome(target, status, str(reason), unmet=message.get("unmet") is True)
         try:
             facts = wire.loads(str(message.get("facts")))
         except ValueError as error:
@@ -254,7 +257,7 @@ class _Child:
         else:
             reason = f"{python} is Python {message.get('text')}: 3.10 or later is needed"
         for name in names:
-            yield Outcome(self._job.target(name), "failed", reason, torch_missing=missing)
+            yield Outcome(self._job.target(name), "failed", reason, torch_missing=missing, unmet=True)
 
     def _status(self) -> os.waitid_result | None:
         """How the child ended, None while it lives; it is left to be reaped."""

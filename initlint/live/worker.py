@@ -56,6 +56,10 @@ def main(job: Mapping[str, Any], results: int) -> None:
     os._exit(0)
 
 
+class Unmet(Exception):
+    """What the job asks for cannot be had here, whatever the model is."""
+
+
 class _Channel:
     """The pipe to the parent; a process that the model forked is stopped when it comes back to use it."""
 
@@ -200,6 +204,8 @@ def _attempt(
         return {"status": "skipped", "reason": str(error)}
     except NotAModel as error:
         return {"status": "failed", "reason": str(error)}
+    except Unmet as error:
+        return {"status": "failed", "reason": str(error), "unmet": True}
     except BaseException as error:
         reason = limit.reason(error) or _describe(error, job)
         return {"status": "failed", "reason": reason}
@@ -266,17 +272,15 @@ def _attribute(module: ModuleType, name: str) -> Any:
 
 
 def _device(wanted: str) -> str:
-    """The device asked for; the best there is for "auto". Raises NotAModel where there is none such."""
+    """The device asked for; the best there is for "auto". Raises Unmet where there is none such."""
     import torch
-
-    from initlint.live.build import NotAModel
 
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise NotAModel(f"no device {wanted}: {_first_line(error)}") from None
+        raise Unmet(f"no device {wanted}: {_first_line(error)}") from None
     return wanted
 
 

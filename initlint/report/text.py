@@ -124,8 +124,8 @@ def _models(runs: tuple[ModelRun, ...], color: bool, width: int | None) -> Itera
             from initlint.report.table import table
 
             body = table(run.layers, color=color, width=width)
-        reason = f" ({printable(run.reason)})" if run.reason else ""
-        yield f"{name}: {', '.join(figures) or 'audited'}{reason}\n{body}"
+        figures += [f"parameters only, not run: {printable(run.reason)}"] if run.reason else []
+        yield f"{name}: {', '.join(figures) or 'audited'}\n{body}"
 
 
 def _verdict(summary: Summary, runs: tuple[ModelRun, ...], color: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -38,7 +39,12 @@ class FileTooLarge(Exception):
 
 
 def load(path: str) -> bytes:
-    """The bytes of a file; raises OSError, or FileTooLarge where there are more than ``MAX_BYTES``."""
+    """The bytes of a regular file; raises OSError, or FileTooLarge where there are more than ``MAX_BYTES``.
+
+    A FIFO or a device is no file to read: opening one may wait for ever.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
     with open(path, "rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
@@ -120,10 +126,11 @@ class _Ignores:
 
     def within(self, directory: str, names: set[str]) -> _Ignores:
         """With the .gitignore of ``directory`` added, if it has one."""
-        if ".gitignore" not in names:
+        path = os.path.join(directory, ".gitignore")
+        if ".gitignore" not in names or not _is_regular(path):
             return self
         try:
-            with open(os.path.join(directory, ".gitignore"), encoding="utf-8", errors="replace") as file:
+            with open(path, encoding="utf-8", errors="replace") as file:
                 lines = file.read().splitlines()
         except OSError:
             return self

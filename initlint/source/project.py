@@ -53,7 +53,7 @@ class _Tree:
             if entries is None:
                 return
             for entry in entries:
-                if not entry.name.endswith((".py", ".ipynb")) or entry.is_dir():
+                if not entry.name.endswith((".py", ".ipynb")) or not entry.is_file():
                     continue
                 if len(self.read) >= MOST_FILES or self._bytes > MOST_BYTES:
                     self.complete = False

@@ -250,7 +250,10 @@ def test_control_c_ends_the_child(folder: Path) -> None:
     )
     root = Path(__file__).parents[2]
     parent = subprocess.Popen(
-        [sys.executable, "-c", script, str(folder / "model.py")], cwd=root, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", script, str(folder / "model.py")],
+        cwd=root,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore Ctrl-C
     )
     deadline = time.monotonic() + 30
     while not (folder / "pids").exists() and time.monotonic() < deadline:
