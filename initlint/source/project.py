@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import re
 from collections.abc import Iterator
 from dataclasses import field
@@ -53,13 +54,16 @@ class _Tree:
             if entries is None:
                 return
             for entry in entries:
-                if not entry.name.endswith((".py", ".ipynb")) or not entry.is_file():
+                if not entry.name.endswith((".py", ".ipynb")) or entry.is_dir():
                     continue
                 if len(self.read) >= MOST_FILES or self._bytes > MOST_BYTES:
                     self.complete = False
                     return
                 try:
-                    if entry.stat().st_size > MOST_BYTES:
+                    about = entry.stat()
+                    if not stat.S_ISREG(about.st_mode):  # opening a FIFO may wait for ever
+                        continue
+                    if about.st_size > MOST_BYTES:
                         self.complete = False
                         continue
                     with open(entry.path, "rb", buffering=0) as file:
