@@ -78,7 +78,7 @@ def check(
     survey = Survey(static=static)
     for target in targets:
         survey.look_at(target, stdin=stdin, stdin_filename=stdin_filename)
-    if job is None or not survey.models:
+    if job is None or not (survey.models or ((batch or arguments) and not survey.failures)):
         return _report(survey, survey.facts, codes, threshold, started)
     from initlint.building import Construction
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -54,7 +54,7 @@ def plan(
         arguments=tuple(arguments),
         device=device,
         seed=seed,
-        python=shutil.which(python) if python is not None else None,
+        python=python,
         memory_limit=_bytes(memory_limit) if memory_limit is not None else None,
     )
     return job if timeout is None else replace(job, timeout=timeout)
@@ -95,22 +95,40 @@ class Construction:
                 done += 1
                 if progress is not None:
                     progress(f"building and probing {target.text} ({done} of {len(wanted)})")
-                self._take(target, next(outcomes), named=named, batch_given=bool(job.batches))
+                self._take(target, next(outcomes), named=named)
+        self.failures.extend(list(self._unused(job)))
 
-    def _take(self, target: Target, outcome: Outcome, *, named: bool, batch_given: bool) -> None:
+    def _unused(self, job: LiveJob) -> Iterator[str]:
+        """A line for each option that no model could take: it was asked for, and nothing came of it."""
+        built = [outcome for outcome in self.outcomes if outcome.facts is not None]
+        if not built:
+            if not self.failures:
+                options = [f"--arg {text}" for text in job.arguments] + [f"--batch {text}" for text in job.batches]
+                yield from (f"{option}: no model was built that could take it" for option in options)
+            return
+        for text in job.arguments:
+            name = text.partition("=")[0]
+            if all(outcome.takes is not None and name not in outcome.takes for outcome in built):
+                taken = "; ".join(f"{each.target} takes {', '.join(each.takes or ()) or 'none'}" for each in built[:3])
+                yield f"--arg {text}: no model that was built takes it ({taken})"
+        if job.batches and not self.failures and all(outcome.notes for outcome in built):  # notes: it was not run
+            yield f"--batch {' '.join(job.batches)}: no model could be run on it ({built[0].notes[0]})"
+
+    def _take(self, target: Target, outcome: Outcome, *, named: bool) -> None:
         if outcome.torch_missing:
             self.failures.append(
                 f"{outcome.reason}, and models are built with it: {INSTALL}, or --python PATH, or --static"
             )
         elif outcome.facts is None:
             line = f"{target.text}: {outcome.reason}"
-            asked = named or outcome.unmet
-            (self.failures if asked else self.notes).append(line if asked else f"{line} (skipped)")
+            if outcome.unmet:  # it is the same for every model
+                self.failures.append(str(outcome.reason))
+            else:
+                (self.failures if named else self.notes).append(line if named else f"{line} (skipped)")
         else:
             self.facts.append(outcome.facts)
         status = "skipped" if outcome.status == "failed" and not named else outcome.status
         name = target.name or ""
         notes = [f"{target.text} {note.removeprefix(name).lstrip()}" for note in outcome.notes]
-        # A model that was named was to be probed, and a batch that was given was to be used.
-        (self.failures if named or batch_given else self.notes).extend(notes)
+        (self.failures if named else self.notes).extend(notes)  # a model that was named was to be run
         self.outcomes.append(replace(outcome, target=target.text, status=status))

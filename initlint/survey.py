@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tokenize
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,6 +38,26 @@ def shown_path(path: str) -> str:
     if not full.startswith(os.path.join(here, "")):
         return full
     return os.path.relpath(full, here).replace(os.sep, "/")
+
+
+_DYNAMIC = re.compile(rb"import\s*\(?\s*\*|\b(?:__getattr__|globals|vars|exec|setattr)\b|\bmodules\s*\[")
+
+
+def defines(data: bytes, name: str) -> bool:
+    """Whether a file may bind a name (of a dotted one, its first part) at module level; True where that is open."""
+    first = name.partition(".")[0]
+    if _DYNAMIC.search(data) or re.search(rb"\bglobal\b[^\n]*" + re.escape(first.encode()), data):
+        return True
+    import symtable
+
+    try:
+        symbols = symtable.symtable(data.decode(tokenize.detect_encoding(io.BytesIO(data).readline)[0]), "", "exec")
+        symbol = symbols.lookup(first)
+    except KeyError:
+        return False
+    except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
+        return True
+    return symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
 
 
 @record(frozen=True, slots=True)
@@ -86,6 +107,8 @@ class Survey:
             file = self._read_file(target.path, named=True)
             if file is not None and not self._static:
                 self._plan(target, file)
+            elif file is not None and target.name is not None and not defines(file.data, target.name):
+                self.failures.append(f"{text}: {shown_path(target.path)} has no {target.name}")
 
     def _plan(self, target: Target, file: File) -> None:
         """What of a file that was named is to be built."""

@@ -21,7 +21,7 @@ from torch.nn.parameter import is_lazy
 from initlint.facts import UNKNOWN
 from initlint.live.record import Recorder, Recording, uninitialized_memory_filled
 
-__all__ = ["Built", "NotAModel", "NotBuilt", "arguments_for", "build", "keep", "literals", "seed_all"]
+__all__ = ["Built", "NotAModel", "NotBuilt", "accepted", "arguments_for", "build", "keep", "literals", "seed_all"]
 
 _PATIENCE = 30.0
 """Seconds: what takes longer to build than this is not built a second time."""
@@ -84,10 +84,19 @@ def arguments_for(name: str, factory: Callable[..., Any], given: Mapping[str, An
     if missing:
         flags = " ".join(f"--arg {argument}=VALUE" for argument in missing)
         raise NotBuilt(f"{name} needs arguments: {flags}")
+    names = accepted(factory)
+    return {key: value for key, value in given.items() if names is None or key in names}
+
+
+def accepted(factory: Callable[..., Any]) -> tuple[str, ...] | None:
+    """The keyword arguments that a class or function takes, in order; None where it takes any, or does not say."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (ValueError, TypeError):
+        return None
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return dict(given)
-    names = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    return {key: value for key, value in given.items() if key in names}
+        return None
+    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
 
 
 def build(

@@ -91,7 +91,7 @@ class Outcome:
 
     ``status`` is "audited" (there are ``facts``), or "skipped" or "failed" (there is a ``reason``, one line).
     ``torch_missing``: the interpreter has no torch. ``unmet``: what the job asks for cannot be had here whatever the
-    model is (a device, an interpreter).
+    model is (a device, an interpreter). ``takes`` are the arguments that an audited model could be given, None for any.
     """
 
     target: str
@@ -101,6 +101,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     torch_missing: bool = False
     unmet: bool = False
+    takes: tuple[str, ...] | None = None
 
 
 def run(job: LiveJob) -> Iterator[Outcome]:
@@ -200,6 +201,7 @@ class _Child:
             if names and (over or time.monotonic() > deadline):
                 reason = self._death() if over else f"did not finish within {self._job.timeout:g} s: raise --timeout"
                 if not self._ready:  # no model can be blamed, and the next child would fare no better
+                    reason = f"{self._job.python or sys.executable} {reason}"
                     yield from (Outcome(self._job.target(name), "failed", reason, unmet=True) for name in names)
                     return
                 yield Outcome(self._job.target(names[0]), "failed", reason)
@@ -243,7 +245,15 @@ class _Child:
             facts = wire.loads(str(message.get("facts")))
         except ValueError as error:
             return Outcome(target, "failed", f"its facts cannot be read: {error}")
-        return Outcome(target, "audited", None, facts, tuple(str(note) for note in message.get("notes", ())))
+        takes = message.get("takes")
+        return Outcome(
+            target,
+            "audited",
+            None,
+            facts,
+            tuple(str(note) for note in message.get("notes", ())),
+            takes=None if takes is None else tuple(map(str, takes)),
+        )
 
     def _useless(self, names: list[str], message: dict[str, Any]) -> Iterator[Outcome]:
         """The same outcome for all: this interpreter cannot build anything."""

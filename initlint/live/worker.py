@@ -218,7 +218,7 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
     from initlint import wire
     from initlint.facts import absent, known
     from initlint.live.audit import audit_module
-    from initlint.live.build import NotAModel, build, keep, literals
+    from initlint.live.build import NotAModel, accepted, build, keep, literals
 
     channel.phase("while it was imported")
     module = source.load()
@@ -231,12 +231,14 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
         "project_root": job["project_root"],
     }
     if isinstance(subject, nn.Module) or (isinstance(subject, tuple) and subject and isinstance(subject[0], nn.Module)):
+        takes: tuple[str, ...] | None = ()
         channel.phase("while it was imported again")
         built = keep(name, lambda: _attribute(source.again(), name), **how)
     elif isinstance(subject, type) and not issubclass(subject, nn.Module):
         raise NotAModel(f"{name} is a class, and no nn.Module")
     elif callable(subject):
         channel.phase("in __init__" if isinstance(subject, type) else f"in {name}()")
+        takes = accepted(subject)
         built = build(name, subject, literals(job["arguments"]), **how)
     else:
         raise NotAModel(f"{name} is a {type(subject).__name__}, and no model")
@@ -256,7 +258,7 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
         for model in facts.models
         if known(model.not_run) and not absent(model.not_run)
     ]
-    return {"status": "audited", "reason": None, "facts": wire.dumps(facts), "notes": notes}
+    return {"status": "audited", "reason": None, "facts": wire.dumps(facts), "notes": notes, "takes": takes}
 
 
 def _attribute(module: ModuleType, name: str) -> Any:

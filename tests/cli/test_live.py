@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +255,87 @@ def test_an_interrupted_run_leaves_no_process(spawn: Spawn, number: int, code: i
     assert process.returncode == code
     assert "Traceback" not in err
     assert sleepers(NAP) == []
+
+
+UNGUESSABLE = HOSTILE.split("class Raises")[0] + textwrap.dedent("""\
+    class Closed(nn.Module):
+        def __init__(self, width=4):
+            super().__init__()
+            self.fc = nn.Linear(8, width)
+
+        def forward(self, x):
+            if x.shape[0] != 13:
+                raise ValueError("thirteen or nothing")
+            nn.init.normal_(self.fc.weight, 0.02)
+            return self.fc(x)
+    """)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="looks for a device that may be there")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--device", "mps"], "no device mps"),
+        (["--python", "/bin/ls"], "/bin/ls exited with status"),
+        (["--batch", "13x9"], "--batch 13x9: no model could be run on it"),
+        (["--arg", "depth=1"], "--arg depth=1: no model that was built takes it (model.py::"),
+    ],
+)
+def test_an_option_that_cannot_be_met_is_one_error(initlint: Run, options: list[str], said: str) -> None:
+    Path("model.py").write_text(UNGUESSABLE)
+    result = initlint("check", "model.py", *options)
+    assert result.code == 2
+    (line,) = [line for line in result.err.splitlines() if line.startswith("initlint: error: ")]
+    assert said in line
+
+
+def test_an_option_that_one_of_the_models_takes_is_met(initlint: Run) -> None:
+    Path("model.py").write_text(UNGUESSABLE.replace("nn.init.normal_(self.fc.weight, 0.02)", "pass"))
+    assert initlint("check", "model.py", "--arg", "width=5", "--batch", "8x8").code == 0
+
+
+def test_a_model_whose_batch_cannot_be_inferred(initlint: Run) -> None:
+    Path("model.py").write_text(UNGUESSABLE)
+    named = initlint("check", "model.py::Closed")
+    assert named.code == 2
+    assert "INI501" in named.out
+    (line,) = named.err.splitlines()
+    assert line.startswith("initlint: error: model.py::Closed was not run: ")
+    assert "--batch" in line
+    assert "model.py::Closed: 36 parameters, parameters only, not run: " in named.out
+    met = initlint("check", "model.py", "--fail-on", "error", "--ignore", "INI501", "--format", "json")
+    assert met.code == 0
+    assert met.err.startswith("initlint: note: model.py::Closed was not run: ")
+    report = json.loads(met.out)
+    jsonschema.validate(report, SCHEMA)
+    closed = {model["target"]: model for model in report["models"]}["model.py::Closed"]
+    assert (closed["status"], closed["batch"]) == ("audited", None)
+    assert "thirteen or nothing" in closed["reason"]
+
+
+def test_ratios_go_on_past_norms(initlint: Run) -> None:
+    Path("model.py").write_text(
+        textwrap.dedent("""\
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc1 = nn.Linear(8, 64)
+                    self.norm1 = nn.LayerNorm(64)
+                    self.fc2 = nn.Linear(64, 64)
+                    self.norm2 = nn.LayerNorm(64)
+                    self.head = nn.Linear(64, 4)
+
+                def forward(self, x):
+                    x = self.norm1(self.fc1(x)).relu()
+                    return self.head(self.norm2(self.fc2(x)).relu())
+            """)
+    )
+    (model,) = json.loads(initlint("check", "model.py", "--format", "json").out)["models"]
+    rows = model["layers"]
+    assert [row["name"] for row in rows] == ["fc1", "norm1", "fc2", "norm2", "head"]
+    assert rows[0]["forward_ratio"] is None
+    for above, row in pairwise(rows):
+        assert row["forward_ratio"] == pytest.approx(row["forward_std"] / above["forward_std"], rel=2e-3)
+        assert row["gradient_ratio"] == pytest.approx(row["gradient_std"] / above["gradient_std"], rel=2e-3)

@@ -138,7 +138,13 @@ BROKEN: list[tuple[list[str], str]] = [
     (["--device", "toaster"], "toaster"),
     (["--memory-limit", "much"], "much"),
     (["--python", "/no/such/python"], "/no/such/python"),
-    (["--timeout", "-1"], "timeout"),
+    (["--timeout", "-1"], "--timeout -1: write a number of seconds"),
+    (["--timeout", "abc"], "--timeout abc: write a number of seconds"),
+    (["--timeout", "nan"], "--timeout nan: write a number of seconds"),
+    (["--select", ""], "select names no code"),
+    (["--select", " ,"], "select names no code"),
+    (["--arg", "width=3"], "--arg width=3"),
+    (["--batch", "8x3"], "--batch 8x3"),
     (["--quiet", "--statistics"], "--statistics"),
     (["--format", "json", "--statistics"], "--statistics"),
     (["--format", "xml"], "xml"),
@@ -287,3 +293,57 @@ def test_a_closed_pipe_is_quiet(spawn: Callable[..., subprocess.Popen[str]]) -> 
     assert process.stderr.read() == ""
     process.stderr.close()
     assert process.wait() == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+def test_only_regular_files_are_opened(initlint: Run, spawn: Callable[..., subprocess.Popen[str]]) -> None:
+    write("pyproject.toml", "")
+    Path("src").mkdir()
+    os.mkfifo("src/pipe.py")
+    os.mkfifo("src/.gitignore")
+    # Whether a function is applied is looked up in the files beside it.
+    write(
+        "src/model.py", GOOD + "\n\nclass Net(nn.Module):\n    def __init__(self):\n        self.fc = nn.Linear(4, 4)\n"
+    )
+    for target, code in (("src/model.py", 0), ("src", 0), ("src/pipe.py", 2)):
+        process = spawn("check", "--static", target)
+        try:
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+        assert process.returncode == code, (target, out, err)
+        assert (err == "initlint: error: src/pipe.py: cannot be read (not a regular file)\n") is (code == 2)
+
+
+NAMES = """\
+import torch.nn as nn
+from os import path as elsewhere
+
+
+class Net(nn.Module):
+    class Inner(nn.Module):
+        pass
+
+
+def build():
+    global late
+    late = Net()
+
+
+if True:
+    model = Net()
+"""
+
+
+@pytest.mark.parametrize("name", ["Net", "Net.Inner", "build", "model", "elsewhere", "late"])
+def test_a_name_that_a_file_has(initlint: Run, name: str) -> None:
+    assert initlint("check", "--static", f"{write('model.py', NAMES)}::{name}").code == 0
+
+
+@pytest.mark.parametrize("name", ["Nope", "Inner", "print", "Nope.Inner"])
+def test_a_name_that_a_file_lacks(initlint: Run, name: str) -> None:
+    result = initlint("check", "--static", f"{write('model.py', NAMES)}::{name}")
+    assert result.code == 2
+    assert result.err == f"initlint: error: model.py::{name}: model.py has no {name}\n"
+    dynamic = write("dynamic.py", NAMES + "from other import *\n")
+    assert initlint("check", "--static", f"{dynamic}::{name}").code == 0

@@ -223,3 +223,9 @@ def test_ok_and_raising() -> None:
     lenient.raise_for_findings()
     with pytest.raises(InitError, match="no such file"):
         replace(lenient, failures=("gone.py: no such file",)).raise_for_findings()
+
+
+def test_a_model_that_was_not_run_says_so() -> None:
+    run = ModelRun("net.py::Net", "audited", "ValueError: no sample batch", parameters=12)
+    text = as_text(Report(models=(run,)))
+    assert text.startswith("net.py::Net: 12 parameters, parameters only, not run: ValueError: no sample batch\n")
