@@ -52,6 +52,7 @@ __all__ = [
     "known",
     "layer_family",
     "parameter_dimensions",
+    "slot",
 ]
 
 
@@ -98,6 +99,11 @@ UNKNOWN: Any = _Unknown()
 def known(value: object) -> bool:
     """Whether a value is known (for front ends and reports; a rule lets UNKNOWN raise)."""
     return value is not UNKNOWN
+
+
+def slot(name: str) -> str:
+    """A dotted name with its indices left out ("layers.*.fc"): what the slots of one container have in common."""
+    return ".".join("*" if part.isdigit() else part for part in name.split("."))
 
 
 def absent(value: object) -> bool:
@@ -256,6 +262,16 @@ class Escape(Fact):
     received: bool
     steps: int
     row_spread: float = UNKNOWN
+
+    @property
+    def rows_are_one(self) -> bool:
+        """Its rows moved together up to rounding, which parts them by 1e-7."""
+        return self.row_spread < 1e-5
+
+    @property
+    def rows_are_alike(self) -> bool:
+        """Its rows hardly parted: random outgoing weights part them by more than 1% in as many steps."""
+        return self.row_spread < 1e-2
 
     @property
     def stuck(self) -> bool:

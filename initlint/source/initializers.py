@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from initlint.theory.schemes import DEPRECATED
+
 REQUIRED: Any = object()
 
 
@@ -45,20 +47,6 @@ _SCHEMES: dict[str, tuple[tuple[str, Any], ...]] = {
     "orthogonal_": (("gain", 1), ("generator", None)),
     "sparse_": (("sparsity", REQUIRED), ("std", 0.01), ("generator", None)),
 }
-_DEPRECATED = [
-    "uniform",
-    "normal",
-    "constant",
-    "eye",
-    "dirac",
-    "xavier_uniform",
-    "xavier_normal",
-    "kaiming_uniform",
-    "kaiming_normal",
-    "orthogonal",
-    "sparse",
-]
-
 NOT_INITIALISERS = frozenset(
     {
         "calculate_gain",
@@ -94,7 +82,7 @@ def _rows() -> dict[str, Row]:
         add(torch_name, *parameters, same_as=torch_name)
         add(f"transformers.initialization.{name}", *parameters, same_as=torch_name)
     add("transformers.initialization.copy_", ("other", REQUIRED))
-    for old in _DEPRECATED:
+    for old in DEPRECATED:
         add(f"torch.nn.init.{old}", *_SCHEMES[old + "_"], same_as=f"torch.nn.init.{old}_", deprecated=True)
 
     for name, given, same in (

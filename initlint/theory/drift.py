@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from initlint.facts import UNKNOWN, known
 
-__all__ = ["SHORT", "deviating", "drift"]
+__all__ = ["SHORT", "beyond", "deviating", "drift"]
 
 SHORT = 8
 """A chain with fewer values than this is judged by its ends; quarters of it would hold a single value each anyway."""
@@ -45,6 +45,11 @@ def deviating(values: Sequence[float], factor: float = 10.0) -> int | None:
         if value != 0 and (value > factor * reference if ratio > 1 else value * factor < reference):
             return index
     return None
+
+
+def beyond(ratio: float, limit: float) -> bool:
+    """Whether a ratio has passed a limit, which is a lower bound below 1 and an upper one above."""
+    return ratio < limit if limit < 1 else ratio > limit
 
 
 def _usable(values: Sequence[float]) -> bool:

@@ -17,10 +17,36 @@ from initlint.theory.fans import torch_fans
 from initlint.theory.gains import torch_gain
 from initlint.theory.truncation import truncated_moments
 
-__all__ = ["NOTHING_KNOWN", "constant", "drawn", "fan_scaled", "normal", "truncated_normal", "uniform", "uninitialized"]
+__all__ = [
+    "DEPRECATED",
+    "NOTHING_KNOWN",
+    "constant",
+    "drawn",
+    "fan_scaled",
+    "normal",
+    "truncated_normal",
+    "uniform",
+    "uninitialized",
+]
 
 NOTHING_KNOWN = Distribution(family=UNKNOWN)
 """What a function draws that is not in the table."""
+
+
+DEPRECATED = (
+    "uniform",
+    "normal",
+    "constant",
+    "eye",
+    "dirac",
+    "xavier_uniform",
+    "xavier_normal",
+    "kaiming_uniform",
+    "kaiming_normal",
+    "orthogonal",
+    "sparse",
+)
+"""Names in torch.nn.init from before PyTorch 0.4, without the underscore."""
 
 
 def constant(value: float) -> Distribution:

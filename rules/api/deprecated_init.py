@@ -5,23 +5,9 @@ from collections.abc import Iterator
 from initlint.facts import InitCall
 from initlint.findings import Finding, Severity
 from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.theory.schemes import DEPRECATED
 
 _MODULE = "torch.nn.init."
-_DEPRECATED = frozenset(
-    [
-        "uniform",
-        "normal",
-        "constant",
-        "eye",
-        "dirac",
-        "xavier_uniform",
-        "xavier_normal",
-        "kaiming_uniform",
-        "kaiming_normal",
-        "orthogonal",
-        "sparse",
-    ]
-)
 
 
 class DeprecatedInit(Rule):
@@ -93,7 +79,7 @@ class DeprecatedInit(Rule):
 
     def check_call(self, call: InitCall) -> Iterator[Finding]:
         module, _, old = call.function.rpartition(".")
-        if module + "." == _MODULE and old in _DEPRECATED:
+        if module + "." == _MODULE and old in DEPRECATED:
             yield self.at(
                 call,
                 f"{call.written} is the deprecated name of {old}_",

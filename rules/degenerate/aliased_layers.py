@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Layer
+from initlint.facts import Layer, slot
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
 
@@ -140,7 +140,7 @@ class AliasedLayers(Rule):
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
         if len(layer.aliases) < 2 or not layer.parameters:
             return
-        slots = {_without_numbers(alias) for alias in layer.aliases}
+        slots = {slot(alias) for alias in layer.aliases}
         if len(slots) == 1:  # every name is a slot of one container; none is an attribute of its own
             yield self.at(
                 layer.aliased_at,
@@ -151,8 +151,3 @@ class AliasedLayers(Rule):
                 parameters=layer.parameters,
                 layer=layer,
             )
-
-
-def _without_numbers(name: str) -> str:
-    """A dotted name with its indices left out."""
-    return ".".join("*" if part.isdigit() else part for part in name.split("."))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from initlint.facts import Layer, Model, Parameter
+from initlint.facts import Layer, Model, Parameter, slot
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
@@ -140,7 +140,7 @@ class ClonedLayers(Rule):
     ]
 
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
-        if layer.origin == "cloned" and "*" in _slot(layer.name):
+        if layer.origin == "cloned" and "*" in slot(layer.name):
             copied = [p for p in layer.parameters if self._is_copied(p)]
             if copied:
                 yield self._finding(copied[0], copied, f"{layer.name} is a copy of a layer that was drawn once")
@@ -149,11 +149,11 @@ class ClonedLayers(Rule):
         groups: dict[tuple[str, str], list[Parameter]] = {}
         for parameter in model.parameters:
             if parameter.is_weight and parameter.distribution.is_random and not parameter.is_buffer:
-                groups.setdefault((_slot(parameter.name), parameter.statistics.digest), []).append(parameter)
+                groups.setdefault((slot(parameter.name), parameter.statistics.digest), []).append(parameter)
         stacks: dict[str, list[list[Parameter]]] = {}
-        for (slot, _), group in groups.items():
+        for (place, _), group in groups.items():
             if len(group) > 1 and not any(_is_loaded(parameter) for parameter in group):
-                stacks.setdefault(slot.split(".*", 1)[0], []).append(group)
+                stacks.setdefault(place.split(".*", 1)[0], []).append(group)
         for stack, equal in stacks.items():
             first = equal[0]
             yield self._finding(
@@ -180,8 +180,3 @@ class ClonedLayers(Rule):
 
 def _is_loaded(parameter: Parameter) -> bool:
     return parameter.last_write.author == "checkpoint"
-
-
-def _slot(name: str) -> str:
-    """A dotted name with its indices left out: what the slots of one stack have in common."""
-    return ".".join("*" if part.isdigit() else part for part in name.split("."))

@@ -7,8 +7,6 @@ from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import is_only_path, matrices
 
-_IDENTICAL, _ALIKE = 1e-5, 1e-2
-
 
 class ConstantWeight(Rule):
     """A weight matrix is filled with one value, and its units stay copies of each other.
@@ -118,8 +116,8 @@ class ConstantWeight(Rule):
             return
         if parameter.shape[0] < 2 or not parameter.trainable:
             return
-        spread = parameter.escape.row_spread
-        if spread < _ALIKE:
+        if parameter.escape.rows_are_alike:
+            spread = parameter.escape.row_spread
             yield self.at(
                 parameter,
                 f"{parameter.name} is {parameter.distribution.value:g} everywhere, and after "
@@ -127,7 +125,7 @@ class ConstantWeight(Rule):
                 f"{spread:.1g} of "
                 "the largest weight",
                 help="draw it from a random scheme such as nn.init.kaiming_normal_",
-                severity=Severity.ERROR if spread < _IDENTICAL else Severity.WARNING,
+                severity=Severity.ERROR if parameter.escape.rows_are_one else Severity.WARNING,
                 evidence={"value": parameter.distribution.value, "row_spread": spread},
             )
 

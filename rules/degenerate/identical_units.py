@@ -7,7 +7,6 @@ from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, PROBE, Bad, Good, Rule
 
 _EQUAL = 1e-6
-_IDENTICAL, _ALIKE = 1e-5, 1e-2
 
 
 class IdenticalUnits(Rule):
@@ -113,14 +112,14 @@ class IdenticalUnits(Rule):
             return
         if parameter.distribution.is_constant or parameter.statistics.row_spread > _EQUAL:
             return
-        spread = parameter.escape.row_spread
-        if spread < _ALIKE:
+        if parameter.escape.rows_are_alike:
+            spread = parameter.escape.row_spread
             yield self.at(
                 parameter,
                 f"the {parameter.shape[0]} rows of {parameter.name} are equal, and after "
                 f"{parameter.escape.steps} training "
                 f"steps still differ by {spread:.1g} of the largest weight",
                 help="draw every row of its own",
-                severity=Severity.ERROR if spread < _IDENTICAL else Severity.WARNING,
+                severity=Severity.ERROR if parameter.escape.rows_are_one else Severity.WARNING,
                 evidence={"row_spread": spread},
             )

@@ -8,6 +8,7 @@ from initlint.facts import Chain
 from initlint.findings import Finding, Severity
 from initlint.rule import PROBE, Bad, Good, Rule
 from initlint.theory.chains import Flow, culprit
+from initlint.theory.drift import beyond
 
 
 class DriftRule(Rule):
@@ -26,7 +27,7 @@ class DriftRule(Rule):
 
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
         flow = type(self).flow(chain)
-        if len(chain.layers) < self.fewest or not self._beyond(flow.ratio, self.limits[0]):
+        if len(chain.layers) < self.fewest or not beyond(flow.ratio, self.limits[0]):
             return
         first, last = flow.ends
         yield self.at(
@@ -34,14 +35,11 @@ class DriftRule(Rule):
             f"{self.effect} {flow.start:.2g} -> {flow.end:.2g} over {len(chain.layers)} layers, from {first.name} to "
             f"{last.name}",
             help=self.remedy,
-            severity=Severity.ERROR if self._beyond(flow.ratio, self.limits[1]) else None,
+            severity=Severity.ERROR if beyond(flow.ratio, self.limits[1]) else None,
             evidence={"start": flow.start, "end": flow.end, "ratio": flow.ratio, "layers": len(chain.layers)},
             layer=flow.departs,
             suspects=flow.upto,
         )
-
-    def _beyond(self, ratio: float, limit: float) -> bool:
-        return ratio < limit if limit < 1 else ratio > limit
 
 
 def plain(std: float) -> Bad:

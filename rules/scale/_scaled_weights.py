@@ -9,6 +9,7 @@ from initlint.facts import Chain, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import accounts_for, excess_gain, flow, matrices
+from initlint.theory.drift import beyond
 from initlint.theory.remedies import initializer_for
 
 
@@ -26,14 +27,14 @@ class ScaledWeightsRule(Rule):
 
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
         signal = flow(chain)
-        if not self._beyond(signal.ratio, self.limits[0]):
+        if not beyond(signal.ratio, self.limits[0]):
             return
         wrong = [
             (layer, matrix)
             for layer, matrix in matrices(chain)[:-1]
             if absent(matrix.distribution.scheme)
             and not matrix.distribution.is_constant
-            and self._beyond(excess_gain(layer, matrix), self.excess)
+            and beyond(excess_gain(layer, matrix), self.excess)
         ]
         if not wrong or not accounts_for([excess_gain(*pair) for pair in wrong], signal.ratio):
             return
@@ -47,7 +48,7 @@ class ScaledWeightsRule(Rule):
                 f"{len(chain.layers)} layers "
                 f"signal std {'goes' if signal.measured else 'moves'} {signal.told}",
                 help=f"use {initializer_for(activation)}",
-                severity=Severity.ERROR if self._beyond(signal.ratio, self.limits[1]) else None,
+                severity=Severity.ERROR if beyond(signal.ratio, self.limits[1]) else None,
                 evidence={
                     "std": std,
                     "fan_in": matrix.fan_in,
@@ -57,9 +58,6 @@ class ScaledWeightsRule(Rule):
                 parameters=[other for _, other in wrong],
                 suspects=signal.upto,
             )
-
-    def _beyond(self, value: float, limit: float) -> bool:
-        return value < limit if limit < 1 else value > limit
 
 
 def linear(std: float) -> Bad:
