@@ -10,7 +10,7 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from initlint.engine import Selection, judge, load, no_such_rule, registry, rows
+from initlint.engine import Selection, ask, conclude, load, no_such_rule, registry, rows
 from initlint.facts import absent, known
 from initlint.findings import Finding, Severity
 from initlint.fingerprint import with_fingerprints
@@ -75,18 +75,18 @@ def check(
             timeout=timeout,
             memory_limit=memory_limit,
         )
-    survey = Survey(static=static)
+    survey = Survey(static=static, codes=codes)
     for target in targets:
         survey.look_at(target, stdin=stdin, stdin_filename=stdin_filename)
     if job is None or not (survey.models or ((batch or arguments) and not survey.failures)):
-        return _report(survey, survey.facts, codes, threshold, started)
+        return _report(survey, (), codes, threshold, started)
     from initlint.building import Construction
 
     construction = Construction()
     construction.build(job, survey.models, progress)
     return _report(
         survey,
-        [*survey.facts, *construction.facts],
+        construction.facts,
         codes,
         threshold,
         started,
@@ -136,7 +136,7 @@ def audit(
     if known(not_run) and not absent(not_run):
         (notes if batch is None else failures).append(f"{name} was not run: {not_run}")
     return _report(
-        Survey(static=True),
+        Survey(static=True, codes=codes),
         [facts],
         codes,
         Severity.WARNING,
@@ -215,13 +215,17 @@ def _report(
     notes: Iterable[str] = (),
     failures: Iterable[str] = (),
 ) -> Report:
-    """What all facts together amount to: judged, suppressed where comments say so, given shown paths and counted."""
+    """What was read, and ``facts`` of models that were built, amount to.
+
+    They are judged, suppressed where comments say so, given shown paths and counted.
+    """
     remarks = [*survey.notes, *notes]
     files = len(survey.files)
     said: list[Finding] = []
     lines: dict[Location, str] = {}
     suppressed = 0
-    for finding in judge(facts, codes, notes=remarks):
+    stated = [*survey.said, *(finding for part in facts for finding in ask(part, codes, notes=remarks))]
+    for finding in conclude(stated):
         where = finding.location
         if where is not None and survey.file(where.path).suppressions.silence(finding.code, where.line):
             suppressed += 1

@@ -1,8 +1,9 @@
 """Facts and rules in, findings out: which rules run, on what, and how what they say becomes one report.
 
-The path of a finding: ``judge`` hands every subject to every selected rule that looks at its kind, drops a subject
-about which the rule needed something unknown, merges what several front ends or parameters say of one
-defect, and turns a measured drift into the consequence of the finding that explains it.
+The path of a finding: ``ask`` hands every subject of one bundle of facts to every selected rule that looks at its
+kind, and drops a subject about which the rule needed something unknown. ``conclude`` merges what several bundles,
+front ends or parameters say of one defect, and turns a measured drift into the consequence of the finding that
+explains it. ``judge`` is both. A file is asked about where it is read, and all files are concluded on together.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from initlint.findings import Finding, Severity
 from initlint.profile import rows
 from initlint.rule import SUBJECTS, Entry, Rule
 
-__all__ = ["Selection", "judge", "load", "no_such_rule", "registry", "rows"]
+__all__ = ["Selection", "ask", "conclude", "judge", "load", "no_such_rule", "registry", "rows"]
 
 SOURCES = ("source", "parameters", "graph", "probe")
 
@@ -99,25 +100,35 @@ def no_such_rule(pattern: str) -> str:
 
 
 def judge(facts: Sequence[Facts], codes: Iterable[str], *, notes: list[str] | None = None) -> list[Finding]:
-    """What the rules of ``codes`` say of the facts: merged, explained and in order.
+    """What the rules of ``codes`` say of the facts: merged, explained and in order; ``notes`` as in ``ask``."""
+    chosen = frozenset(codes)
+    return conclude(finding for part in facts for finding in ask(part, chosen, notes=notes))
+
+
+def ask(facts: Facts, codes: frozenset[str], *, notes: list[str] | None = None) -> list[Finding]:
+    """What each rule of ``codes`` says of one bundle of facts by itself.
 
     A rule that fails on a fact it did not expect loses that subject only: a line in ``notes`` says so (without
     ``notes`` the exception goes through, as tests want it).
     """
     said: list[Finding] = []
     rules_of = _by_subject(codes)
-    for part in facts:
-        for subject, fact in _subjects(part):
-            for entry in rules_of[subject]:
-                said += _ask(load(entry.code), subject, fact, part.origin, notes)
+    for subject, fact in _subjects(facts):
+        for entry in rules_of[subject]:
+            said += _ask(load(entry.code), subject, fact, facts.origin, notes)
+    return said
+
+
+def conclude(said: Iterable[Finding]) -> list[Finding]:
+    """What was said of all bundles as a whole: one finding a defect, effects told with their causes, in order."""
     return sorted(explain(merge(said)), key=_order)
 
 
-def _by_subject(codes: Iterable[str]) -> dict[str, list[Entry]]:
-    wanted = set(codes)
+@functools.cache
+def _by_subject(codes: frozenset[str]) -> dict[str, list[Entry]]:
     table: dict[str, list[Entry]] = {subject: [] for subject in SUBJECTS}
     for code, entry in registry().items():
-        if code in wanted:
+        if code in codes:
             for subject in entry.subjects:
                 table[subject].append(entry)
     return table

@@ -1,7 +1,8 @@
-"""What was asked for, read: facts of files and directories, and the models in them that are to be built.
+"""What was asked for, read: what the rules say of files and directories, and the models that are to be built.
 
-A survey gathers facts, notes and failures and judges nothing. Something asked for by name that cannot be done is a
-failure; something met on the way is a note. Paths in facts are absolute, so that both front ends give a place one name.
+A survey gathers what is said of each file, notes and failures, and concludes nothing. Something asked for by name that
+cannot be done is a failure; something met on the way is a note. Paths are absolute, so that both front ends give a
+place one name.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from initlint.engine import ask
 from initlint.live.targets import Target, parse
 from initlint.record import record
 from initlint.source.files import MAX_BYTES, FileTooLarge, load, walk
@@ -22,7 +24,7 @@ from initlint.source.suppression import NOTHING, Suppressions
 from initlint.source.suppression import read as read_suppressions
 
 if TYPE_CHECKING:
-    from initlint.facts import Facts
+    from initlint.findings import Finding
     from initlint.location import Location
 
 __all__ = ["STDIN", "Survey", "shown_path"]
@@ -71,18 +73,19 @@ class File:
 
 
 class Survey:
-    """Facts, notes and failures of one run, in the order of the targets.
+    """What was said, notes and failures of one run, in the order of the targets.
 
     ``models`` are the targets to be built, each with whether it was asked for by name; none in a static run.
     """
 
-    def __init__(self, *, static: bool) -> None:
-        self.facts: list[Facts] = []
+    def __init__(self, *, static: bool, codes: frozenset[str]) -> None:
+        self.said: list[Finding] = []
         self.notes: list[str] = []
         self.failures: list[str] = []
         self.models: list[tuple[Target, bool]] = []
         self.files: dict[str, File | None] = {}
         self._static = static
+        self._codes = codes
         self._project = Project()
 
     def look_at(self, text: str, *, stdin: Callable[[], bytes] | None, stdin_filename: str | None) -> None:
@@ -141,13 +144,14 @@ class Survey:
         return None
 
     def _read(self, path: str, data: bytes, *, named: bool) -> File | None:
-        """Take the facts of a file's bytes; None where they cannot be parsed."""
+        """Take what the rules say of a file's bytes; None where they cannot be parsed."""
         self.files[path] = file = File(data, read_suppressions(data))
         if file.suppressions.skip_file or not might_matter(data):
             return file
         say = self.failures.append if named else self.notes.append
         try:
-            source = read(data, path, project=self._project)
+            source = read(data, path, project=self._project, roots=not self._static)
+            self.said += ask(source.facts, self._codes, notes=self.notes)
         except SourceError as error:
             place = ":".join(str(part) for part in (shown_path(path), error.line, error.column) if part)
             say(f"{place}: cannot be parsed ({error.message})")
@@ -156,7 +160,6 @@ class Survey:
         except Exception as error:  # one file must not cost the others their report
             say(f"{shown_path(path)}: initlint failed on it ({type(error).__name__}: {error}); please report this")
             return file
-        self.facts.append(source.facts)
         self.files[path] = file = replace(
             file, roots=source.roots, trains_at_import=source.trains_at_import is not None
         )

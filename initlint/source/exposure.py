@@ -34,18 +34,15 @@ class Exposure:
     default: bool = False
 
 
-def uses(infos: list[ClassInfo]) -> dict[int, set[int]]:
+def uses(infos: list[ClassInfo], scan: Scan) -> dict[int, set[int]]:
     """For each class, the classes of the file that it mentions, directly or through others."""
     by_name: dict[str, list[ClassInfo]] = {}
     for info in infos:
         by_name.setdefault(info.name, []).append(info)
     direct: dict[int, set[int]] = {}
     for info in infos:
-        found: set[int] = set()
-        for node in ast.walk(info.node):
-            if isinstance(node, ast.Name) and node.id in by_name:
-                found.update(id(other) for other in by_name[node.id] if other is not info)
-        direct[id(info)] = found
+        mentioned = by_name.keys() & scan.mentions.get(id(info.node), set())
+        direct[id(info)] = {id(other) for name in mentioned for other in by_name[name] if other is not info}
     changed = True
     while changed:
         changed = False

@@ -26,7 +26,6 @@ This is the folder's front door. The path of a file from bytes to facts:
 from __future__ import annotations
 
 import ast
-import bisect
 import io
 import re
 import tokenize
@@ -61,22 +60,11 @@ class Source:
     ``roots`` names what a model can be built from: module classes that nothing else in the file uses as a part or a
     base, functions that build a model and need no argument, and instances made at module level.
     ``trains_at_import`` is the first statement at module level that trains, None if there is none.
-    ``statements`` are the (first, last) lines of the statements that span several; of a compound one, its head.
     """
 
     facts: Facts
     roots: tuple[str, ...] = ()
     trains_at_import: Location | None = None
-    statements: tuple[tuple[int, int], ...] = ()
-
-    def first_line(self, line: int) -> int:
-        """The first line of the statement that ``line`` belongs to."""
-        index = bisect.bisect_right(self.statements, (line, 1 << 60))
-        best = line
-        for first, last in reversed(self.statements[max(0, index - 32) : index]):
-            if first <= line <= last:
-                return first
-        return best
 
 
 def might_matter(data: bytes) -> bool:
@@ -84,19 +72,19 @@ def might_matter(data: bytes) -> bool:
     return _MATTERS.search(data) is not None
 
 
-def read(data: bytes, path: str, *, project: Project | None = None) -> Source:
+def read(data: bytes, path: str, *, project: Project | None = None, roots: bool = True) -> Source:
     """Read a file's source.
 
     ``path`` is reported as it is given. ``project`` answers what stands in other files; without one, this file is
-    taken to be all there is. Raises SourceError for a file that Python itself could not parse; nothing else.
+    taken to be all there is. ``roots``: whether anybody asks what the file offers to be built. Raises SourceError for
+    a file that Python itself could not parse; nothing else.
     """
     text = decoded(data)
     tree = parsed(text, path)
     from initlint.source.reading import Reading
 
     try:
-        reading = Reading(tree, text, path, project)
-        return reading.source()
+        return Reading(tree, text, path, project).source(roots=roots)
     except (RecursionError, MemoryError):
         return Source(Facts(origin="source"))
 

@@ -20,7 +20,7 @@ from initlint.source.places import place
 from initlint.source.project import Project
 from initlint.source.reader import Source
 from initlint.source.recorder import Recorder, Seen
-from initlint.source.roots import roots_of, trains_at_import
+from initlint.source.roots import roots_of, trains_at_import, whole_classes
 from initlint.source.scan import Function, Scan, scan
 from initlint.source.state import Frame, OutOfBudget, Unit
 from initlint.source.values import Cell, Class, Func, Instance, Ref, Table, Unseen, Value
@@ -47,8 +47,8 @@ class Reading:
         self.built: dict[int, Built] = {}
         self.left = STEPS_A_FILE
 
-    def source(self) -> Source:
-        """Everything the file says."""
+    def source(self, *, roots: bool) -> Source:
+        """Everything the file says; without ``roots``, but for what it offers to be built."""
         self._top()
         for info in self.infos:
             if info.is_module:
@@ -60,8 +60,7 @@ class Reading:
         recorded = self.recorder.facts()
         calls = tuple(call for call, _ in recorded)
         initializers = initializers_of(self.scan, self.unit, recorded, self.infos, self.project)
-        roots = roots_of(self.scan, self.infos, self.machine, self.unit)
-        classes, models = self._classes(recorded, set(roots))
+        classes, models = self._classes(recorded)
         return Source(
             facts=Facts(
                 origin="source",
@@ -71,9 +70,8 @@ class Reading:
                 classes=classes,
                 models=models,
             ),
-            roots=roots,
-            trains_at_import=trains_at_import(self.unit),
-            statements=tuple(self.scan.spans),
+            roots=roots_of(self.scan, self.infos, self.unit) if roots else (),
+            trains_at_import=trains_at_import(self.unit) if roots else None,
         )
 
     def _top(self) -> None:
@@ -217,17 +215,16 @@ class Reading:
             if kinds is not None:
                 local[parameter.arg] = Unseen(parameter.arg, kinds)
 
-    def _classes(
-        self, recorded: list[tuple[InitCall, list[Seen]]], roots: set[str]
-    ) -> tuple[tuple[ClassFacts, ...], tuple[Model, ...]]:
-        exposures = Exposures(self.scan, self.infos, self.unit.path, self.project, uses(self.infos))
+    def _classes(self, recorded: list[tuple[InitCall, list[Seen]]]) -> tuple[tuple[ClassFacts, ...], tuple[Model, ...]]:
+        exposures = Exposures(self.scan, self.infos, self.unit.path, self.project, uses(self.infos, self.scan))
+        wholes = whole_classes(self.scan, self.infos, self.unit)
         classes: list[ClassFacts] = []
         models: list[Model] = []
         for info in self.infos:
             built = self.built.get(id(info))
             model = UNKNOWN
             if built is not None:
-                flows, used = self._flows(built, info.name in roots)
+                flows, used = self._flows(built, id(info) in wholes)
                 exposure = exposures.of(info, set(built.ran))
                 model = Emission(built, exposure, flows, used, self.unit, self.scan).model(recorded)
                 models.append(model)

@@ -9,21 +9,17 @@ from initlint.location import Location
 from initlint.source.classes import ClassInfo
 from initlint.source.places import place
 from initlint.source.scan import Scan
-from initlint.source.state import State, Unit
+from initlint.source.state import Unit
 from initlint.source.values import Class, Func, Instance, Ref
 
 _BUILDERS = frozenset({"build", "build_model", "make_model", "get_model", "create_model", "model"})
 _TRAINS = frozenset({"backward", "step", "fit", "train_epoch"})
 
 
-def roots_of(scan: Scan, infos: Sequence[ClassInfo], machine: State, unit: Unit) -> tuple[str, ...]:
+def roots_of(scan: Scan, infos: Sequence[ClassInfo], unit: Unit) -> tuple[str, ...]:
     """The names of a file that stand for whole models, in the order they are defined."""
-    used = _parts(scan, infos)
-    found: list[tuple[int, str]] = []
-    top = {id(value.info) for value in unit.globals.values() if isinstance(value, Class)}
-    for info in infos:
-        if info.is_module and info.name not in used and not info.is_abstract and id(info) in top:
-            found.append((info.node.lineno, info.name))
+    wholes = whole_classes(scan, infos, unit)
+    found = [(info.node.lineno, info.name) for info in infos if id(info) in wholes]
     for name, value in unit.globals.items():
         if isinstance(value, Func) and name in _BUILDERS and not isinstance(value.node, ast.Lambda):
             if _needs_nothing(value.node.args) and _returns_module(value.node, unit):
@@ -33,29 +29,13 @@ def roots_of(scan: Scan, infos: Sequence[ClassInfo], machine: State, unit: Unit)
     return tuple(dict.fromkeys(name for _, name in sorted(found)))
 
 
-def _parts(scan: Scan, infos: Sequence[ClassInfo]) -> set[str]:
-    """The classes that another class of the file uses: as a base, as a part, or handed to it by somebody."""
-    names = {info.name for info in infos}
-    used: set[str] = set()
+def whole_classes(scan: Scan, infos: Sequence[ClassInfo], unit: Unit) -> set[int]:
+    """The module classes (by their id) that no other class of the file uses: as a base, as a part, or handed to it."""
+    used = scan.handed.copy()
     for info in infos:
-        for node in ast.walk(info.node):
-            if isinstance(node, ast.Name) and node.id in names and node.id != info.name:
-                used.add(node.id)
-    return used | _handed(scan, names)
-
-
-def _handed(scan: Scan, names: set[str]) -> set[str]:
-    """Classes given as an argument to a call of another class: ``ResNet(BasicBlock, [2, 2])``."""
-    found: set[str] = set()
-    for function in scan.functions:
-        for node in ast.walk(function):
-            if isinstance(node, ast.Call) and not (
-                isinstance(node.func, ast.Name) and node.func.id in ("super", "isinstance")
-            ):
-                for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
-                    if isinstance(argument, ast.Name) and argument.id in names:
-                        found.add(argument.id)
-    return found
+        used |= scan.mentions.get(id(info.node), set()) - {info.name}
+    top = [value.info for value in unit.globals.values() if isinstance(value, Class)]
+    return {id(info) for info in top if info.is_module and info.name not in used and not info.is_abstract}
 
 
 def _needs_nothing(arguments: ast.arguments) -> bool:

@@ -53,7 +53,10 @@ class Scan:
     caught: list[tuple[int, int]] = field(default_factory=list)
     """The first and last lines of blocks whose exceptions a handler catches."""
     strings: set[str] = field(default_factory=set)
-    spans: list[tuple[int, int]] = field(default_factory=list)
+    mentions: dict[int, set[str]] = field(default_factory=dict)
+    """For each class (by its id), the names that stand in it."""
+    handed: set[str] = field(default_factory=set)
+    """The names given as an argument to some call within a function (but isinstance's and super's)."""
 
     def catches(self, node: ast.expr) -> bool:
         """Whether a handler may catch what an expression raises, in the function that it stands in."""
@@ -65,14 +68,17 @@ def scan(tree: ast.Module, path: str) -> Scan:
     found = Scan()
     local = set(_LAST_NAMES)
     modules = {"init", "I"}  # names of torch.nn.init, whatever it is that they call there
-    stack: list[tuple[ast.AST, ast.AST | None, ast.AST | None]] = [(tree, None, None)]
+    here: set[str] = set()
+    stack: list[tuple[ast.AST, ast.AST | None, ast.AST | None, set[str]]] = [(tree, None, None, here)]
     calls: list[tuple[ast.Call, ast.AST | None]] = []
-    names, attributes, strings, spans = found.names, found.attributes, found.strings, found.spans
+    nested: list[tuple[set[str], set[str]]] = []
+    names, attributes, strings, handed = found.names, found.attributes, found.strings, found.handed
     while stack:
-        node, outermost, within = stack.pop()
+        node, outermost, within, here = stack.pop()
         kind = type(node)
         if kind is ast.Name:
             names.append(node)  # type: ignore[arg-type]
+            here.add(node.id)  # type: ignore[attr-defined]
             continue
         if kind is ast.Constant:
             value = node.value  # type: ignore[attr-defined]
@@ -81,7 +87,7 @@ def scan(tree: ast.Module, path: str) -> Scan:
             continue
         if kind is ast.Attribute:
             attributes.append(node)  # type: ignore[arg-type]
-            stack.append((node.value, outermost, within))  # type: ignore[attr-defined]
+            stack.append((node.value, outermost, within, here))  # type: ignore[attr-defined]
             continue
         if kind is ast.Try and node.handlers:  # type: ignore[attr-defined]
             found.caught.append((node.body[0].lineno, node.body[-1].end_lineno))  # type: ignore[attr-defined]
@@ -91,12 +97,13 @@ def scan(tree: ast.Module, path: str) -> Scan:
             calls.append((node, outermost))  # type: ignore[arg-type]
         elif kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:
             found.functions[node] = within  # type: ignore[index, assignment]
-            spans.append((node.lineno, _head(node)))  # type: ignore[attr-defined, arg-type]
             outermost, within = outermost or node, node
         elif kind is ast.ClassDef:
             found.classes.append(node)  # type: ignore[arg-type]
             found.holders[id(node)] = within  # type: ignore[assignment]
-            spans.append((node.lineno, _head(node)))  # type: ignore[attr-defined, arg-type]
+            inner: set[str] = set()
+            nested.append((here, inner))
+            found.mentions[id(node)] = here = inner
             within = node
         elif kind is ast.Import:
             modules |= {name for name, full in imported(node, path) if full == "torch.nn.init"}  # type: ignore[arg-type]
@@ -108,22 +115,21 @@ def scan(tree: ast.Module, path: str) -> Scan:
                         modules.add(name)
                     elif initializers.lookup(full) is not None:
                         local.add(name)
-        elif isinstance(node, ast.stmt) and node.end_lineno is not None and node.end_lineno > node.lineno:
-            body = getattr(node, "body", None)
-            if not body:
-                spans.append((node.lineno, node.end_lineno))
-            else:
-                spans.append((node.lineno, max(node.lineno, body[0].lineno - 1)))
         for name in node._fields:
             value = getattr(node, name, None)
             if type(value) is list:
                 for item in value:
                     if isinstance(item, ast.AST):
-                        stack.append((item, outermost, within))
+                        stack.append((item, outermost, within, here))
             elif isinstance(value, ast.AST) and not isinstance(value, (ast.expr_context, ast.operator)):
-                stack.append((value, outermost, within))
+                stack.append((value, outermost, within, here))
+    for outer, inner in reversed(nested):  # a class is met before those within it
+        outer.update(inner)
     for call, owner in calls:
         function = call.func
+        if owner is not None and (type(function) is not ast.Name or function.id not in ("super", "isinstance")):
+            handed.update(node.id for node in call.args if type(node) is ast.Name)
+            handed.update(keyword.value.id for keyword in call.keywords if type(keyword.value) is ast.Name)
         if type(function) is ast.Attribute:
             last = function.attr
             base = function.value
@@ -138,10 +144,4 @@ def scan(tree: ast.Module, path: str) -> Scan:
             found.initialising.setdefault(owner, []).append(call)
         elif last in _BROAD:
             found.broad.setdefault(owner, []).append(call)
-    spans.sort()
     return found
-
-
-def _head(node: Function | ast.ClassDef) -> int:
-    """The last line of a definition's head."""
-    return max(node.lineno, node.body[0].lineno - 1)

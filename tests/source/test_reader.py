@@ -105,11 +105,6 @@ def test_training_at_module_level_is_noticed(text: str, line: int | None) -> Non
     assert (where.line if where is not None else None) == line
 
 
-def test_a_line_belongs_to_the_statement_that_began_before_it() -> None:
-    read_text = source("x = f(\n    1,\n    2,\n)\nif (a and\n        b):\n    y = 1\n")
-    assert [read_text.first_line(line) for line in range(5, 12)] == [5, 5, 5, 5, 9, 9, 11]
-
-
 def test_reading_is_light_and_imports_no_torch() -> None:
     code = (
         "import sys; import initlint.source.reader as r; r.read(b'import torch.nn as nn\\nclass A(nn.Module): pass', 'x.py');"
