@@ -203,7 +203,8 @@ class Write(Fact):
     the project, else the innermost that is not torch), None where there is none. ``order`` counts events of
     one construction: a later write has a larger one. ``overwrites`` is False where old values survive
     (a slice, mul_, a masked write). ``application`` is the apply()/modules() loop it happened in, None if it
-    was addressed to this parameter directly.
+    was addressed to this parameter directly. ``rows``: the (first, end) of dimension 0 that it sets, None if it sets
+    all of them, or none (``mul_`` changes what is there).
     """
 
     function: str
@@ -215,6 +216,7 @@ class Write(Fact):
     overwrites: bool = True
     application: Application | None = None
     related: tuple[Location, ...] = ()
+    rows: tuple[int, int] | None = UNKNOWN
 
     @property
     def is_deliberate(self) -> bool:
@@ -287,6 +289,10 @@ class Parameter(Fact):
     the map *as the layer uses it* (groups, transposed, packed, stacked experts); UNKNOWN for what is no
     linear map. ``writes`` are in order, the framework's default first; the whole tuple is UNKNOWN where some
     write may have been missed. ``names`` are all names of one shared tensor, ``name`` among them.
+    ``computed_by``: what computes it anew from other parameters at each forward
+    ("torch.nn.utils.weight_norm"), so that it is none itself and only stands in the place of one; None for all others.
+    ``lost`` are the writes into it since then. ``padding_write``: the event that last set the row of an embedding that
+    its ``padding_idx`` names; None where there is no such row, and where that was the layer itself, which zeroes it.
     """
 
     name: str
@@ -302,6 +308,9 @@ class Parameter(Fact):
     statistics: Statistics = UNKNOWN
     measured: Distribution = UNKNOWN
     escape: Escape = UNKNOWN
+    computed_by: str | None = UNKNOWN
+    lost: tuple[Write, ...] = UNKNOWN
+    padding_write: Write | None = UNKNOWN
     layer: Layer = field(default=UNKNOWN, repr=False)
 
     @property

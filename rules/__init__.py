@@ -42,6 +42,8 @@ RULES: tuple[Entry, ...] = (
     _entry("INI401", "initializer-never-applied", _W, "wiring", "initializer"),
     _entry("INI402", "initialized-before-layers", _E, "wiring", "model"),
     _entry("INI404", "init-overwritten", _W, "wiring", "parameter"),
+    _entry("INI405", "init-without-effect", _E, "wiring", "parameter"),
+    _entry("INI406", "padding-row-overwritten", _W, "wiring", "parameter"),
     _entry("INI501", "std-passed-as-mean", _E, "api", "call"),
     _entry("INI502", "one-sided-uniform", _W, "api", "call"),
     _entry("INI503", "deprecated-init", _W, "api", "call"),

@@ -120,9 +120,7 @@ class Attributes(Statements):
     def of_tensor(self, value: Tensor, name: str) -> Value:
         """An attribute of a tensor."""
         if name in _SHARING:
-            return (
-                value.view() if name == "data" else value.view(shape=None if value.shape is None else value.shape[::-1])
-            )
+            return value.view() if name == "data" else value.turned()
         if name in ("ndim", "shape"):
             if value.shape is None:
                 return Unseen()

@@ -246,7 +246,7 @@ class Expressions(Conditions):
             options = [value for _, value in base.pairs] + ([base.rest] if base.rest is not None else [])
             return self.join(options) if options else UNSEEN
         if isinstance(base, Tensor):
-            return base.view(partial=True)
+            return base.part(row(key))
         if isinstance(base, Flow) and self.graph is not None:
             return self.graph.part(base)
         if isinstance(base, Unseen):
@@ -266,7 +266,10 @@ class Expressions(Conditions):
             options = [*known, rest] if rest is not None else list(known)
             return self.items("list", (), self.join(options) if options else UNSEEN)
         if isinstance(base, Tensor):
-            return base.view(partial=True)
+            first, end = (None if p is None else _number(self.eval(p, frame)) for p in (part.lower, part.upper))
+            first = 0 if part.lower is None else first
+            certain = part.step is None and first is not None and (part.upper is None or end is not None)
+            return base.part((first, end) if certain and first is not None else UNSEEN)
         if isinstance(base, Flow) and self.graph is not None:
             return self.graph.part(base)
         if isinstance(base, Const) and isinstance(base.value, str):
@@ -333,6 +336,17 @@ class Expressions(Conditions):
     def call_node(self, node: ast.Call, frame: Frame) -> Value:
         """The value of a call."""
         raise NotImplementedError
+
+
+def row(key: Value) -> tuple[int, int | None] | Value:
+    """The rows of a tensor that are meant by an index."""
+    if isinstance(key, Const) and type(key.value) is int:
+        return (key.value, key.value + 1 if key.value != -1 else None)
+    return UNSEEN if isinstance(key, (Items, Tensor, Const)) else key
+
+
+def _number(value: Value) -> int | None:
+    return value.value if isinstance(value, Const) and type(value.value) is int else None
 
 
 def _index(value: Any) -> bool:

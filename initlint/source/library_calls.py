@@ -11,6 +11,7 @@ from initlint.source.builtin_calls import SPECIAL
 from initlint.source.classes import torch_layer
 from initlint.source.constructing import fill, layer, stack_of_clones
 from initlint.source.modules import constant
+from initlint.source.reparametrizing import WRAPPERS, wrap
 from initlint.source.tensors import FACTORIES, factory
 from initlint.source.values import NONE, UNSEEN, Const, Flow, Instance, Items, Tensor, Unseen, Value
 
@@ -81,14 +82,6 @@ _HARMLESS = (
 )
 """Functions that write into no parameter that they are given."""
 
-_WRAPPERS = (
-    "torch.nn.utils.weight_norm",
-    "torch.nn.utils.spectral_norm",
-    "torch.nn.utils.parametrizations.",
-    "torch.nn.utils.parametrize.",
-    "torch.nn.utils.prune.",
-)
-
 _SAME_MODULE = (
     "torch.compile",
     "torch.jit.script",
@@ -141,9 +134,8 @@ def call_name(
         else:
             machine.opaque_call(positional, keywords)
         return NONE
-    if name.startswith(_WRAPPERS) and positional:
-        machine.taint(positional[0])
-        return positional[0]
+    if name.startswith(WRAPPERS) and (positional or "module" in keywords):
+        return wrap(machine, name, positional, keywords)
     if name in _SAME_MODULE and positional and isinstance(positional[0], Instance):
         if name.endswith(("DataParallel", "SyncBatchNorm.convert_sync_batchnorm")):
             machine.taint(positional[0])

@@ -6,21 +6,21 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from initlint.facts import UNKNOWN, Application, Chain, Distribution, InitCall, Layer, Model, Parameter, Write, known
+from initlint.facts import UNKNOWN, Application, Chain, InitCall, Layer, Model, Parameter, known
 from initlint.record import record
-from initlint.source import initializers
 from initlint.source.classes import ClassInfo
 from initlint.source.constructors import KINDS
 from initlint.source.exposure import Exposure
 from initlint.source.forward import Flows, Uses
 from initlint.source.modules import constant
 from initlint.source.places import place
-from initlint.source.recorder import Seen, drawn
+from initlint.source.recorder import Seen
 from initlint.source.scan import Scan
 from initlint.source.shapes import MAYBE
 from initlint.source.state import Unit
-from initlint.source.values import NONE, Applied, Either, Event, Instance, Tensor, Unseen, Value
-from initlint.theory import defaults, fans, schemes
+from initlint.source.values import NONE, Applied, Either, Instance, Tensor, Unseen, Value
+from initlint.source.writes import Subject, lost, padding_write, written
+from initlint.theory import fans
 
 if TYPE_CHECKING:
     from initlint.location import Location
@@ -227,15 +227,19 @@ class Emission:
             )
         elif used == "weight":
             fan_in, fan_out = fans.matrix_fans(shape, self.uses.orientations.get(id(tensor.cell), UNKNOWN))
+        writes = UNKNOWN if named.uncertain or maybe else self._writes(layer, key, tensor, shape)
         return Parameter(
             name=name,
             role=role,
             shape=shape,
             fan_in=fan_in,
             fan_out=fan_out,
-            writes=UNKNOWN if named.uncertain or maybe else self._writes(layer, key, tensor, shape),
+            writes=writes,
             trainable=False if tensor.buffer else (UNKNOWN if tensor.trainable is None else tensor.trainable),
             is_buffer=tensor.buffer,
+            computed_by=tensor.cell.get("#computed"),
+            lost=lost(self._history(layer, key, tensor, shape)),
+            padding_write=padding_write(layer, key, tensor, writes),
             names=tuple(self.tensor_names.get(id(tensor.cell), [name])),
             location=place(*tensor.made)
             if tensor.made is not None and isinstance(tensor.made[1], ast.Call)
@@ -269,43 +273,10 @@ class Emission:
             return UNKNOWN
         if self.exposure.default and last.author == "framework":
             return UNKNOWN
-        writes: list[Write] = []
-        for event in events:
-            before = writes[-1].distribution if writes else schemes.NOTHING_KNOWN
-            write = Write(
-                function=event.function,
-                distribution=self._distribution(event, layer, key, shape, before),
-                author=event.author,
-                location=place(*event.node) if event.node is not None and _located(event.node[1]) else None,
-                order=event.order,
-                arguments=event.arguments,
-                overwrites=event.overwrites,
-                application=self.by_index.get(event.application) if event.application is not None else None,
-            )
-            writes.append(write)
-        return tuple(writes)
+        return written(events, self._history(layer, key, tensor, shape))
 
-    def _distribution(self, event: Event, layer: Instance, key: str, shape: Any, before: Distribution) -> Distribution:
-        if event.function.endswith(".reset_parameters"):
-            if layer.kind == "PReLU":
-                return schemes.constant(constant(layer.arguments.get("init", NONE)))
-            weight = layer.cell.get("weight")
-            fan_in = UNKNOWN
-            if isinstance(weight, Tensor) and weight.shape is not None:
-                sizes = tuple(UNKNOWN if size is None else size for size in weight.shape)
-                fan_in = sizes[1] if layer.kind == "Bilinear" and len(sizes) == 3 else fans.torch_fans(sizes).fan_in
-            hidden = constant(layer.arguments["hidden_size"]) if "hidden_size" in layer.arguments else UNKNOWN
-            return defaults.default_distribution(layer.kind, key, shape, fan_in=fan_in, hidden_size=hidden)
-        if event.function == "copy.deepcopy":
-            return before
-        if not event.overwrites:
-            return schemes.NOTHING_KNOWN
-        if event.author == "checkpoint":
-            return Distribution(family="data")
-        row = initializers.ROWS.get(event.function)
-        if row is not None:
-            return drawn(row, event.arguments, shape)
-        return schemes.drawn(event.function, event.arguments, shape)
+    def _history(self, layer: Instance, key: str, tensor: Tensor, shape: Any) -> Subject:
+        return Subject(layer, key, tensor, shape, self.by_index)
 
     def _applications(self, recorded: Recorded) -> Any:
         """The runs of initialisers over a tree, and which layers each of them wrote."""
@@ -373,10 +344,6 @@ class Emission:
                     elif named.names[0] not in covered and any(event.application == index for event in option.writes):
                         covered.append(named.names[0])
         return tuple(covered), hidden
-
-
-def _located(node: ast.AST) -> bool:
-    return hasattr(node, "lineno")
 
 
 def _constants(instance: Instance) -> dict[str, Any]:

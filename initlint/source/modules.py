@@ -227,11 +227,15 @@ class Modules(Expressions):
             self.taint(target)
         if not isinstance(target, Tensor):
             return
-        writes = target.writes
-        if writes is not None:
+        writes, lost = target.writes, target.cell.get("#lost")
+        if writes is not None or lost is not None:
             whole = overwrites and not target.partial
-            event = Event(function, arguments, author, made, self.now(), whole, self.application)
-            self.put(target.cell, "#writes", (*writes, event))
+            rows = target.rows if target.partial else None
+            event = Event(function, arguments, author, made, self.now(), whole, self.application, rows)
+            if writes is not None:
+                self.put(target.cell, "#writes", (*writes, event))
+            if lost is not None:
+                self.put(target.cell, "#lost", (*lost, event))
 
     def changed(self, target: Value) -> None:
         """A statement changes values in a way that is not followed."""

@@ -19,6 +19,8 @@ INIT_LIKE = re.compile(
 )
 """Names of functions whose job is to initialise."""
 
+_LIBRARIES = frozenset({"torch", "np", "numpy"})
+
 _BROAD = frozenset(
     {
         "apply",
@@ -136,6 +138,13 @@ def scan(tree: ast.Module, path: str) -> Scan:
             if (type(base) is ast.Name and base.id in modules) or (type(base) is ast.Attribute and base.attr == "init"):
                 found.initialising.setdefault(owner, []).append(call)
                 continue
+            if (
+                type(base) is ast.Name
+                and base.id in _LIBRARIES
+                and last[-1:] != "_"
+                and id(call) not in found.discarded
+            ):
+                continue  # torch.ones makes a tensor, and has its name from there
         elif type(function) is ast.Name:
             last = function.id
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from initlint.source import initializers
 from initlint.source.modules import constant
-from initlint.source.values import TRUE, Const, Event, Instance, Items, Tensor, Unseen, Value
+from initlint.source.values import TRUE, UNSEEN, Const, Event, Instance, Items, Tensor, Unseen, Value
 
 if TYPE_CHECKING:
     from initlint.source.attributes import Attributes
@@ -99,7 +99,7 @@ def tensor_method(
             return receiver
         view = receiver.view(partial=partial)
         if name not in ("detach",):
-            view.shape = None
+            view.shape, view.rows = None, UNSEEN
         return view
     if name.startswith("new_"):
         short = name[4:]

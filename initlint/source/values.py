@@ -243,6 +243,8 @@ class Event(NamedTuple):
     order: int
     overwrites: bool = True
     application: int | None = None
+    rows: Any = None
+    """As Tensor.rows."""
 
 
 @record(slots=True)
@@ -262,9 +264,11 @@ class Tensor(Value):
     """A tensor. Views and the Parameter made of it share its cell; ``#writes`` in it are the events so far.
 
     ``shape`` holds None for a dimension that is not known and is None as a whole where not even their number is.
+    ``rows`` are None where dimension 0 is that of the whole; of a ``partial`` one (first, end), end None being the last,
+    or the value that it was indexed by; UNSEEN where it is another part, or turned.
     """
 
-    __slots__ = ("buffer", "cell", "is_parameter", "made", "partial", "shape")
+    __slots__ = ("buffer", "cell", "is_parameter", "made", "partial", "rows", "shape")
 
     def __init__(
         self,
@@ -279,6 +283,7 @@ class Tensor(Value):
         self.is_parameter = False
         self.buffer = False
         self.partial = False
+        self.rows: tuple[int, int | None] | Value | None = None
         cell.setdefault("#trainable", True)
         cell.setdefault("#writes", writes)
 
@@ -298,6 +303,20 @@ class Tensor(Value):
         """The same memory, or (``partial``) some of it."""
         view = Tensor(self.cell, shape if partial or shape is not None else self.shape, self.writes, self.made)
         view.partial = self.partial or partial
+        view.rows = UNSEEN if partial else self.rows
+        return view
+
+    def turned(self) -> Tensor:
+        """Its transpose."""
+        view = self.view(shape=None if self.shape is None else self.shape[::-1])
+        view.rows = UNSEEN
+        return view
+
+    def part(self, rows: tuple[int, int | None] | Value) -> Tensor:
+        """Some rows of it, as ``rows`` has them."""
+        view = self.view(partial=True)
+        if self.rows is None:
+            view.rows = rows
         return view
 
     def as_parameter(self, made: tuple[Unit, ast.AST], trainable: bool | None) -> Tensor:
