@@ -264,8 +264,8 @@ class Tensor(Value):
     """A tensor. Views and the Parameter made of it share its cell; ``#writes`` in it are the events so far.
 
     ``shape`` holds None for a dimension that is not known and is None as a whole where not even their number is.
-    ``rows`` are None where dimension 0 is that of the whole; of a ``partial`` one (first, end), end None being the last,
-    or the value that it was indexed by; UNSEEN where it is another part, or turned.
+    ``rows`` are None where dimension 0 is that of the whole; of a ``partial`` one (first, end), end None being the
+    last, or the value that it was indexed by; UNSEEN where it is another part, or turned.
     """
 
     __slots__ = ("buffer", "cell", "is_parameter", "made", "partial", "rows", "shape")
