@@ -59,11 +59,9 @@ class Attributes(Statements):
             full = f"{value.name}.{name}"
             if full in folding.CONSTANTS:
                 return Const(folding.CONSTANTS[full])
-            return (
-                Const(torch_layer(value.name))
-                if name == "__name__" and torch_layer(value.name)
-                else Ref(canonical(full))
-            )
+            if name == "__name__" and torch_layer(value.name):
+                return Const(torch_layer(value.name))
+            return self.resolved(Ref(canonical(full), value.origin.then(name) if value.origin is not None else None))
         if isinstance(value, Tensor):
             return self.of_tensor(value, name)
         if isinstance(value, Class):

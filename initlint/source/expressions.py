@@ -60,8 +60,14 @@ class Expressions(Conditions):
         for scope in frame.scopes:
             found = scope.get(name)
             if found is not None:
+                if type(found) is Ref and found.origin is not None:
+                    found = self.resolved(found)
                 return self._refined(found, name, frame)
-        return Ref(name) if name in BUILTINS and not frame.unit.stars else Unseen(name)
+        if frame.unit.stars:
+            starred = self.imports.starred(frame.unit.stars, name) if self.imports is not None else Unseen(name)
+            if starred is not None:
+                return starred
+        return Ref(name) if name in BUILTINS else Unseen(name)
 
     def _refined(self, value: Value, text: str, frame: Frame) -> Value:
         if frame.refined:

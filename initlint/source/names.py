@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import ast
 import builtins
+import os
 import re
 
-_ROOTS = ("torch", "transformers", "timm", "mmengine", "mmcv", "fvcore", "torch_geometric", "torchvision", "diffusers")
-"""Packages whose own files import their parts relatively: the dotted path is cut before these."""
+LIBRARIES = frozenset(
+    ("torch", "transformers", "timm", "mmengine", "mmcv", "fvcore", "torch_geometric", "torchvision", "diffusers")
+)
+"""Packages known by their canonical names, which are not looked into; a dotted path is cut before these."""
 
 BUILTINS = frozenset(dir(builtins))
 
 
 def module_name(path: str) -> tuple[str, ...]:
     """The dotted parts of the module that a path holds, as far as its text tells."""
-    parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".", "..")]
+    words = re.split(r"[/\\]", path)
+    places = [index for index, word in enumerate(words) if word not in ("", ".", "..")]
+    parts = [words[index] for index in places]
     if parts:
         stem = parts[-1].split(".", 1)[0]
         parts = parts[:-1] if stem == "__init__" else [*parts[:-1], stem]
-    for marker in ("site-packages", "dist-packages"):
-        if marker in parts:
-            parts = parts[len(parts) - parts[::-1].index(marker) :]
-    for index, part in enumerate(parts):
-        if part in _ROOTS and index < len(parts) - 1:
+    for index in reversed(range(len(parts))):
+        if parts[index] in ("site-packages", "dist-packages"):
+            parts, places = parts[index + 1 :], places[index + 1 :]
+            break
+    for index, part in enumerate(parts[:-1]):
+        if part in LIBRARIES and not _is_mere_directory("/".join(words[: places[index] + 1])):
             return tuple(parts[index:])
     return tuple(parts)
+
+
+def _is_mere_directory(path: str) -> bool:
+    """Whether a directory that bears a library's name is no package, or a part of another one."""
+    return os.path.isdir(path) and (
+        not os.path.isfile(f"{path}/__init__.py") or os.path.isfile(f"{path}/../__init__.py")
+    )
 
 
 def imported(node: ast.Import | ast.ImportFrom, path: str) -> list[tuple[str, str]]:

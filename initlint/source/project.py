@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import field
 
 from initlint.record import record
+from initlint.source.packages import Packages
 
 MOST_FILES = 400
 MOST_BYTES = 8_000_000
@@ -103,6 +104,7 @@ class Project:
 
     trees: dict[str, _Tree] = field(default_factory=dict)
     roots: dict[str, str] = field(default_factory=dict)
+    packages: Packages = field(default_factory=Packages)
 
     def mentions(self, name: str, path: str) -> bool | None:
         """Whether some other file of the project mentions ``name``; None where not all of them could be looked at."""
@@ -141,11 +143,16 @@ class Project:
         """Whether a file belongs to a package, which others may import."""
         return os.path.exists(os.path.join(os.path.dirname(os.path.abspath(path)), "__init__.py"))
 
-    def _tree(self, path: str) -> _Tree:
+    def root(self, path: str) -> str:
+        """The directory that the files of a file's project lie in."""
         directory = os.path.dirname(os.path.realpath(path))
         root = self.roots.get(directory)
         if root is None:
             root = self.roots[directory] = _root(directory)
+        return root
+
+    def _tree(self, path: str) -> _Tree:
+        root = self.root(path)
         tree = self.trees.get(root)
         if tree is None:
             tree = self.trees[root] = _Tree(root)

@@ -17,6 +17,7 @@ This is the folder's front door. The path of a file from bytes to facts:
   a signal);
 - ``classes`` are looked up as Python would; each module class is built, and its ``forward`` followed to the ``flows``
   between layers;
+- ``imports`` follows names into other files of the ``project``, which ``packages`` finds by the names of their modules;
 - ``recorder`` notes every call of an initialiser, ``guards`` the tests around it, ``callers`` who calls the functions
   they stand in, ``exposure`` and ``project`` what other code may write out of sight, ``roots`` what a file offers to be
   built;
@@ -80,7 +81,8 @@ def read(data: bytes, path: str, *, project: Project | None = None, roots: bool 
     a file that Python itself could not parse; nothing else.
     """
     text = decoded(data)
-    tree = parsed(text, path)
+    held = project.packages.held(path) if project is not None else None
+    tree = held[1] if held is not None and held[0] == text else parsed(text, path)
     from initlint.source.reading import Reading
 
     try:

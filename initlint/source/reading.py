@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator, Sequence
 
@@ -13,9 +14,9 @@ from initlint.source.classes import ClassInfo
 from initlint.source.exposure import Exposures, uses
 from initlint.source.forward import Flows, Graph, Uses
 from initlint.source.guards import Guards
+from initlint.source.imports import Imports, bindings
 from initlint.source.models import Built, Emission
 from initlint.source.modules import Walk
-from initlint.source.names import imported
 from initlint.source.places import place
 from initlint.source.project import Project
 from initlint.source.reader import Source
@@ -41,6 +42,8 @@ class Reading:
         self.machine.classes = {}
         self.unit = Unit(path, tree, self.machine.cell(), lines=lines)
         self.project = project
+        if project is not None and os.path.basename(path) != "-":
+            self.machine.imports = Imports(self.machine, project, self.unit)
         self.scan: Scan = scan(tree, path)
         self.recorder = Recorder(self.machine, self.scan, Guards(self.scan))
         self.infos: list[ClassInfo] = []
@@ -81,11 +84,11 @@ class Reading:
         machine.budget = STEPS_AT_TOP
         for statement in _top_level(self.unit.tree.body):
             if isinstance(statement, (ast.Import, ast.ImportFrom)):
-                for local, name in imported(statement, self.unit.path):
+                for local, ref in bindings(statement, self.unit.path, machine.imports is not None):
                     if local == "*":
-                        self.unit.stars = True
+                        self.unit.stars.append(ref)
                     elif local not in self.unit.globals:
-                        self.unit.globals[local] = Ref(name)
+                        self.unit.globals[local] = ref
             elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self.unit.globals[statement.name] = Func(statement, self.unit, frame.scopes)
         machine.recorder = self.recorder if None in self.scan.initialising else None
@@ -170,8 +173,14 @@ class Reading:
         machine.frozen = -1
 
     def _read(
-        self, node: Function | ast.Lambda, scopes: tuple[Cell, ...], owner: ClassInfo | None, receiver: Value | None
+        self,
+        node: Function | ast.Lambda,
+        scopes: tuple[Cell, ...],
+        owner: ClassInfo | None,
+        receiver: Value | None,
+        inner: bool = False,
     ) -> None:
+        """Read one function; ``receiver`` is its first argument unless it stands in (``inner``) a method."""
         machine = self.machine
         local = machine.cell()
         frame = Frame(self.unit, (local, *scopes), node, owner, receiver)
@@ -180,8 +189,9 @@ class Reading:
         machine.stack = [node]
         machine.budget = given = min(STEPS_A_FUNCTION, max(self.left, 2_000))
         try:
-            function = Func(node, self.unit, scopes, owner, receiver)
-            machine.bind_parameters(function, [] if receiver is None else [receiver], {}, local)
+            first = None if inner else receiver
+            function = Func(node, self.unit, scopes, owner, first)
+            machine.bind_parameters(function, [] if first is None else [first], {}, local)
             self._annotate(node, local)
             if node.args.vararg is not None:
                 local[node.args.vararg.arg] = Walk(machine.cell(), (), Unseen(), None)
@@ -196,8 +206,8 @@ class Reading:
         self.left -= given - max(machine.budget, 0)
         machine.journal = None
         waiting, self.recorder.waiting = self.recorder.waiting, []
-        for inner in waiting:
-            self._read(inner.node, inner.scopes, inner.owner, inner.receiver)
+        for one in waiting:
+            self._read(one.node, one.scopes, one.owner, one.receiver, inner=True)
 
     def _annotate(self, node: Function | ast.Lambda, local: Cell) -> None:
         """A parameter annotated with a torch layer is one."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from initlint.source.values import (
 if TYPE_CHECKING:
     from initlint.source.classes import ClassInfo
     from initlint.source.forward import Graph
+    from initlint.source.imports import Imports
     from initlint.source.recorder import Recorder
 
 NEXT, RETURN, RAISE, BREAK, CONTINUE, MAYBE = range(6)
@@ -54,7 +56,8 @@ class Unit:
     path: str
     tree: ast.Module
     globals: Cell
-    stars: bool = False
+    stars: list[Ref | None] = field(default_factory=list)
+    """The modules that it imports everything of (None: what that is cannot be told)."""
     lines: Sequence[str] | None = None
     """The lines of a file that is not all ASCII (columns are counted in code points there)."""
 
@@ -105,6 +108,8 @@ class State(ABC):
         self.exhaustive = False
         """Run both arms of every if, even where the test's outcome is known (to see every call in a function)."""
         self.recorder: Recorder | None = None
+        self.imports: Imports | None = None
+        """Follows names into other files; None where this file is all there is."""
         self.graph: Graph | None = None
         self.applications: list[Applied] = []
         self.application: int | None = None
@@ -134,6 +139,22 @@ class State(ABC):
     @abstractmethod
     def opaque_call(self, positional: list[Value], keywords: dict[str, Value]) -> Value:
         """The result of calling what is not known; everything handed to it may be written by it."""
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """While something is read that is no part of what is being run."""
+        kept = self.journal, self.recorder, self.graph, self.exhaustive, self.repeating
+        self.journal, self.recorder, self.graph, self.exhaustive, self.repeating = None, None, None, False, 0
+        try:
+            yield
+        finally:
+            self.journal, self.recorder, self.graph, self.exhaustive, self.repeating = kept
+
+    def resolved(self, value: Value) -> Value:
+        """What a name stands for in the file of the project that it comes from; other values are what they are."""
+        if isinstance(value, Ref) and value.origin is not None and self.imports is not None:
+            return self.imports.resolved(value)
+        return value
 
     def now(self) -> int:
         """A new point in time."""
@@ -220,7 +241,10 @@ class State(ABC):
         options: list[Value] = []
         for value in values:
             for option in value.options if isinstance(value, Either) else (UNSEEN if value is MISSING else value,):
-                if not any(_same(option, seen) for seen in options):
+                if len(options) > MOST_OPTIONS and self.graph is None:
+                    if isinstance(option, (Instance, Tensor)) or _made(option):
+                        return Unseen(made=True)
+                elif not any(_same(option, seen) for seen in options):
                     options.append(option)
         if len(options) == 1:
             return options[0]

@@ -10,8 +10,8 @@ from typing import Any
 from initlint.source.classes import ClassInfo
 from initlint.source.comprehensions import UNROLL
 from initlint.source.expressions import UNROLL_WALK, refining
+from initlint.source.imports import bindings
 from initlint.source.modules import Modules, Walk
-from initlint.source.names import imported
 from initlint.source.state import BREAK, CONTINUE, MAYBE, NEXT, RAISE, RETURN, Frame
 from initlint.source.values import (
     NONE,
@@ -228,8 +228,10 @@ class Statements(Modules):
             return NEXT
         if frame.function is None and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
             called = self.lookup(node.value.func.id, frame)
-            if isinstance(called, Func):  # a script's main(): read as a function of its own
-                for argument in node.value.args:
+            if isinstance(called, Func) or (
+                isinstance(called, Ref) and called.origin is not None
+            ):  # a script's main(): read as a function of its own
+                for argument in (*node.value.args, *(keyword.value for keyword in node.value.keywords)):
                     self.taint(self.eval(argument, frame))
                 return NEXT
         self.eval(node.value, frame)
@@ -345,11 +347,11 @@ class Statements(Modules):
         return info
 
     def _import(self, node: ast.Import | ast.ImportFrom, frame: Frame) -> int:
-        for local, name in imported(node, frame.unit.path):
+        for local, ref in bindings(node, frame.unit.path, self.imports is not None):
             if local == "*":
-                frame.unit.stars = True
+                frame.unit.stars.append(ref)
             else:
-                self.bind(frame, local, Ref(name))
+                self.bind(frame, local, ref)
         return NEXT
 
     def _delete(self, node: ast.Delete, frame: Frame) -> int:

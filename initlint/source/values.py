@@ -82,13 +82,27 @@ TRUE = Const(True)
 FALSE = Const(False)
 
 
+class Origin(NamedTuple):
+    """Where an imported name comes from: ``from module import names`` in the file ``path`` (``level``: its dots)."""
+
+    path: str
+    level: int
+    module: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+    def then(self, *names: str) -> Origin:
+        """The origin of an attribute of it."""
+        return self._replace(names=(*self.names, *names))
+
+
 class Ref(Value):
-    """Something imported or built in, by its canonical name."""
+    """Something imported or built in, by its canonical name; ``origin`` where it may be a file's of the project."""
 
-    __slots__ = ("name",)
+    __slots__ = ("name", "origin")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, origin: Origin | None = None) -> None:
         self.name = name
+        self.origin = origin
 
 
 class Items(Value):

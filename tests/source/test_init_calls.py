@@ -222,3 +222,16 @@ def test_a_class_that_is_tested_for_need_not_be_a_modules(tested: str, is_module
         """
     )
     assert known(call.target.is_module) is is_module
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "self.apply(lambda m: nn.init.zeros_(m.weight))",
+        "def init(m):\n    nn.init.zeros_(m.weight)\nself.apply(init)",
+    ],
+)
+def test_a_function_in_a_method_has_arguments_of_its_own(statements: str) -> None:
+    call = only_call(net("self.fc = nn.Linear(3, 4)\n" + statements))
+    assert call.target.text == "m.weight"
+    assert not known(call.target.kinds)
