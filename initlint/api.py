@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -10,10 +11,12 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from initlint.engine import Selection, ask, conclude, load, no_such_rule, registry, rows
+from initlint.config import Configurations, inline
+from initlint.engine import conclude, load, no_such_rule, registry, rows
 from initlint.facts import absent, known
 from initlint.findings import Finding, Severity
 from initlint.fingerprint import with_fingerprints
+from initlint.judgement import Judgement
 from initlint.result import ModelRun, Report, Summary
 from initlint.survey import Survey, shown_path
 
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from initlint.facts import Facts
     from initlint.live.process import Outcome
     from initlint.location import Location
     from initlint.rule import Rule
@@ -30,13 +32,13 @@ __all__ = ["audit", "catalogue", "check", "explanation"]
 
 
 def check(
-    targets: Sequence[str] = (".",),
+    targets: Sequence[str] = (),
     *,
     static: bool = False,
     batch: Sequence[str] = (),
     arguments: Sequence[str] = (),
-    device: str = "auto",
-    seed: int = 0,
+    device: str | None = None,
+    seed: int | None = None,
     python: str | None = None,
     timeout: float | None = None,
     memory_limit: str | None = None,
@@ -44,9 +46,11 @@ def check(
     stdin_filename: str | None = None,
     select: Sequence[str] | None = None,
     extend_select: Sequence[str] = (),
-    ignore: Sequence[str] = (),
+    ignore: Sequence[str] | None = None,
     advice: bool = False,
-    fail_on: str = "warning",
+    fail_on: str | None = None,
+    config: Sequence[str] = (),
+    force_exclude: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Read files and directories, build and probe the models of named files, and judge what was seen.
@@ -54,41 +58,50 @@ def check(
     ``targets``, ``batch`` (``8x3x32x32``), ``arguments`` (``width=64``), ``memory_limit`` (``4G``) and the rest are
     spelled as on the command line. Models are built in child processes with the caller's rights; with ``static``
     nothing is built. ``timeout`` is in seconds for each model. ``stdin`` gives the bytes of the target ``-``, which
-    ``stdin_filename`` names. ``progress`` is called with a line before each model is built.
+    ``stdin_filename`` names. ``config`` holds a configuration file to use in place of those that lie about, and
+    ``key = value`` lines; what is left open here is taken from the configuration. Without a target, the configured
+    models and the working directory are checked. ``progress`` is called with a line before each model is built.
 
-    Raises ValueError for a code, batch, argument or size that means nothing; what goes wrong with one target is in
-    ``Report.failures`` (asked for by name) or ``Report.notes`` (met on the way).
+    Raises ValueError for a code, batch, argument or size that means nothing, and for such a configuration; what goes
+    wrong with one target is in ``Report.failures`` (asked for by name) or ``Report.notes`` (met on the way).
     """
     started = time.perf_counter()
-    threshold = Severity.parse(fail_on)
-    codes = _codes(select, ignore, extend_select=extend_select, advice=advice or threshold is Severity.ADVICE)
-    job = None
-    if not static:
-        from initlint.building import plan
+    configurations = _configurations(
+        config,
+        select=None if select is None else _some(select),
+        extend_select=_patterns(extend_select) or None,
+        ignore=None if ignore is None else _patterns(ignore),
+        advice=advice or None,
+        fail_on=None if fail_on is None else Severity.parse(fail_on),
+        static=static or None,
+        force_exclude=force_exclude or None,
+    )
+    judgement = Judgement()
+    judgement.codes(configurations.asked)
+    root = configurations.within(os.getcwd())
+    judgement.codes(root)
+    survey = Survey(configurations, judgement, static=root.static)
+    asked = None
+    if not root.static:
+        from initlint.building import Asked, Construction, plan
 
-        job = plan(
-            batch=batch,
-            arguments=arguments,
-            device=device,
-            seed=seed,
-            python=python,
-            timeout=timeout,
-            memory_limit=memory_limit,
-        )
-    survey = Survey(static=static, codes=codes)
-    for target in targets:
+        asked = Asked(tuple(batch), tuple(arguments), device, seed, python, timeout, memory_limit)
+        plan(asked, root)
+    elif not static and (batch or arguments or {device, seed, python, timeout, memory_limit} != {None}):
+        raise ValueError(f"static is true in {root.shown}, and no model is built")
+    if not targets:
+        survey.look_at_models(root)
+    for target in targets or (os.curdir,):
         survey.look_at(target, stdin=stdin, stdin_filename=stdin_filename)
-    if job is None or not (survey.models or ((batch or arguments) and not survey.failures)):
-        return _report(survey, (), codes, threshold, started)
-    from initlint.building import Construction
-
+    if asked is None or not (survey.models or ((batch or arguments) and not survey.failures)):
+        return _report(survey, root.fail_on, started)
     construction = Construction()
-    construction.build(job, survey.models, progress)
+    construction.build(asked, survey.models, progress)
+    for its_config, facts in construction.facts:
+        survey.judge(its_config, facts)
     return _report(
         survey,
-        construction.facts,
-        codes,
-        threshold,
+        root.fail_on,
         started,
         outcomes=construction.outcomes,
         notes=construction.notes,
@@ -120,7 +133,14 @@ def audit(
     that there are not; whatever a factory raises goes through.
     """
     started = time.perf_counter()
-    codes = _codes(select, ignore, advice=advice)
+    alone = Configurations(
+        overrides=_asked(
+            select=None if select is None else _some(select), ignore=_patterns(ignore or ()), advice=advice
+        ),
+        discover=False,
+    )
+    judgement = Judgement()
+    judgement.codes(alone.asked)
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise TypeError(f"seed is an int, not {type(seed).__name__}")
     if loss is not None and not callable(loss):
@@ -135,10 +155,10 @@ def audit(
     failures: list[str] = []
     if known(not_run) and not absent(not_run):
         (notes if batch is None else failures).append(f"{name} was not run: {not_run}")
+    survey = Survey(alone, judgement, static=True)
+    survey.judge(alone.asked, facts)
     return _report(
-        Survey(static=True, codes=codes),
-        [facts],
-        codes,
+        survey,
         Severity.WARNING,
         started,
         outcomes=[Outcome(name, "audited", facts=facts)],
@@ -182,18 +202,33 @@ def _documentation(rule: Rule) -> str:
     return inspect.cleandoc(type(rule).__doc__ or "")
 
 
-def _codes(
-    select: str | Iterable[str] | None,
-    ignore: str | Iterable[str] | None,
-    *,
-    extend_select: Iterable[str] = (),
-    advice: bool = False,
-) -> frozenset[str]:
-    """The codes chosen; ValueError for one that there is not, TypeError for what is no text."""
-    chosen = None if select is None else _patterns(select)
-    if chosen == ():
+def _asked(**fields: Any) -> dict[str, Any]:
+    """Those of the fields that were asked for. Raises ValueError for codes that there are not."""
+    asked = {name: value for name, value in fields.items() if value is not None}
+    if asked.get("fail_on") is Severity.ADVICE:
+        asked["advice"] = True
+    return asked
+
+
+def _configurations(config: Iterable[str], **fields: Any) -> Configurations:
+    """The configurations of a run in which some fields were asked for, and some by ``key = value`` in ``config``."""
+    said: dict[str, Any] = {}
+    file: str | None = None
+    for each in config:
+        if "=" in each and not os.path.isfile(each):
+            said.update(inline(each))
+        elif file is None:
+            file = each
+        else:
+            raise ValueError(f"--config names two files, {file} and {each}")
+    return Configurations(file, {**said, **_asked(**fields)})
+
+
+def _some(codes: str | Iterable[str]) -> tuple[str, ...]:
+    chosen = _patterns(codes)
+    if not chosen:
         raise ValueError("select names no code, and nothing would be checked")
-    return Selection(chosen, _patterns(extend_select), _patterns(ignore or ()), advice).codes()
+    return chosen
 
 
 def _patterns(codes: str | Iterable[str]) -> tuple[str, ...]:
@@ -206,8 +241,6 @@ def _patterns(codes: str | Iterable[str]) -> tuple[str, ...]:
 
 def _report(
     survey: Survey,
-    facts: Sequence[Facts],
-    codes: frozenset[str],
     fail_on: Severity,
     started: float,
     *,
@@ -215,21 +248,17 @@ def _report(
     notes: Iterable[str] = (),
     failures: Iterable[str] = (),
 ) -> Report:
-    """What was read, and ``facts`` of models that were built, amount to.
-
-    They are judged, suppressed where comments say so, given shown paths and counted.
-    """
+    """What everything that was said amounts to: merged, suppressed where that is wished, with shown paths, counted."""
     remarks = [*survey.notes, *notes]
     files = len(survey.files)
     said: list[Finding] = []
     lines: dict[Location, str] = {}
     suppressed = 0
-    stated = [*survey.said, *(finding for part in facts for finding in ask(part, codes, notes=remarks))]
-    for finding in conclude(stated):
-        where = finding.location
-        if where is not None and survey.file(where.path).suppressions.silence(finding.code, where.line):
+    for finding in conclude(survey.said, survey.ignores_parameters):
+        if survey.silences(finding):
             suppressed += 1
             continue
+        where = finding.location
         said.append(shown := _shown(finding))
         line = None if where is None else survey.line(where)
         if shown.location is not None and line is not None:

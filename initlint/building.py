@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import Any
 
+from initlint.config import Config
 from initlint.facts import Facts
 from initlint.live.batch_spec import parse_spec
 from initlint.live.process import LiveJob, Outcome, run
-from initlint.live.targets import Target
+from initlint.settings import ModelTable
+from initlint.survey import Planned
 
-__all__ = ["Construction", "plan"]
+__all__ = ["Asked", "Construction", "plan"]
 
 INSTALL = "pip install 'initlint[torch]'"
 
@@ -23,41 +26,54 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
 
 
-def plan(
-    *,
-    batch: Sequence[str],
-    arguments: Sequence[str],
-    device: str,
-    seed: int,
-    python: str | None,
-    timeout: float | None,
-    memory_limit: str | None,
-) -> LiveJob:
-    """How every model of a run is to be built, as a job that names none yet.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a run asks for models to be built, spelled as on the command line; None for what it leaves open."""
+
+    batch: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    device: str | None = None
+    seed: int | None = None
+    python: str | None = None
+    timeout: float | None = None
+    memory_limit: str | None = None
+
+
+def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJob:
+    """How a model is to be built, as a job that names none yet: as asked, else as its table, else as the run has it.
 
     Raises ValueError, in one line, for a setting that means nothing.
     """
+
+    def first(name: str) -> Any:
+        """What the foremost of the three says."""
+        said = (getattr(asked, name), getattr(table, name, None), getattr(config, name, None))
+        return next((each for each in said if each is not None), None)
+
+    arguments = {text.partition("=")[0]: text for text in (*(table.args if table else ()), *asked.arguments)}
+    batch = asked.batch or (table.batch if table else ())
+    device, python, timeout, memory_limit = map(first, ("device", "python", "timeout", "memory_limit"))
     for text in batch:
         parse_spec(text)
-    for text in arguments:
+    for text in arguments.values():
         if not _ARGUMENT.fullmatch(text):
             raise ValueError(f"{text!r} is no argument: write NAME=VALUE")
-    if not _DEVICE.fullmatch(device):
+    if device is not None and not _DEVICE.fullmatch(device):
         raise ValueError(f"{device!r} is no device: auto, cpu, cuda, cuda:1 or mps")
     if timeout is not None and not 0 < timeout < float("inf"):
         raise ValueError(f"a timeout of {timeout} s is none")
     if python is not None and shutil.which(python) is None:
         raise ValueError(f"{python!r} is no program that can be run")
-    job = LiveJob(
+    return LiveJob(
         names=(),
-        batches=tuple(batch),
-        arguments=tuple(arguments),
-        device=device,
-        seed=seed,
+        batches=batch,
+        arguments=tuple(arguments.values()),
+        device=device or "auto",
+        seed=first("seed") or 0,
         python=python,
         memory_limit=_bytes(memory_limit) if memory_limit is not None else None,
+        **({} if timeout is None else {"timeout": timeout}),
     )
-    return job if timeout is None else replace(job, timeout=timeout)
 
 
 def _bytes(text: str) -> int:
@@ -70,33 +86,32 @@ def _bytes(text: str) -> int:
 
 @dataclass(slots=True)
 class Construction:
-    """What came of building models: facts, notes, failures, and the outcomes in order."""
+    """What came of building models: facts (with their target's configuration), notes, failures, outcomes in order."""
 
-    facts: list[Facts] = field(default_factory=list)
+    facts: list[tuple[Config, Facts]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
-    def build(
-        self, job: LiveJob, models: Iterable[tuple[Target, bool]], progress: Callable[[str], None] | None = None
-    ) -> None:
-        """Build each model, those of one file in one process; each target comes with whether it was asked for by name.
+    def build(self, asked: Asked, models: Iterable[Planned], progress: Callable[[str], None] | None = None) -> None:
+        """Build each model, in one process those of one file that are built alike.
 
-        ``progress`` is called with a line before each.
+        ``progress`` is called with a line before each. Raises ValueError for a setting that means nothing.
         """
-        wanted = list(dict.fromkeys(models))
+        wanted = list({planned.target.text: planned for planned in models}.values())
+        jobs = [(planned, _job(asked, planned)) for planned in wanted]
         done = 0
-        for (path, module), group in groupby(wanted, key=lambda item: (item[0].path, item[0].module)):
-            members = list(group)
-            names = tuple(target.name or "" for target, _ in members)
-            full = os.path.abspath(path) if path is not None else None
-            outcomes = run(replace(job, names=names, path=full, module=module))
-            for target, named in members:
+        for job, group in groupby(jobs, key=lambda item: item[1]):
+            members = [planned for planned, _ in group]
+            outcomes = run(replace(job, names=tuple(planned.target.name or "" for planned in members)))
+            for planned in members:
                 done += 1
                 if progress is not None:
-                    progress(f"building and probing {target.text} ({done} of {len(wanted)})")
-                self._take(target, next(outcomes), named=named)
-        self.failures.extend(list(self._unused(job)))
+                    progress(f"building and probing {planned.target.text} ({done} of {len(wanted)})")
+                outcome = next(outcomes)
+                self._take(planned, outcome)
+                self.failures.extend(_not_taken(planned, outcome))
+        self.failures.extend(list(self._unused(plan(asked, Config()))))
 
     def _unused(self, job: LiveJob) -> Iterator[str]:
         """A line for each option that no model could take: it was asked for, and nothing came of it."""
@@ -114,7 +129,8 @@ class Construction:
         if job.batches and not self.failures and all(outcome.notes for outcome in built):  # notes: it was not run
             yield f"--batch {' '.join(job.batches)}: no model could be run on it ({built[0].notes[0]})"
 
-    def _take(self, target: Target, outcome: Outcome, *, named: bool) -> None:
+    def _take(self, planned: Planned, outcome: Outcome) -> None:
+        target, named = planned.target, planned.named
         if outcome.torch_missing:
             self.failures.append(
                 f"{outcome.reason}, and models are built with it: {INSTALL}, or --python PATH, or --static"
@@ -126,9 +142,32 @@ class Construction:
             else:
                 (self.failures if named else self.notes).append(line if named else f"{line} (skipped)")
         else:
-            self.facts.append(outcome.facts)
+            self.facts.append((planned.config, outcome.facts))
         status = "skipped" if outcome.status == "failed" and not named else outcome.status
         name = target.name or ""
         notes = [f"{target.text} {note.removeprefix(name).lstrip()}" for note in outcome.notes]
         (self.failures if named else self.notes).extend(notes)  # a model that was named was to be run
         self.outcomes.append(replace(outcome, target=target.text, status=status))
+
+
+def _job(asked: Asked, planned: Planned) -> LiveJob:
+    target = planned.target
+    try:
+        job = plan(asked, planned.config, planned.table)
+    except ValueError as error:
+        if planned.table is None:
+            raise
+        raise ValueError(f"{planned.config.shown}: model {planned.table.target}: {error}") from None
+    if target.path is not None:
+        return replace(job, path=os.path.abspath(target.path))
+    return replace(job, module=target.module, cwd=None if planned.table is None else planned.config.root)
+
+
+def _not_taken(planned: Planned, outcome: Outcome) -> Iterator[str]:
+    """A line for each argument that a model's table gives and the model does not take."""
+    if planned.table is None or outcome.facts is None or outcome.takes is None:
+        return
+    for text in planned.table.args:
+        name = text.partition("=")[0]
+        if name not in outcome.takes:
+            yield f"{planned.target.text}: takes no argument {name}, which its configuration gives it"

@@ -68,8 +68,8 @@ def seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | 
 @click.option("--static", is_flag=True, help="Read only; build and run nothing.")
 @click.option("--batch", metavar="SPEC", multiple=True, help='Sample input: 8x3x32x32, "int64[2,128]<50257", x=8x16.')
 @click.option("--arg", metavar="NAME=VALUE", multiple=True, help="An argument for building the model.")
-@click.option("--device", metavar="D", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
-@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Seed for building and probing.")
+@click.option("--device", metavar="D", help="auto (the default), cpu, cuda, cuda:1 or mps.")
+@click.option("--seed", metavar="N", type=int, help="Seed for building and probing; by default 0.")
 @click.option("--python", metavar="PATH", help="The interpreter that has your torch.")
 @click.option("--timeout", metavar="S", callback=seconds, help="Seconds a model may take.")
 @click.option("--memory-limit", metavar="SIZE", help="Memory a model may take: 4G, 500M.")
@@ -78,7 +78,11 @@ def seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | 
 @click.option("--extend-select", metavar="CODES", multiple=True, callback=codes, help="Codes to add to the default.")
 @click.option("--ignore", metavar="CODES", multiple=True, callback=codes, help="Codes to leave out.")
 @click.option("--advice", is_flag=True, help="Advice too.")
-@click.option("--fail-on", type=click.Choice(["error", "warning", "advice"]), default="warning", show_default=True)
+@click.option("--fail-on", type=click.Choice(["error", "warning", "advice"]), help="By default warning.")
+@click.option(
+    "--config", metavar="FILE", multiple=True, help="A configuration file, or a line of one: 'advice = true'."
+)
+@click.option("--force-exclude", is_flag=True, help="Exclude also what is named here.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 although there are findings.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--output", metavar="FILE", help="Write the report there.")
@@ -89,9 +93,9 @@ def seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | 
 def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -> None:
     """Read files, build and probe the models they define, and report what is wrong.
 
-    A TARGET is a file, a directory, - (standard input), path.py::Name or pkg.module:attr; without one, the
-    current directory. Directories are read and never run. A file that is named is read, then the models in it are
-    built in a child process with your rights, unless --static is given.
+    A TARGET is a file, a directory, - (standard input), path.py::Name or pkg.module:attr; without one, the configured
+    models and the current directory. Directories are read and never run. A file that is named is read, then the models
+    in it are built in a child process with your rights, unless --static is given.
 
     Exit code: 0 nothing found, 1 findings, 2 something could not be done.
     """
@@ -102,7 +106,7 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
     exit_on_termination()
     try:
         report = run(
-            targets or (".",),
+            targets,
             static=options["static"],
             batch=options["batch"],
             arguments=options["arg"],
@@ -115,9 +119,11 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
             stdin_filename=options["stdin_filename"],
             select=options["select"],
             extend_select=options["extend_select"] or (),
-            ignore=options["ignore"] or (),
+            ignore=options["ignore"],
             advice=options["advice"],
             fail_on=options["fail_on"],
+            config=options["config"],
+            force_exclude=options["force_exclude"],
             progress=progress,
         )
     except ValueError as error:

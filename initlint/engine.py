@@ -55,17 +55,19 @@ class Selection:
     """Which rules run. Each pattern is a code, a prefix of codes, or ``ALL``; the longest match wins.
 
     ``select`` replaces the default set (everything but advice), ``extend_select`` adds to it, ``ignore`` takes away.
-    A prefix does not switch advice on; a full code, ``ALL`` or ``advice`` does.
+    A prefix does not switch advice on; a full code, ``ALL`` or ``advice`` does. ``severity`` gives codes another
+    severity, by patterns too: a rule that it lifts above advice is in the default set, one made advice is not.
     """
 
     select: tuple[str, ...] | None = None
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     advice: bool = False
+    severity: tuple[tuple[str, Severity], ...] = ()
 
     def codes(self) -> frozenset[str]:
         """The codes selected; ValueError, naming near misses, for a pattern that matches no rule."""
-        for pattern in (*(self.select or ()), *self.extend_select, *self.ignore):
+        for pattern in (*(self.select or ()), *self.extend_select, *self.ignore, *(p for p, _ in self.severity)):
             if pattern != "ALL" and not any(code.startswith(pattern) for code in registry()):
                 raise ValueError(no_such_rule(pattern))
         return frozenset(code for code, entry in registry().items() if self._takes(code, entry))
@@ -77,7 +79,15 @@ class Selection:
             best = 0
         if best < 0 or max((_rank(pattern, code) for pattern in self.ignore), default=-1) >= max(best, 1):
             return False
-        return entry.severity > Severity.ADVICE or self.advice or code in chosen or "ALL" in chosen
+        severity = self.severity_of(code) or entry.severity
+        return severity > Severity.ADVICE or self.advice or code in chosen or "ALL" in chosen
+
+    def severity_of(self, code: str) -> Severity | None:
+        """The severity given to a code, None where it keeps its own."""
+        rank, severity = max(
+            ((_rank(pattern, code), severity) for pattern, severity in self.severity), default=(-1, None)
+        )
+        return severity if rank >= 0 else None
 
 
 def _rank(pattern: str, code: str) -> int:
@@ -105,23 +115,36 @@ def judge(facts: Sequence[Facts], codes: Iterable[str], *, notes: list[str] | No
     return conclude(finding for part in facts for finding in ask(part, chosen, notes=notes))
 
 
-def ask(facts: Facts, codes: frozenset[str], *, notes: list[str] | None = None) -> list[Finding]:
+def ask(
+    facts: Facts,
+    codes: frozenset[str],
+    *,
+    notes: list[str] | None = None,
+    severity_of: Callable[[str], Severity | None] | None = None,
+) -> list[Finding]:
     """What each rule of ``codes`` says of one bundle of facts by itself.
 
     A rule that fails on a fact it did not expect loses that subject only: a line in ``notes`` says so (without
-    ``notes`` the exception goes through, as tests want it).
+    ``notes`` the exception goes through, as tests want it). ``severity_of`` gives a code another severity.
     """
     said: list[Finding] = []
     rules_of = _by_subject(codes)
     for subject, fact in _subjects(facts):
         for entry in rules_of[subject]:
             said += _ask(load(entry.code), subject, fact, facts.origin, notes)
+    for index, finding in enumerate(said if severity_of is not None else ()):
+        severity = severity_of(finding.code) if severity_of is not None else None
+        if severity not in (None, finding.severity):
+            said[index] = replace(finding, severity=severity)
     return said
 
 
-def conclude(said: Iterable[Finding]) -> list[Finding]:
-    """What was said of all bundles as a whole: one finding a defect, effects told with their causes, in order."""
-    return sorted(explain(merge(said)), key=_order)
+def conclude(said: Iterable[Finding], apart: Callable[[Finding], bool] = lambda _: False) -> list[Finding]:
+    """What was said of all bundles as a whole: one finding a defect, effects told with their causes, in order.
+
+    Findings that are to be left out afterwards, as ``apart`` says, are not merged with others.
+    """
+    return sorted(explain(merge(said, apart)), key=_order)
 
 
 @functools.cache
@@ -189,8 +212,11 @@ def _order(finding: Finding) -> tuple[str, int, int, str, str, str]:
     )
 
 
-def merge(findings: Iterable[Finding]) -> list[Finding]:
-    """One finding for one defect: the same code at the same statement, or, without a place, on like parameters."""
+def merge(findings: Iterable[Finding], apart: Callable[[Finding], bool] = lambda _: False) -> list[Finding]:
+    """One finding for one defect: the same code at the same statement, or, without a place, on like parameters.
+
+    Those of which ``apart`` is true are merged among themselves.
+    """
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
         where = finding.location
@@ -199,7 +225,7 @@ def merge(findings: Iterable[Finding]) -> list[Finding]:
         else:
             kind = (finding.parameter or "").rpartition(".")[2]
             key = (finding.code, finding.model, kind, finding.parameter is None and finding.layer)
-        groups.setdefault(key, []).append(finding)
+        groups.setdefault((apart(finding), *key), []).append(finding)
     return [_merged(group) for group in groups.values()]
 
 

@@ -11,23 +11,26 @@ import io
 import os
 import re
 import tokenize
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from initlint.engine import ask
+from initlint.config import Config, Configurations
+from initlint.judgement import Judgement
 from initlint.live.targets import Target, parse
 from initlint.record import record
-from initlint.source.files import MAX_BYTES, FileTooLarge, load, walk
+from initlint.source.files import Exclusion, FileTooLarge, load, walk
 from initlint.source.reader import Project, SourceError, might_matter, read
 from initlint.source.suppression import NOTHING, Suppressions
 from initlint.source.suppression import read as read_suppressions
 
 if TYPE_CHECKING:
+    from initlint.facts import Facts
     from initlint.findings import Finding
     from initlint.location import Location
+    from initlint.settings import ModelTable
 
-__all__ = ["STDIN", "Survey", "shown_path"]
+__all__ = ["STDIN", "Planned", "Survey", "shown_path"]
 
 STDIN = "-"
 
@@ -40,6 +43,20 @@ def shown_path(path: str) -> str:
     if not full.startswith(os.path.join(here, "")):
         return full
     return os.path.relpath(full, here).replace(os.sep, "/")
+
+
+def _file_of(config: Config, table: ModelTable) -> str:
+    """The absolute path that a table's target would have as a file's."""
+    path, double, _ = table.target.rpartition("::")
+    return os.path.normpath(os.path.join(config.root, path if double else table.target))
+
+
+def _size(count: int) -> str:
+    """A number of bytes in words."""
+    for unit, name in ((1_000_000, "MB"), (1000, "kB")):
+        if count >= unit and count % (unit // 10) == 0:
+            return f"{count / unit:g} {name}"
+    return f"{count} bytes"
 
 
 _DYNAMIC = re.compile(rb"import\s*\(?\s*\*|\b(?:__getattr__|globals|vars|exec|setattr)\b|\bmodules\s*\[")
@@ -72,20 +89,31 @@ class File:
     trains_at_import: bool = False
 
 
+@record(frozen=True, slots=True)
+class Planned:
+    """A model to be built: whether it was asked for by name, and what the configuration says of it."""
+
+    target: Target
+    named: bool
+    config: Config
+    table: ModelTable | None = None
+
+
 class Survey:
     """What was said, notes and failures of one run, in the order of the targets.
 
-    ``models`` are the targets to be built, each with whether it was asked for by name; none in a static run.
+    ``models`` are to be built; there are none in a static run.
     """
 
-    def __init__(self, *, static: bool, codes: frozenset[str]) -> None:
+    def __init__(self, configurations: Configurations, judgement: Judgement, *, static: bool) -> None:
+        self.configurations = configurations
         self.said: list[Finding] = []
         self.notes: list[str] = []
         self.failures: list[str] = []
-        self.models: list[tuple[Target, bool]] = []
+        self.models: list[Planned] = []
         self.files: dict[str, File | None] = {}
         self._static = static
-        self._codes = codes
+        self._judgement = judgement
         self._project = Project()
 
     def look_at(self, text: str, *, stdin: Callable[[], bytes] | None, stdin_filename: str | None) -> None:
@@ -97,15 +125,20 @@ class Survey:
             return
         if target.kind == "stdin":
             data = stdin() if stdin is not None else b""
-            self._read(os.path.abspath(stdin_filename) if stdin_filename else STDIN, data, named=True)
+            path = os.path.abspath(stdin_filename) if stdin_filename else STDIN
+            if path == STDIN or not self._excluded(path):
+                self._read(path, data, named=True)
         elif target.kind == "module":
             if self._static:
                 self.failures.append(f"{text}: has to be imported, which --static does not do")
             else:
-                self.models.append((target, True))
+                here = self.configurations.within(os.getcwd())
+                table = next((table for table in here.models if table.target == text), None)
+                self.models.append(Planned(target, True, here, table))
+        elif target.path is not None and self._excluded(os.path.abspath(target.path)):
+            return
         elif target.path is not None and target.kind == "directory":
-            for found in walk(target.path, self.notes.append):
-                self._read_file(found, named=False)
+            self._look_below(target.path)
         elif target.path is not None:
             file = self._read_file(target.path, named=True)
             if file is not None and not self._static:
@@ -113,19 +146,101 @@ class Survey:
             elif file is not None and target.name is not None and not defines(file.data, target.name):
                 self.failures.append(f"{text}: {shown_path(target.path)} has no {target.name}")
 
+    def look_at_models(self, config: Config, tables: Iterable[ModelTable] | None = None) -> None:
+        """Plan the models of a configuration, all or some of them: it asks for them by name."""
+        for table in () if self._static else config.models if tables is None else tables:
+            target = self._configured(config, table)
+            if target is None:
+                continue
+            if target.kind == "module" or target.name is not None:
+                self.models.append(Planned(target, True, config, table))
+            file = self._read_file(target.path, named=True) if target.path is not None else None
+            if file is not None and target.name is None:
+                self._plan_roots(target, file, config, {None: table})
+
+    def _configured(self, config: Config, table: ModelTable) -> Target | None:
+        """The target of a configuration's table, whose paths are relative to it; None where it names nothing."""
+        path, double, name = table.target.rpartition("::")
+        text = table.target
+        if double or text.endswith((".py", os.sep)) or os.path.exists(os.path.join(config.root, text)):
+            path = shown_path(os.path.join(config.root, path if double else text))
+            text = f"{path}::{name}" if double else path
+        try:
+            target = parse(text)
+        except ValueError as error:
+            problem = str(error)
+        else:
+            if target.kind in ("file", "module"):
+                return target
+            problem = f"{text!r} names no model: write path.py::Name"
+        self.failures.append(f"{config.shown}: model: {problem}")
+        return None
+
+    def _look_below(self, directory: str) -> None:
+        """Read what a directory holds, and plan the models that configurations name there."""
+        top = os.path.abspath(directory)
+        met: dict[int, Config] = {}
+
+        def exclusion(path: str) -> Exclusion:
+            config = self.configurations.within(path)
+            met[id(config)] = config
+            return Exclusion(config.root, config.exclude, config.extend_exclude, config.respect_gitignore)
+
+        for found in walk(directory, self.notes.append, exclusion):
+            self._read_file(found, named=False)
+        inside = os.path.join(top, "")
+        for config in met.values():
+            whole = os.path.join(config.root, "").startswith(inside)
+            self.look_at_models(
+                config, [table for table in config.models if whole or _file_of(config, table).startswith(inside)]
+            )
+
+    def _excluded(self, path: str) -> bool:
+        """Whether something that was named is left out all the same, as ``force-exclude`` has it."""
+        config = self.configurations.of(path)
+        if not config.force_exclude:
+            return False
+        return Exclusion(config.root, config.exclude, config.extend_exclude).covers_any(path)
+
+    def _tables(self, path: str) -> dict[str | None, ModelTable]:
+        """The tables that speak of a file's models, by the model's name; None stands for all of them."""
+        config = self._config(path)
+        found: dict[str | None, ModelTable] = {}
+        for table in config.models:
+            if _file_of(config, table) == os.path.abspath(path):
+                _, double, name = table.target.rpartition("::")
+                found[name if double else None] = table
+        return found
+
     def _plan(self, target: Target, file: File) -> None:
         """What of a file that was named is to be built."""
         path = target.path or ""
+        config = self._config(path)
+        tables = self._tables(path) if config.models else {}
         if target.name is not None:
-            self.models.append((target, True))
-        elif file.roots and file.trains_at_import:
+            self.models.append(Planned(target, True, config, tables.get(target.name, tables.get(None))))
+            return
+        text = shown_path(path)
+        for name, table in tables.items():
+            if name is not None:
+                self.models.append(Planned(replace(target, text=f"{text}::{name}", name=name), True, config, table))
+        self._plan_roots(target, file, config, tables)
+
+    def _plan_roots(self, target: Target, file: File, config: Config, tables: Mapping[str | None, ModelTable]) -> None:
+        """Plan what reading found in a file, but for what a table names."""
+        path = target.path or ""
+        text = shown_path(path)
+        if file.roots and file.trains_at_import:
             self.notes.append(
                 f"{shown_path(path)}: was read and not run, for importing it would train; "
                 'put the training under `if __name__ == "__main__":` to have its models built'
             )
         else:
-            text = shown_path(path)
-            self.models.extend((replace(target, text=f"{text}::{root}", name=root), False) for root in file.roots)
+            self.models.extend(
+                Planned(replace(target, text=f"{text}::{root}", name=root), False, config, tables.get(None))
+                for root in file.roots
+                if root not in tables
+            )
 
     def _read_file(self, path: str, *, named: bool) -> File | None:
         full = os.path.abspath(path)
@@ -133,9 +248,10 @@ class Survey:
             return self.files[full]
         say = self.failures.append if named else self.notes.append
         try:
-            data = load(path)
+            most = self.configurations.of(full).max_file_size
+            data = load(path, most)
         except FileTooLarge:
-            self.notes.append(f"{shown_path(path)}: skipped, larger than {MAX_BYTES // 1_000_000} MB")
+            self.notes.append(f"{shown_path(path)}: skipped, larger than {_size(most)}")
         except OSError as error:
             say(f"{shown_path(path)}: cannot be read ({error.strerror})")
         else:
@@ -151,7 +267,7 @@ class Survey:
         say = self.failures.append if named else self.notes.append
         try:
             source = read(data, path, project=self._project, roots=not self._static)
-            self.said += ask(source.facts, self._codes, notes=self.notes)
+            self.judge(self._config(path), source.facts)
         except SourceError as error:
             place = ":".join(str(part) for part in (shown_path(path), error.line, error.column) if part)
             say(f"{place}: cannot be parsed ({error.message})")
@@ -164,6 +280,27 @@ class Survey:
             file, roots=source.roots, trains_at_import=source.trains_at_import is not None
         )
         return file
+
+    def judge(self, config: Config, facts: Facts) -> None:
+        """Take what the rules say of facts."""
+        self.said += self._judgement.ask(config, facts, self.notes)
+
+    def silences(self, finding: Finding) -> bool:
+        """Whether a comment or the configuration leaves a finding out."""
+        where = finding.location
+        if where is not None and self.file(where.path).suppressions.silence(finding.code, where.line):
+            return True
+        return self.ignores_parameters(finding) or (
+            where is not None and self._config(where.path).ignores(finding.code, where.path)
+        )
+
+    def ignores_parameters(self, finding: Finding) -> bool:
+        """Whether the configuration leaves out all parameters that a finding is about."""
+        where = finding.location
+        return self._config(STDIN if where is None else where.path).ignores_parameters(finding)
+
+    def _config(self, path: str) -> Config:
+        return self.configurations.of(os.path.abspath(path))
 
     def file(self, path: str) -> File:
         """A file that a finding points at, read now if it was not a target."""

@@ -8,10 +8,13 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from initlint.globs import included, relative_to
+from initlint.record import record
+
 if TYPE_CHECKING:
     import pathspec
 
-__all__ = ["MAX_BYTES", "FileTooLarge", "load", "walk"]
+__all__ = ["MAX_BYTES", "Exclusion", "FileTooLarge", "load", "walk"]
 
 MAX_BYTES = 1_000_000
 """Larger files are not read: ast needs gigabytes for a 10 MB one-liner."""
@@ -33,30 +36,73 @@ SKIPPED_DIRECTORIES = frozenset(
 )
 """Directories that hold no source of the project; hidden ones and virtual environments are skipped besides."""
 
+_DEFAULT = (".*/", *(f"{name}/" for name in sorted(SKIPPED_DIRECTORIES)))
+
+
+@record(frozen=True, slots=True)
+class Exclusion:
+    """What a configuration leaves out of a walk.
+
+    The patterns are spelled as in .gitignore and relative to ``base``: ``exclude`` stands in place of the default
+    ones where it is there, ``extend`` comes on top. ``gitignore``: the .gitignore files count too.
+    """
+
+    base: str = ""
+    exclude: tuple[str, ...] | None = None
+    extend: tuple[str, ...] = ()
+    gitignore: bool = True
+
+    def covers(self, path: str, *, is_directory: bool) -> bool:
+        """Whether the patterns leave out what lies at an absolute path, the directories above it left aside."""
+        if self.exclude is None and not self.extend:
+            return is_directory and _skipped(os.path.basename(path))
+        patterns = (*(_DEFAULT if self.exclude is None else self.exclude), *self.extend)
+        return bool(included(patterns, relative_to(self.base, path), is_directory=is_directory))
+
+    def covers_any(self, path: str) -> bool:
+        """The same of an absolute path and every directory above it that lies below ``base``."""
+        relative = relative_to(self.base, path)
+        top = path.removesuffix(relative)
+        parts = relative.split(os.sep)
+        return any(
+            self.covers(top + os.sep.join(parts[:count]), is_directory=count < len(parts) or os.path.isdir(path))
+            for count in range(1, len(parts) + 1)
+        )
+
+
+_DEFAULTS = Exclusion()
+
+
+def _skipped(name: str) -> bool:
+    return name.startswith(".") or name in SKIPPED_DIRECTORIES
+
 
 class FileTooLarge(Exception):
-    """A file is over ``MAX_BYTES``."""
+    """A file is larger than it may be."""
 
 
-def load(path: str) -> bytes:
-    """The bytes of a regular file; raises OSError, or FileTooLarge where there are more than ``MAX_BYTES``.
+def load(path: str, most: int = MAX_BYTES) -> bytes:
+    """The bytes of a regular file; raises OSError, or FileTooLarge where there are more than ``most``.
 
     A FIFO or a device is no file to read: opening one may wait for ever.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
     with open(path, "rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
+        data = file.read(most + 1)
+    if len(data) > most:
         raise FileTooLarge(path)
     return data
 
 
-def walk(root: str, note: Callable[[str], None]) -> Iterator[str]:
+def walk(
+    root: str, note: Callable[[str], None], exclusion: Callable[[str], Exclusion] = lambda _: _DEFAULTS
+) -> Iterator[str]:
     """The Python files below a directory, in the order of their path's parts.
 
-    Skipped are hidden directories, virtual environments, build directories and what the .gitignore files say, those
-    above ``root`` up to the repository's top among them; ``root`` itself is never skipped, having been named. Links to
+    ``exclusion`` says what is left out of what lies right in a directory, by its absolute path; by default hidden
+    directories, build directories and what the .gitignore files say, those above ``root`` up to the repository's top
+    among them. Virtual environments are skipped always, ``root`` itself never, having been named. Links to
     directories are not followed, so a walk ends. ``note`` gets a line for each directory that cannot be listed.
     """
     pending: list[tuple[str, bool, _Ignores]] = [(root, True, _Ignores.above(root))]
@@ -74,11 +120,19 @@ def walk(root: str, note: Callable[[str], None]) -> Iterator[str]:
         names = {child.name for child in children}
         if path != root and "pyvenv.cfg" in names:
             continue
-        ignores = ignores.within(path, names)
+        full = os.path.abspath(path)
+        left_out = exclusion(full)
+        if left_out.gitignore:
+            ignores = ignores.within(path, names)
         kept = []
         for child in children:
             is_directory = child.is_dir(follow_symlinks=False)
-            if _wanted(child, is_directory) and not ignores.ignored(child.path, is_directory):
+            if not (is_directory or (child.name.endswith(SUFFIXES) and _is_regular(child.path))):
+                continue
+            below = os.path.join(full, child.name)
+            if left_out.covers(below, is_directory=is_directory):
+                continue
+            if not (left_out.gitignore and ignores.ignored(below, is_directory)):
                 kept.append((_joined(path, child.name), is_directory, ignores))
         pending.extend(reversed(kept))
 
@@ -89,12 +143,6 @@ def _is_regular(path: str) -> bool:
         return stat.S_ISREG(os.stat(path).st_mode)
     except OSError:
         return False
-
-
-def _wanted(entry: os.DirEntry[str], is_directory: bool) -> bool:
-    if is_directory:
-        return not entry.name.startswith(".") and entry.name not in SKIPPED_DIRECTORIES
-    return entry.name.endswith(SUFFIXES) and _is_regular(entry.path)
 
 
 def _joined(directory: str, name: str) -> str:

@@ -1,0 +1,52 @@
+"""Patterns for paths, spelled as in .gitignore. The library that matches them is loaded when there is one to match."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pathspec
+
+__all__ = ["can_be_read", "included", "relative_to"]
+
+
+def included(patterns: tuple[str, ...], path: str, *, is_directory: bool = False) -> bool | None:
+    """What the last pattern that speaks of a relative path says: True, False where it starts with ``!``, None for none.
+
+    A pattern that matches a directory speaks of everything below it.
+    """
+    if not patterns:
+        return None
+    spelled = path.replace(os.sep, "/")
+    return _compiled(patterns).check_file(spelled + "/" if is_directory else spelled).include
+
+
+def can_be_read(pattern: str) -> bool:
+    """Whether a pattern means something."""
+    if "\\" not in pattern and "[" not in pattern and not pattern.startswith("!"):
+        return True
+    try:
+        _compiled((pattern,))
+    except (ValueError, re.error):
+        return False
+    return True
+
+
+def relative_to(base: str, path: str) -> str:
+    """An absolute path as patterns of ``base`` see it: below it, else below the working directory, else its name."""
+    for folder in (base, os.getcwd()):
+        if path == folder:
+            return ""
+        if path.startswith(os.path.join(folder, "")):
+            return path[len(os.path.join(folder, "")) :]
+    return os.path.basename(path)
+
+
+@functools.cache
+def _compiled(patterns: tuple[str, ...]) -> pathspec.GitIgnoreSpec:
+    import pathspec
+
+    return pathspec.GitIgnoreSpec.from_lines(patterns)

@@ -1,0 +1,48 @@
+"""Which rules judge what a configuration holds for, and how severely."""
+
+from __future__ import annotations
+
+from initlint.config import Config
+from initlint.engine import Selection, ask
+from initlint.facts import Facts
+from initlint.findings import Finding, Severity
+from initlint.record import record
+
+__all__ = ["Judgement"]
+
+
+@record(frozen=True, slots=True)
+class _Panel:
+    config: Config
+    selection: Selection
+    codes: frozenset[str]
+
+
+class Judgement:
+    """The rules of every configuration of a run, each looked up once."""
+
+    def __init__(self) -> None:
+        self._panels: dict[int, _Panel] = {}
+
+    def codes(self, config: Config) -> frozenset[str]:
+        """The codes that a configuration selects. Raises ValueError for one that there is not."""
+        return self._panel(config).codes
+
+    def ask(self, config: Config, facts: Facts, notes: list[str]) -> list[Finding]:
+        """What each rule that a configuration selects says of one bundle of facts; ``notes`` as in ``engine.ask``."""
+        panel = self._panel(config)
+        return ask(
+            facts, panel.codes, notes=notes, severity_of=panel.selection.severity_of if config.severity else None
+        )
+
+    def _panel(self, config: Config) -> _Panel:
+        panel = self._panels.get(id(config))
+        if panel is None:
+            advice = config.advice or config.fail_on is Severity.ADVICE
+            selection = Selection(config.select, config.extend_select, config.ignore, advice, config.severity)
+            try:
+                codes = selection.codes()
+            except ValueError as error:
+                raise ValueError(f"{config.shown}: {error}" if config.path is not None else str(error)) from None
+            panel = self._panels[id(config)] = _Panel(config, selection, codes)
+        return panel
