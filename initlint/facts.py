@@ -39,6 +39,7 @@ __all__ = [
     "Initializer",
     "Layer",
     "LayerProbe",
+    "Misfit",
     "Model",
     "Parameter",
     "Probe",
@@ -282,6 +283,23 @@ class Escape(Fact):
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
+class Misfit(Fact):
+    """How far a fan-scaled draw lies off the one that its scheme prescribes for the map that the parameter is.
+
+    ``least`` and ``most`` bound the std that was drawn over the std prescribed: they are one where every size is
+    known, and range over plausible sizes (16 to 512 features) where some were not read. ``mode`` is "fan_in",
+    "fan_out", "fan_avg" or "longer" (the longer side of an orthogonal matrix). ``taken`` and ``own`` are the two fans,
+    where every size is known.
+    """
+
+    mode: str
+    least: float
+    most: float
+    taken: float = UNKNOWN
+    own: float = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Parameter(Fact):
     """One parameter (or buffer) of a layer.
 
@@ -293,6 +311,8 @@ class Parameter(Fact):
     ("torch.nn.utils.weight_norm"), so that it is none itself and only stands in the place of one; None for all others.
     ``lost`` are the writes into it since then. ``padding_write``: the event that last set the row of an embedding that
     its ``padding_idx`` names; None where there is no such row, and where that was the layer itself, which zeroes it.
+    ``misfit`` is that of the last write, None where that is no fan-scaled draw. ``least_fans``: what fan-in and fan-out
+    are at least, where they depend on sizes that were not read (each of those taken to be 16).
     """
 
     name: str
@@ -311,6 +331,8 @@ class Parameter(Fact):
     computed_by: str | None = UNKNOWN
     lost: tuple[Write, ...] = UNKNOWN
     padding_write: Write | None = UNKNOWN
+    misfit: Misfit | None = UNKNOWN
+    least_fans: tuple[int, int] = UNKNOWN
     layer: Layer = field(default=UNKNOWN, repr=False)
 
     @property
@@ -333,6 +355,16 @@ class Parameter(Fact):
         if not last.overwrites:  # what a partial write leaves is not what it drew
             raise UnknownFact
         return last
+
+    @property
+    def least_fan_in(self) -> int:
+        """Fan-in, or what it is at least."""
+        return self.least_fans[0] if self.fan_in is UNKNOWN else self.fan_in
+
+    @property
+    def least_fan_out(self) -> int:
+        """Fan-out, or what it is at least."""
+        return self.least_fans[1] if self.fan_out is UNKNOWN else self.fan_out
 
     @property
     def statement(self) -> Location | None:

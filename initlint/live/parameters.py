@@ -13,7 +13,8 @@ from initlint.facts import UNKNOWN, Distribution, Escape, Parameter, Write, know
 from initlint.live.graph import Trace, Use
 from initlint.live.state import is_lazy
 from initlint.live.statistics import measured, statistics
-from initlint.theory.fans import Fans, layer_fans
+from initlint.theory.fans import GATES, Fans, layer_fans, torch_fans
+from initlint.theory.misfit import misfit as misfit_of
 
 __all__ = ["Owned", "describe_parameter", "layer_kind", "owned_tensors"]
 
@@ -155,10 +156,11 @@ def describe_parameter(
     fans = _fans(kind, child, owned, role, uses)
     facts, law = _values(tensor, fans)
     writes: tuple[Write, ...] = UNKNOWN
-    location = UNKNOWN
+    location, misfit = UNKNOWN, UNKNOWN
     if recording is not None:
         writes = recording.writes(tensor)
         location = recording.parameter_location(tensor)
+        misfit = _misfit(kind, writes, tuple(tensor.shape), fans)
     return Parameter(
         name=owned.name,
         role=role,
@@ -173,7 +175,22 @@ def describe_parameter(
         statistics=facts,
         measured=law,
         escape=escape,
+        misfit=misfit,
     )
+
+
+def _misfit(kind: str, writes: Any, shape: tuple[int, ...], fans: Fans) -> Any:
+    """How the last write's fans lie to those of the map."""
+    if not known(writes) or not writes or not writes[-1].overwrites:
+        return UNKNOWN
+    law = writes[-1].distribution
+    if law.scheme is None or writes[-1].author != "user":
+        return None if known(law.family) else UNKNOWN
+    if law.scheme == "orthogonal":
+        if kind != "Module" and kind not in GATES:
+            return UNKNOWN
+        return misfit_of("longer", [(torch_fans(shape), fans)])
+    return misfit_of(law.mode, [(torch_fans(shape), fans)]) if known(law.mode) else UNKNOWN
 
 
 def _values(tensor: Tensor, fans: Fans) -> tuple[Any, Distribution]:

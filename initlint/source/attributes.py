@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from initlint.source import folding
+from initlint.source import folding, views
 from initlint.source.classes import torch_layer
 from initlint.source.container_methods import dict_method, list_method, string_method
 from initlint.source.module_methods import MODULE_METHODS, module_method, super_method, unseen_walk
@@ -118,7 +118,7 @@ class Attributes(Statements):
     def of_tensor(self, value: Tensor, name: str) -> Value:
         """An attribute of a tensor."""
         if name in _SHARING:
-            return value.view() if name == "data" else value.turned()
+            return value.view() if name == "data" else views.turned(value, last_two=name == "mT")
         if name in ("ndim", "shape"):
             if value.shape is None:
                 return Unseen()

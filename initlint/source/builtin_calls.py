@@ -15,6 +15,7 @@ from initlint.source.values import (
     UNSEEN,
     Const,
     Either,
+    Index,
     Instance,
     Items,
     Partial,
@@ -37,7 +38,7 @@ def _range(machine: Calls, positional: list[Value], keywords: Keywords, made: An
         turns = range(*numbers[:3])
         if len(turns) <= 256:
             return machine.items("list", tuple(Const(index) for index in turns))
-    return machine.items("list", (), Unseen())
+    return machine.items("list", (), Index())
 
 
 def _len(machine: Calls, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
@@ -71,7 +72,7 @@ def _enumerate(machine: Calls, positional: list[Value], keywords: Keywords, made
     start = constant(positional[1] if len(positional) > 1 else keywords.get("start", Const(0)))
     first = start if isinstance(start, int) else 0
     pairs = tuple(machine.items("tuple", (Const(first + index), value)) for index, value in enumerate(known))
-    last = None if rest is None else machine.items("tuple", (Unseen(), rest))
+    last = None if rest is None else machine.items("tuple", (Index(), rest))
     return machine.items("list", pairs, last)
 
 

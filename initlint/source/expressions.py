@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from initlint.source import comprehensions, folding
+from initlint.source import comprehensions, folding, views
 from initlint.source.comprehensions import UNROLL
 from initlint.source.conditions import Conditions
 from initlint.source.names import BUILTINS, spelled
@@ -252,7 +252,7 @@ class Expressions(Conditions):
             options = [value for _, value in base.pairs] + ([base.rest] if base.rest is not None else [])
             return self.join(options) if options else UNSEEN
         if isinstance(base, Tensor):
-            return base.part(row(key))
+            return views.picked(base, key, row(key))
         if isinstance(base, Flow) and self.graph is not None:
             return self.graph.part(base)
         if isinstance(base, Unseen):

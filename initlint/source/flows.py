@@ -56,9 +56,9 @@ class Flows:
                 self.by_instance.setdefault(id(node.instance), []).append(node)
         self.chains: list[list[Instance]] | None = self._chains(graph) if graph.understood else None
 
-    def of(self, instance: Instance) -> Flow:
-        """What becomes of a layer's output."""
-        nodes = self.by_instance.get(id(instance))
+    def of(self, instance: Instance, products: list[Node]) -> Flow:
+        """What becomes of a layer's output; ``products`` are those of the bare matrices that it owns."""
+        nodes = [*self.by_instance.get(id(instance), ()), *products]
         if not nodes or any(node.uncertain for node in nodes):
             return Flow()
         taken = self._taken(nodes, _PASSING)

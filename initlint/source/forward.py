@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from initlint.record import record
+from initlint.source import layouts
 from initlint.source.classes import torch_layer
 from initlint.source.flows import Flows, Node
+from initlint.source.layouts import Layout, Uses
 from initlint.source.modules import constant
 from initlint.source.operations import (
     ACTIVATION_LAYERS,
@@ -40,25 +40,10 @@ from initlint.source.values import (
 if TYPE_CHECKING:
     from initlint.source.calls import Calls
 
-__all__ = ["Flows", "Graph", "Uses"]
+__all__ = ["Flows", "Graph"]
 
 
 DEEPEST_FORWARD = 12
-
-
-@record(slots=True)
-class Uses:
-    """How bare parameters are used, by the id of their cell: the roles seen, and how a matrix is laid out."""
-
-    roles: dict[int, set[str]] = field(default_factory=dict)
-    orientations: dict[int, str] = field(default_factory=dict)
-
-    def note(self, value: Value, role: str, orientation: str | None = None) -> None:
-        """A tensor was used in a role."""
-        if isinstance(value, Tensor):
-            self.roles.setdefault(id(value.cell), set()).add(role)
-            if orientation is not None:
-                self.orientations[id(value.cell)] = orientation
 
 
 class Graph:
@@ -156,8 +141,7 @@ class Graph:
             if len(flows) == 2:
                 return self.node("other", flows, "matmul")
             if isinstance(other, Tensor):
-                self.uses.note(other, "weight", "in_out" if other is right else "out_in")
-                return self.node("layer", flows, "matmul")
+                return self._map(other, flows, layouts.matmul(other, on_the_right=other is right), "matmul")
             return self.unknown(flows)
         if isinstance(op, (ast.Add, ast.Sub)):
             if len(flows) == 2:
@@ -175,6 +159,12 @@ class Graph:
                 return self.node("scale", flows)
             return self.node("scale", flows) if isinstance(other, (Const, Unseen)) else self.unknown(flows)
         return self.node("other", flows, type(op).__name__.lower())
+
+    def _map(self, weight: Tensor, flows: Sequence[Flow], layout: Layout | None, name: str) -> Flow:
+        """A bare tensor is the matrix or kernel of a linear map."""
+        flow = self.node("layer", flows, name)
+        self.uses.note(weight, "weight", layout, flow.node)
+        return flow
 
     def module(
         self,
@@ -280,11 +270,15 @@ class Graph:
                 "matmul": ast.MatMult(),
             }[short]
             return self.binary(op, positional[0], positional[1])
+        if short in ("bmm", "mm", "mv") and len(positional) == 2:
+            return self.binary(ast.MatMult(), positional[0], positional[1])
+        if short in ("einsum", "tensordot") and len(flows) == 1:
+            weights = [value for value in values if isinstance(value, Tensor)]
+            if len(weights) == 1:
+                contracted = layouts.einsum if short == "einsum" else layouts.tensordot
+                return self._map(weights[0], flows, contracted(positional, keywords, weights[0]), short)
         if short in ("bmm", "einsum", "baddbmm", "scaled_dot_product_attention", "mm", "cdist", "outer", "dot"):
-            for value in values:
-                if isinstance(value, Tensor) and len(flows) == 1 and short in ("mm", "einsum"):
-                    self.uses.note(value, "weight", "in_out" if short == "mm" else None)
-            return self.node("layer" if len(flows) == 1 and short == "mm" else "other", flows, short)
+            return self.node("other", flows, short)
         if not flows:
             return self.unknown(self._within(values))
         if short in (
@@ -297,9 +291,10 @@ class Graph:
             "conv_transpose3d",
         ):
             weight = positional[1] if len(positional) > 1 else keywords.get("weight", NONE)
-            self.uses.note(weight, "weight", "out_in" if short == "linear" else None)
             self.uses.note(positional[2] if len(positional) > 2 else keywords.get("bias", NONE), "bias")
-            return self.node("layer", flows[:1] if not isinstance(weight, Flow) else flows, short)
+            if not isinstance(weight, Tensor):
+                return self.node("layer", flows[:1] if not isinstance(weight, Flow) else flows, short)
+            return self._map(weight, flows[:1], layouts.functional(short, positional, keywords, weight), short)
         if short in ("layer_norm", "batch_norm", "group_norm", "rms_norm"):
             self.uses.note(keywords.get("weight", NONE), "norm_scale")
             self.uses.note(keywords.get("bias", NONE), "norm_bias")
@@ -349,7 +344,7 @@ class Graph:
             "neg",
             "erf",
         ):
-            return self.node("activation", flows[:1], "sin" if plain == "sin" else "custom", None, None, where)
+            return self.node("activation", flows[:1], plain if plain in ("sin", "cos") else "custom", None, None, where)
         return self.unknown(flows)
 
     def method(
@@ -368,7 +363,9 @@ class Graph:
                 plain
             ]
             return self.binary(op, flow, positional[0])
-        if plain in ("bmm", "mm", "dot"):
+        if plain in ("bmm", "mm") and positional:
+            return self.binary(ast.MatMult(), flow, positional[0])
+        if plain == "dot":
             others = [value for value in positional if isinstance(value, Flow)]
             return self.node("other", [flow, *others], plain)
         if plain in QUESTIONS:

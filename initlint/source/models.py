@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from initlint.facts import UNKNOWN, Application, Chain, InitCall, Layer, Model, Parameter, known
 from initlint.record import record
+from initlint.source import sizing
 from initlint.source.classes import ClassInfo
 from initlint.source.constructors import KINDS
 from initlint.source.exposure import Exposure
-from initlint.source.forward import Flows, Uses
+from initlint.source.flows import Flow, Flows, Node
+from initlint.source.layouts import Uses
 from initlint.source.modules import constant
 from initlint.source.places import place
 from initlint.source.recorder import Seen
@@ -19,12 +21,13 @@ from initlint.source.scan import Scan
 from initlint.source.shapes import MAYBE
 from initlint.source.state import Unit
 from initlint.source.values import NONE, Applied, Either, Instance, Tensor, Unseen, Value
-from initlint.source.writes import Subject, lost, padding_write, written
+from initlint.source.writes import Subject, law, lost, padding_write, seen, written
 from initlint.theory import fans
 
 if TYPE_CHECKING:
     from initlint.location import Location
 
+_MAPS = ("weight", "recurrent_weight")
 MOST_LAYERS = 3_000
 DEEPEST = 14
 
@@ -173,7 +176,7 @@ class Emission:
             location = place(*value.made)
         elif value is self.built.instance:
             location = place(self.built.info.unit, self.built.info.node)
-        flow = self.flows.of(value) if self.flows is not None and not named.uncertain else None
+        flow = self._flow(value) if not named.uncertain else None
         origin = value.origin if value.origin != "cloned" or id(value) in self.stacked else "unknown"
         return Layer(
             name=name,
@@ -193,6 +196,17 @@ class Emission:
             aliases=UNKNOWN if named.uncertain else tuple(named.names),
             aliased_at=UNKNOWN if named.uncertain else self._shared_at(name),
         )
+
+    def _flow(self, layer: Instance) -> Flow | None:
+        """What becomes of a layer's output; of a module's with bare matrices, what becomes of their products."""
+        if self.flows is None:
+            return None
+        products: list[Node] = []
+        if layer.kind not in KINDS:
+            for held in layer.cell.values():
+                if isinstance(held, Tensor) and held.is_parameter:
+                    products += self.uses.nodes.get(id(held.cell), [])
+        return self.flows.of(layer, products)
 
     def _shared_at(self, name: str) -> Location | None:
         """As Layer.aliased_at."""
@@ -225,9 +239,15 @@ class Emission:
                 groups=constant(arguments["groups"]) if "groups" in arguments else 1,
                 stride=constant(arguments["stride"]) if "stride" in arguments else 1,
             )
-        elif used == "weight":
-            fan_in, fan_out = fans.matrix_fans(shape, self.uses.orientations.get(id(tensor.cell), UNKNOWN))
+        layout = self.uses.layout(tensor) if used == "weight" and layer.kind not in KINDS else None
+        if layout is not None:
+            fan_in, fan_out = fans.axes_fans(shape, layout.ins, layout.outs)
         writes = UNKNOWN if named.uncertain or maybe else self._writes(layer, key, tensor, shape)
+        misfit, cases = UNKNOWN, []
+        if known(writes) and tensor.writes and tensor.writes[-1].author == "user" and used in _MAPS:
+            last = tensor.writes[-1]
+            cases = sizing.cases(layer, key, tensor, layout)
+            misfit = sizing.misfit_of(last, law(last, seen(last)), layer, cases)
         return Parameter(
             name=name,
             role=role,
@@ -235,6 +255,8 @@ class Emission:
             fan_in=fan_in,
             fan_out=fan_out,
             writes=writes,
+            misfit=misfit,
+            least_fans=UNKNOWN if known(fan_in) and known(fan_out) else sizing.least_fans(cases),
             trainable=False if tensor.buffer else (UNKNOWN if tensor.trainable is None else tensor.trainable),
             is_buffer=tensor.buffer,
             computed_by=tensor.cell.get("#computed"),

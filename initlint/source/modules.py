@@ -231,7 +231,7 @@ class Modules(Expressions):
         if writes is not None or lost is not None:
             whole = overwrites and not target.partial
             rows = target.rows if target.partial else None
-            event = Event(function, arguments, author, made, self.now(), whole, self.application, rows)
+            event = Event(function, arguments, author, made, self.now(), whole, self.application, rows, target)
             if writes is not None:
                 self.put(target.cell, "#writes", (*writes, event))
             if lost is not None:

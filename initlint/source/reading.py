@@ -12,9 +12,10 @@ from initlint.source.callers import initializers_of
 from initlint.source.calls import Calls
 from initlint.source.classes import ClassInfo
 from initlint.source.exposure import Exposures, uses
-from initlint.source.forward import Flows, Graph, Uses
+from initlint.source.forward import Flows, Graph
 from initlint.source.guards import Guards
 from initlint.source.imports import Imports, bindings
+from initlint.source.layouts import Uses
 from initlint.source.models import Built, Emission
 from initlint.source.modules import Walk
 from initlint.source.places import place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from initlint.source import initializers
+from initlint.source import initializers, views
 from initlint.source.modules import constant
 from initlint.source.values import TRUE, UNSEEN, Const, Event, Instance, Items, Tensor, Unseen, Value
 
@@ -49,6 +49,8 @@ _VIEWS = frozenset(
     ]
 )
 
+_CASTS = frozenset(["to", "cuda", "cpu", "float", "half", "double", "type_as", "bfloat16"])
+
 _WHOLE = frozenset(
     [
         "view",
@@ -89,18 +91,26 @@ def tensor_method(
                 total *= size or 0
             return Const(total)
         return Unseen()
+    if name in ("transpose", "swapaxes", "swapdims") and len(positional) == 2:
+        return views.swapped(receiver, *positional)
+    if name == "permute" and positional:
+        order = positional[0].known if isinstance(positional[0], Items) else positional
+        return views.permuted(receiver, order)
+    if name == "t":
+        return views.turned(receiver, last_two=False)
+    if name == "unsqueeze" and positional:
+        return views.widened(receiver, positional[0])
+    if name in _CASTS and machine.graph is not None:
+        return receiver  # what it is used for is the same
     if name in _VIEWS:
         partial = name not in _WHOLE or receiver.partial
-        if name in ("to", "cuda", "cpu", "float", "half", "double"):
+        if name in _CASTS:
             return machine.computed((receiver,)) if receiver.is_parameter else receiver
         if name in ("requires_grad_", "contiguous"):
             if name == "requires_grad_":
                 machine.freeze(receiver, positional[0] if positional else TRUE)
             return receiver
-        view = receiver.view(partial=partial)
-        if name not in ("detach",):
-            view.shape, view.rows = None, UNSEEN
-        return view
+        return receiver.view() if name == "detach" else views.arranged(receiver, None, partial=partial)
     if name.startswith("new_"):
         short = name[4:]
         if short in ("empty", "zeros", "ones", "full"):

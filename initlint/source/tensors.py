@@ -73,6 +73,14 @@ def sizes(positional: Sequence[Value], keywords: Mapping[str, Value]) -> tuple[i
     return tuple(_dimension(value) for value in positional)
 
 
+def _given(positional: Sequence[Value], keywords: Mapping[str, Value]) -> tuple[Value, ...]:
+    """The values that ``sizes`` read."""
+    size = keywords.get("size")
+    values = positional or ((size,) if size is not None else ())
+    first = values[0] if values else None
+    return first.known if len(values) == 1 and isinstance(first, Items) else tuple(values)
+
+
 def factory(
     machine: Modules, name: str, positional: list[Value], keywords: Mapping[str, Value], made: tuple[Unit, ast.AST]
 ) -> Value:
@@ -114,6 +122,9 @@ def factory(
         return _data(machine, short, positional, made)
     event = Event(function, arguments, "user", made, machine.now())
     tensor = Tensor(machine.cell(), shape, (event,), made)
+    if short in _SIZED or short in _OLD:
+        given = _given(positional, keywords)
+        tensor.sizes = given if shape is not None and len(given) == len(shape) else None
     out = keywords.get("out")
     return tensor if out is None else Unseen()
 

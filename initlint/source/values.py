@@ -64,6 +64,12 @@ class Unseen(Value):
         self.pattern = pattern
 
 
+class Index(Unseen):
+    """A whole number that is not known: what a loop over a range counts."""
+
+    __slots__ = ()
+
+
 UNSEEN = Unseen()
 MADE = Unseen(made=True)
 
@@ -248,7 +254,7 @@ class Flow(Value):
 
 
 class Event(NamedTuple):
-    """One write of a tensor, before it is made a fact."""
+    """One write of a tensor, before it is made a fact. ``target`` is what was handed to the function: it, or a view."""
 
     function: str
     arguments: Mapping[str, Any]
@@ -259,6 +265,7 @@ class Event(NamedTuple):
     application: int | None = None
     rows: Any = None
     """As Tensor.rows."""
+    target: Tensor | None = None
 
 
 @record(slots=True)
@@ -279,10 +286,12 @@ class Tensor(Value):
 
     ``shape`` holds None for a dimension that is not known and is None as a whole where not even their number is.
     ``rows`` are None where dimension 0 is that of the whole; of a ``partial`` one (first, end), end None being the
-    last, or the value that it was indexed by; UNSEEN where it is another part, or turned.
+    last, or the value that it was indexed by; UNSEEN where it is another part, or turned. ``whole`` is the shape of all
+    that the cell holds, ``sizes`` the values that its dimensions were given as; ``axes`` says which axis of the whole
+    each axis of this view is (see ``views``). Each is None where it is not known.
     """
 
-    __slots__ = ("buffer", "cell", "is_parameter", "made", "partial", "rows", "shape")
+    __slots__ = ("axes", "buffer", "cell", "is_parameter", "made", "partial", "rows", "shape", "sizes", "whole")
 
     def __init__(
         self,
@@ -298,6 +307,9 @@ class Tensor(Value):
         self.buffer = False
         self.partial = False
         self.rows: tuple[int, int | None] | Value | None = None
+        self.whole = shape
+        self.axes: tuple[int | None, ...] | None = None if shape is None else tuple(range(len(shape)))
+        self.sizes: tuple[Value, ...] | None = None
         cell.setdefault("#trainable", True)
         cell.setdefault("#writes", writes)
 
@@ -318,12 +330,8 @@ class Tensor(Value):
         view = Tensor(self.cell, shape if partial or shape is not None else self.shape, self.writes, self.made)
         view.partial = self.partial or partial
         view.rows = UNSEEN if partial else self.rows
-        return view
-
-    def turned(self) -> Tensor:
-        """Its transpose."""
-        view = self.view(shape=None if self.shape is None else self.shape[::-1])
-        view.rows = UNSEEN
+        view.whole, view.sizes = self.whole, self.sizes
+        view.axes = self.axes if not partial and shape is None else None
         return view
 
     def part(self, rows: tuple[int, int | None] | Value) -> Tensor:
@@ -337,6 +345,7 @@ class Tensor(Value):
         """nn.Parameter(tensor): the same memory under a new object."""
         parameter = Tensor(self.cell, self.shape, self.writes, made)
         parameter.is_parameter = True
+        parameter.sizes = self.sizes
         parameter.cell["#trainable"] = trainable
         return parameter
 

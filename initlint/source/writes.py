@@ -119,7 +119,20 @@ def _distribution(event: Event, subject: Subject, before: Distribution) -> Distr
         shape = UNKNOWN  # what is drawn is some part of it
     if event.author == "checkpoint":
         return Distribution(family="data")
+    return law(event, shape)
+
+
+def law(event: Event, shape: Any) -> Distribution:
+    """What an event draws into a tensor of that shape."""
     row = initializers.ROWS.get(event.function)
     if row is not None:
         return drawn(row, event.arguments, shape)
     return schemes.drawn(event.function, event.arguments, shape)
+
+
+def seen(event: Event) -> Any:
+    """The shape of what was handed to the function."""
+    target = event.target
+    if target is None or target.shape is None:
+        return UNKNOWN
+    return tuple(UNKNOWN if size is None else size for size in target.shape)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from initlint.facts import UNKNOWN, known, layer_family
 from initlint.theory.contagion import product, size, sizes
 
-__all__ = ["GATES", "IN_OUT", "OUT_IN", "Fans", "layer_fans", "matrix_fans", "torch_fans"]
+__all__ = ["GATES", "IN_OUT", "OUT_IN", "Fans", "axes_fans", "layer_fans", "matrix_fans", "torch_fans"]
 
 IN_OUT = "in_out"
 """A matrix stored (in, out) and used as ``x @ W``."""
@@ -64,6 +64,14 @@ def matrix_fans(shape: object, orientation: str = UNKNOWN) -> Fans:
     if orientation == IN_OUT:
         return Fans(first, second)
     return Fans(second, first) if orientation == OUT_IN else _NONE
+
+
+def axes_fans(shape: object, ins: Iterable[int], outs: Iterable[int]) -> Fans:
+    """Fans of a bare tensor whose axes ``ins`` are summed over and whose axes ``outs`` are made."""
+    dimensions = sizes(shape)
+    if not known(dimensions):
+        return _NONE
+    return Fans(product(dimensions[axis] for axis in ins), product(dimensions[axis] for axis in outs))
 
 
 def layer_fans(

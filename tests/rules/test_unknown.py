@@ -22,9 +22,13 @@ Place = tuple[int, str]
 POINTING = {"location", "related"}
 """Where a finding points is not what it rests on: a bare module has no places, and its findings stand."""
 
-TOLD = {"INI305": {("Distribution", "std")}, "INI708": {("Probe", "first_non_finite")}}
-"""Facts that a rule only tells where they are known: a scale drawn around 0 is off whatever its std, and a NaN is one
-wherever it comes from."""
+TOLD = {
+    "INI206": {("Misfit", "taken"), ("Misfit", "own")},
+    "INI305": {("Distribution", "std")},
+    "INI708": {("Probe", "first_non_finite")},
+}
+"""Facts that a rule only tells where they are known: the two fans where their ratio is what matters, the std of a scale
+drawn around 0, which is off whatever that is, and where a NaN comes from."""
 
 
 def has_a_second(owner: Fact, name: str, doubled: set[int]) -> bool:
