@@ -66,9 +66,7 @@ def matmul(tensor: Tensor, *, on_the_right: bool) -> Layout | None:
     return _layout(tensor, (-2,), (-1,)) if on_the_right else _layout(tensor, (-1,), (-2,))
 
 
-def functional(
-    name: str, positional: Sequence[Value], keywords: Mapping[str, Value], tensor: Tensor
-) -> Layout | None:
+def functional(name: str, positional: Sequence[Value], keywords: Mapping[str, Value], tensor: Tensor) -> Layout | None:
     """``F.linear`` and ``F.conv2d`` and their kin; a convolution of one group."""
     axes = tensor.axes
     if axes is None or len(axes) < 2:

@@ -23,8 +23,20 @@ MOST_UNKNOWN = 4
 _FEW = {"kernel_size": (3, 7), "stride": (1, 2), "groups": (1, PLAUSIBLE_SIZES[0])}
 """Numbers that are small."""
 _COUNTS = frozenset(
-    "in_features out_features in1_features in2_features in_channels out_channels kernel_size stride groups "
-    "input_size hidden_size embed_dim".split()
+    {
+        "in_features",
+        "out_features",
+        "in1_features",
+        "in2_features",
+        "in_channels",
+        "out_channels",
+        "kernel_size",
+        "stride",
+        "groups",
+        "input_size",
+        "hidden_size",
+        "embed_dim",
+    }
 )
 
 Case = tuple[tuple[int, ...], Fans]

@@ -17,8 +17,10 @@ PLAUSIBLE_SIZES = (16, 64, 512)
 def fan_of(fans: Fans, mode: str) -> float:
     """The number that a scheme's std is divided by the root of; UNKNOWN where it is."""
     fan_in, fan_out = fans
-    if mode == "fan_in" or mode == "fan_out":
-        return fan_in if mode == "fan_in" else fan_out
+    if mode == "fan_in":
+        return fan_in
+    if mode == "fan_out":
+        return fan_out
     if not known(fan_in) or not known(fan_out):
         return UNKNOWN  # type: ignore[no-any-return]
     if mode == "fan_avg":
