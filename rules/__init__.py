@@ -34,6 +34,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI204", "weights-too-small", _W, "scale", "chain"),
     _entry("INI206", "wrong-fan", _W, "scale", "parameter"),
     _entry("INI210", "truncation-without-effect", _A, "scale", "call"),
+    _entry("INI213", "unscaled-random-parameter", _W, "scale", "parameter"),
     _entry("INI214", "vanishing-config-scale", _W, "scale", "parameter"),
     _entry("INI301", "uninitialized-bias", _E, "bias_and_norm", "parameter"),
     _entry("INI302", "bias-left-default", _A, "bias_and_norm", "layer"),

@@ -9,6 +9,8 @@ from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 _FROM_ZERO = 0.01
 """A smallest value under this share of the largest: drawn from zero upwards, as far as a draw can tell."""
 
+_KERNELS = ("convolution", "transposed")
+
 
 class PositiveOnlyWeights(Rule):
     """The weights of a linear map are drawn from zero upwards, so none of them is negative.
@@ -78,6 +80,19 @@ class PositiveOnlyWeights(Rule):
             """,
             by=("source", "live"),
         ),
+        Bad("""
+            class MultiInterest(nn.Module):
+                def __init__(self, width, interests, hidden=None):
+                    super().__init__()
+                    self.hidden = width * 4 if hidden is None else hidden
+                    self.w1 = nn.Parameter(torch.rand(width, self.hidden), requires_grad=True)  #~
+                    self.w2 = nn.Parameter(torch.rand(self.hidden, interests), requires_grad=True)  #~
+
+                def forward(self, x, mask=None):
+                    hidden = torch.einsum("bse, ed -> bsd", x, self.w1).tanh()
+                    scores = F.softmax(torch.einsum("bsd, dk -> bsk", hidden, self.w2), dim=1)
+                    return torch.matmul(scores.permute(0, 2, 1), x)
+        """),
     ]
     good = [
         Good(
@@ -163,11 +178,14 @@ class PositiveOnlyWeights(Rule):
                     super().__init__()
                     self.body = nn.Linear(16, 8)
                     self.score = nn.Linear(8, 1)
+                    self.filter = nn.Conv1d(1, 1, 3, padding=1)
                     self.factors = nn.Embedding(20, 8)
                     nn.init.uniform_(self.score.weight, 0, 0.1)
+                    nn.init.uniform_(self.filter.weight, 0, 0.1)
                     nn.init.uniform_(self.factors.weight)
 
                 def forward(self, x):
+                    x = self.filter(x.unsqueeze(1)).squeeze(1)
                     return self.score(torch.tanh(self.body(x)) * self.factors.weight.mean(0))
             """,
             by=("source", "live"),
@@ -180,9 +198,11 @@ class PositiveOnlyWeights(Rule):
         law = parameter.distribution
         if not law.is_random or not 0 <= law.low < _FROM_ZERO * law.high:
             return
-        if parameter.fan_in < 2 or parameter.shape[0] < 2:
+        if parameter.least_fan_in < 2 or parameter.least_fan_out < 2:
             return
         layer = parameter.layer
+        if layer.family in _KERNELS and parameter.shape[layer.family == "transposed"] < 2:
+            return  # one filter, which is one weighted sum
         if layer.class_name != layer.kind and layer.kind != "Module":  # noqa: PLR1714  (an unknown class is silent)
             return  # a layer that somebody derived may map its weight before it uses it
         yield self.at(
