@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from initlint.source import initializers, views
 from initlint.source.modules import constant
-from initlint.source.values import TRUE, UNSEEN, Const, Event, Instance, Items, Tensor, Unseen, Value
+from initlint.source.values import TRUE, Const, Event, Instance, Items, Tensor, Unseen, Value
 
 if TYPE_CHECKING:
     from initlint.source.attributes import Attributes
