@@ -722,10 +722,17 @@ class InitCall(Fact):
 class Guard(Fact):
     """A test in code that initialises, of a module's class or of a tensor's truth.
 
-    ``form`` is "truth" (``if m.bias:``), "exact_type" (``type(m) == nn.Linear``) or "class_name"
-    (``"Linear" in m.__class__.__name__``). ``text``: the test as written. ``kinds``: the layer kinds that a
+    ``form`` is "truth" (``if m.bias:``), "exact_type" (``type(m) == nn.Linear``), "class_name"
+    (``"Linear" in m.__class__.__name__``) or "instance" (``isinstance(m, nn.Linear)``, kept only where it lets nothing
+    through, or less than it says). ``text``: the test as written. ``kinds``: the layer kinds that a
     test of the class lets through. ``several``: what is tested for its truth is, where it is not None, a tensor of
     more than one element (a size that was not read is taken to be more than one). ``caught``: see InitCall.
+
+    ``obstacle`` says why a test of the class can never hold: what it is asked of is a "parameter", a "module" (and the
+    class a tensor's), a (name, module) "pair", a "class" (compared with text) or a "name" (compared with a class); it
+    is "misspelt", a "contradiction", or every kind was taken by an "earlier" arm; None where it can hold.
+    ``meant``: the class of torch.nn that a misspelt name is one slip away from. ``related``: that arm's test.
+    ``ignored``: the classes, as written, that a test names and never looks at: ``nn.Linear or nn.Conv2d`` is its first.
     """
 
     form: str
@@ -734,6 +741,10 @@ class Guard(Fact):
     kinds: tuple[str, ...] = UNKNOWN
     several: bool = UNKNOWN
     caught: bool = UNKNOWN
+    obstacle: str | None = UNKNOWN
+    meant: str = UNKNOWN
+    related: tuple[Location, ...] = ()
+    ignored: tuple[str, ...] = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

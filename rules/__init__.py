@@ -46,6 +46,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI404", "init-overwritten", _W, "wiring", "parameter"),
     _entry("INI405", "init-without-effect", _E, "wiring", "parameter"),
     _entry("INI406", "padding-row-overwritten", _W, "wiring", "parameter"),
+    _entry("INI414", "filter-matches-nothing", _E, "wiring", "guard"),
     _entry("INI501", "std-passed-as-mean", _E, "api", "call"),
     _entry("INI502", "one-sided-uniform", _W, "api", "call"),
     _entry("INI503", "deprecated-init", _W, "api", "call"),

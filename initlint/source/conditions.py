@@ -82,6 +82,8 @@ class Conditions(State):
                     if isinstance(part, Const) and isinstance(part.value, str):
                         kinds = self._by_name(name.text, function.attr, part.value)
                         self._note_kinds(node, frame, name, kinds)
+                        if self.recorder is not None and self.depth == 0 and not kinds:
+                            self.recorder.guards.named(node, frame, part.value, function.attr)
                         return None, kinds, _NOTHING
         value = self.eval(node, frame)
         if self.recorder is not None and self.depth == 0:
@@ -112,6 +114,9 @@ class Conditions(State):
             verdict = False if False in verdicts else (None if None in verdicts else True)
             merged: Kinds = {}
             for kinds in told:
+                for text in merged.keys() & kinds.keys():
+                    if self.recorder is not None and self.depth == 0:
+                        self.recorder.guards.both(node, frame, merged[text], kinds[text])
                 merged.update(kinds)
             return verdict, merged, _NOTHING
         verdict = True if True in verdicts else (None if None in verdicts else False)
@@ -129,6 +134,8 @@ class Conditions(State):
         if isinstance(left, TypeOf) or isinstance(right, TypeOf):
             verdict, yes, no = self._type_compared(op, left, right)
             self._note_kinds(node, frame, left if isinstance(left, TypeOf) else right, yes or no)  # type: ignore[arg-type]
+            if self.recorder is not None and self.depth == 0:
+                self.recorder.guards.compared(node, frame, op, left, right)
             return verdict, yes, no
         verdict = self.compare(op, left, right)
         return verdict, _NOTHING, _NOTHING
@@ -222,6 +229,8 @@ class Conditions(State):
     def _isinstance(self, node: ast.Call, frame: Frame) -> tuple[bool | None, Kinds, Kinds]:
         subject, classes = self.eval(node.args[0], frame), self.eval(node.args[1], frame)
         verdict = self.is_instance(subject, classes)
+        if self.recorder is not None and self.depth == 0:
+            self.recorder.guards.instance(node, frame, subject, classes, self.kinds_of(classes))
         if verdict is None and isinstance(subject, (Unseen, Either)):
             kinds = self.kinds_of(classes)
             if kinds is not None:
@@ -288,7 +297,7 @@ class Conditions(State):
         """Whether a value counts as true, None where that is not known."""
         if isinstance(value, Const):
             return bool(value.value)
-        if isinstance(value, (Class, Func, Method)):
+        if isinstance(value, (Class, Func, Method)) or (isinstance(value, Ref) and torch_layer(value.name)):
             return True
         if isinstance(value, Instance):
             return True if value.info is None and value.kind in KINDS else None

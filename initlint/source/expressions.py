@@ -73,7 +73,7 @@ class Expressions(Conditions):
         if frame.refined:
             kinds = frame.refined.get(text)
             if kinds is not None and isinstance(value, Unseen):
-                return Unseen(value.text or text, kinds, value.owner_kinds, value.attribute, value.made, value.pattern)
+                return value.spelled(value.text or text, kinds)
         return value
 
     def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:

@@ -81,3 +81,6 @@ _OTHERS = frozenset(
         "LazyConv2d",
     }
 )
+
+CLASS_NAMES = tuple(name for name in (*KINDS, *CONTAINERS, *ABSTRACT, *_OTHERS) if name != "Parameter")
+"""The classes of torch.nn that are modules, by name."""

@@ -252,9 +252,10 @@ def module_method(
 
 def unseen_walk(machine: Attributes, name: str) -> Value:
     """What ``modules()``, ``named_parameters()`` and the like yield of a module that is not known."""
-    one: Value = Unseen()
-    if name.startswith("named_"):
-        one = machine.items("tuple", (Unseen(), Unseen()))
+    what = name.removeprefix("named_")
+    one: Value = Unseen(sort="parameter" if what == "parameters" else "module" if what != "buffers" else None)
+    if what != name:
+        one = machine.items("tuple", (Unseen(), one))
     return Walk(machine.cell(), (), one, None)
 
 

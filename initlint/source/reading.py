@@ -46,7 +46,7 @@ class Reading:
         if project is not None and os.path.basename(path) != "-":
             self.machine.imports = Imports(self.machine, project, self.unit)
         self.scan: Scan = scan(tree, path)
-        self.recorder = Recorder(self.machine, self.scan, Guards(self.scan))
+        self.recorder = Recorder(self.machine, self.scan, Guards(self.scan, self.unit, project))
         self.infos: list[ClassInfo] = []
         self.built: dict[int, Built] = {}
         self.left = STEPS_A_FILE

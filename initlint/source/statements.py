@@ -68,6 +68,8 @@ class Statements(Modules):
     def _if(self, node: ast.If, frame: Frame, rest: Sequence[ast.stmt]) -> tuple[int, bool]:
         """Run an if; says how it ended, and whether what follows it in its block was run as part of an arm."""
         verdict, yes, no = self.truth(node.test, frame)
+        if self.recorder is not None and self.depth == 0:
+            self.recorder.guards.branched(node)
         if verdict is not None:
             if self.exhaustive:
                 self._look(node, frame, not verdict)
@@ -291,7 +293,7 @@ class Statements(Modules):
         """``target = value``."""
         if isinstance(target, ast.Name):
             if isinstance(value, Unseen) and not value.text:
-                value = Unseen(target.id, value.kinds, value.owner_kinds, value.attribute, value.made, value.pattern)
+                value = value.spelled(target.id)
             self.bind(frame, target.id, value)
             if target.id in frame.refined:
                 frame.refined = {text: kinds for text, kinds in frame.refined.items() if text != target.id}

@@ -42,10 +42,10 @@ class Unseen(Value):
     ``text`` is how the source spells it. ``kinds`` are the layer kinds it can be where a test has said so;
     ``owner_kinds`` and ``attribute`` those of the module it is an attribute of. ``made`` is True where it may well be a
     module that some call has made. ``parameter_name`` holds the text of the name variable that a
-    ``named_parameters()`` loop binds beside it.
+    ``named_parameters()`` loop binds beside it. ``sort`` is "module" or "parameter" for what a walk over a tree yields.
     """
 
-    __slots__ = ("attribute", "kinds", "made", "owner_kinds", "pattern", "text")
+    __slots__ = ("attribute", "kinds", "made", "owner_kinds", "pattern", "sort", "text")
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Unseen(Value):
         attribute: str | None = None,
         made: bool = False,
         pattern: str | None = None,
+        sort: str | None = None,
     ) -> None:
         self.text = text
         self.kinds = kinds
@@ -62,6 +63,12 @@ class Unseen(Value):
         self.attribute = attribute
         self.made = made
         self.pattern = pattern
+        self.sort = sort
+
+    def spelled(self, text: str, kinds: tuple[str, ...] | None = None) -> Unseen:
+        """The same value under a text, of these kinds where a test has said so."""
+        own = self.kinds if kinds is None else kinds
+        return Unseen(text, own, self.owner_kinds, self.attribute, self.made, self.pattern, self.sort)
 
 
 class Index(Unseen):
