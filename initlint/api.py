@@ -18,7 +18,7 @@ from initlint.findings import Finding, Severity
 from initlint.fingerprint import with_fingerprints
 from initlint.judgement import Judgement
 from initlint.result import ModelRun, Report, Summary
-from initlint.survey import Survey, shown_path
+from initlint.survey import Survey
 
 if TYPE_CHECKING:
     import torch
@@ -259,8 +259,8 @@ def _report(
             suppressed += 1
             continue
         where = finding.location
-        said.append(shown := _shown(finding))
-        line = None if where is None else survey.line(where)
+        said.append(shown := _shown(finding, survey))
+        line = None if where is None else survey.file(where.path).line(where.line)
         if shown.location is not None and line is not None:
             lines[shown.location] = line
     findings = tuple(with_fingerprints(said, lines)) if said else ()
@@ -284,16 +284,16 @@ def _report(
     )
 
 
-def _shown(finding: Finding) -> Finding:
-    """The finding with its paths as reports give them."""
-    where = finding.location
+def _shown(finding: Finding, survey: Survey) -> Finding:
+    """The finding with its places as reports give them."""
+
+    def shown(where: Location) -> Location:
+        return survey.file(where.path).shown(where)
+
     return replace(
         finding,
-        location=where and replace(where, path=shown_path(where.path)),
-        related=tuple(
-            replace(other, location=replace(other.location, path=shown_path(other.location.path)))
-            for other in finding.related
-        ),
+        location=finding.location and shown(finding.location),
+        related=tuple(replace(other, location=shown(other.location)) for other in finding.related),
     )
 
 

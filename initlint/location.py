@@ -11,7 +11,8 @@ class Location:
 
     Lines and columns are 1-based, columns count code points, ends are exclusive. ``end_line`` and
     ``end_column`` are None where only the start is known (a frame of Python 3.10, for instance).
-    ``cell`` is the 1-based number of a notebook's code cell; ``line`` is then relative to the cell.
+    ``cell`` is the 1-based number of a notebook's cell, counted over all its cells, text among them; lines are then
+    relative to the cell.
     """
 
     path: str
@@ -22,4 +23,4 @@ class Location:
     cell: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}"
+        return f"{self.path}:{self.line}" if self.cell is None else f"{self.path}:cell {self.cell}:{self.line}"

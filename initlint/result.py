@@ -185,6 +185,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "consequences": list(finding.consequences),
         "related": [
             {"path": other.location.path, "line": other.location.line, "message": other.message}
+            | ({} if other.location.cell is None else {"cell": other.location.cell})
             for other in finding.related
         ],
         "fingerprint": finding.fingerprint,

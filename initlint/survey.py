@@ -7,10 +7,7 @@ place one name.
 
 from __future__ import annotations
 
-import io
 import os
-import re
-import tokenize
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,75 +15,24 @@ from typing import TYPE_CHECKING
 from initlint.config import Config, Configurations
 from initlint.judgement import Judgement
 from initlint.live.targets import Target, parse
+from initlint.opened import STDIN, File, defines, opened, shown_path
 from initlint.record import record
-from initlint.source.files import Exclusion, FileTooLarge, load, walk
+from initlint.source.files import MAX_NOTEBOOK_BYTES, NOTEBOOK, Exclusion, FileTooLarge, load, walk
 from initlint.source.reader import Project, SourceError, might_matter, read
-from initlint.source.suppression import NOTHING, Suppressions
-from initlint.source.suppression import read as read_suppressions
 
 if TYPE_CHECKING:
     from initlint.facts import Facts
     from initlint.findings import Finding
-    from initlint.location import Location
     from initlint.settings import ModelTable
+    from initlint.source.notebook import Notebook
 
-__all__ = ["STDIN", "Planned", "Survey", "shown_path"]
-
-STDIN = "-"
-
-
-def shown_path(path: str) -> str:
-    """A path as reports give it: relative to the working directory where it lies below it, else absolute."""
-    if path == STDIN:
-        return path
-    here, full = os.getcwd(), os.path.abspath(path)
-    if not full.startswith(os.path.join(here, "")):
-        return full
-    return os.path.relpath(full, here).replace(os.sep, "/")
+__all__ = ["Planned", "Survey"]
 
 
 def _file_of(config: Config, table: ModelTable) -> str:
     """The absolute path that a table's target would have as a file's."""
     path, double, _ = table.target.rpartition("::")
     return os.path.normpath(os.path.join(config.root, path if double else table.target))
-
-
-def _size(count: int) -> str:
-    """A number of bytes in words."""
-    for unit, name in ((1_000_000, "MB"), (1000, "kB")):
-        if count >= unit and count % (unit // 10) == 0:
-            return f"{count / unit:g} {name}"
-    return f"{count} bytes"
-
-
-_DYNAMIC = re.compile(rb"import\s*\(?\s*\*|\b(?:__getattr__|globals|vars|exec|setattr)\b|\bmodules\s*\[")
-
-
-def defines(data: bytes, name: str) -> bool:
-    """Whether a file may bind a name (of a dotted one, its first part) at module level; True where that is open."""
-    first = name.partition(".")[0]
-    if _DYNAMIC.search(data) or re.search(rb"\bglobal\b[^\n]*" + re.escape(first.encode()), data):
-        return True
-    import symtable
-
-    try:
-        symbols = symtable.symtable(data.decode(tokenize.detect_encoding(io.BytesIO(data).readline)[0]), "", "exec")
-        symbol = symbols.lookup(first)
-    except KeyError:
-        return False
-    except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
-        return True
-    return symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
-
-
-@record(frozen=True, slots=True)
-class File:
-    """A file that was read: its bytes, what its comments silence, and the models that reading found in it."""
-
-    data: bytes
-    suppressions: Suppressions = NOTHING
-    roots: tuple[str, ...] = ()
-    trains_at_import: bool = False
 
 
 @record(frozen=True, slots=True)
@@ -217,6 +163,12 @@ class Survey:
         path = target.path or ""
         config = self._config(path)
         tables = self._tables(path) if config.models else {}
+        if path.endswith(NOTEBOOK):
+            if target.name is not None:
+                self.failures.append(f"{target.text}: a notebook is read and never run; build it from a .py file")
+            elif file.roots:
+                self.notes.append(f"{shown_path(path)}: was read and not run, being a notebook")
+            return
         if target.name is not None:
             self.models.append(Planned(target, True, config, tables.get(target.name, tables.get(None))))
             return
@@ -249,9 +201,9 @@ class Survey:
         say = self.failures.append if named else self.notes.append
         try:
             most = self.configurations.of(full).max_file_size
-            data = load(path, most)
-        except FileTooLarge:
-            self.notes.append(f"{shown_path(path)}: skipped, larger than {_size(most)}")
+            data = load(path, MAX_NOTEBOOK_BYTES if path.endswith(NOTEBOOK) else most)
+        except FileTooLarge as error:
+            self.notes.append(f"{shown_path(path)}: skipped, {error}")
         except OSError as error:
             say(f"{shown_path(path)}: cannot be read ({error.strerror})")
         else:
@@ -261,25 +213,38 @@ class Survey:
 
     def _read(self, path: str, data: bytes, *, named: bool) -> File | None:
         """Take what the rules say of a file's bytes; None where they cannot be parsed."""
-        self.files[path] = file = File(data, read_suppressions(data))
-        if file.suppressions.skip_file or not might_matter(data):
-            return file
         say = self.failures.append if named else self.notes.append
+        config = self._config(path)
+        self.files[path] = None
         try:
-            source = read(data, path, project=self._project, roots=not self._static)
-            self.judge(self._config(path), source.facts)
+            self.files[path] = file = opened(path, data, config.max_file_size)
+            if file.notebook is not None:
+                self._remark(path, file.notebook, say)
+            if file.suppressions.skip_file or not might_matter(file.data):
+                return file
+            source = read(file.data, path, project=self._project, roots=not self._static)
+            self.judge(config, source.facts)
         except SourceError as error:
-            place = ":".join(str(part) for part in (shown_path(path), error.line, error.column) if part)
-            say(f"{place}: cannot be parsed ({error.message})")
+            say(_unparsable(shown_path(path), error))
             self.files[path] = None
+            return None
+        except FileTooLarge as error:
+            self.notes.append(f"{shown_path(path)}: skipped, {error}")
             return None
         except Exception as error:  # one file must not cost the others their report
             say(f"{shown_path(path)}: initlint failed on it ({type(error).__name__}: {error}); please report this")
-            return file
+            return self.files[path]
         self.files[path] = file = replace(
             file, roots=source.roots, trains_at_import=source.trains_at_import is not None
         )
         return file
+
+    def _remark(self, path: str, notebook: Notebook, say: Callable[[str], None]) -> None:
+        """Say what of a notebook cannot be read."""
+        for number, fault in notebook.faults:
+            say(_unparsable(f"{shown_path(path)}:cell {number}", fault))
+        if notebook.language:
+            self.notes.append(f"{shown_path(path)}: a notebook in {notebook.language}, in which nothing is read")
 
     def judge(self, config: Config, facts: Facts) -> None:
         """Take what the rules say of facts."""
@@ -306,19 +271,13 @@ class Survey:
         """A file that a finding points at, read now if it was not a target."""
         if path not in self.files:
             try:
-                data = load(path)
-            except (OSError, FileTooLarge):
+                self.files[path] = opened(path, load(path))
+            except (OSError, FileTooLarge, SourceError):
                 self.files[path] = None
-            else:
-                self.files[path] = File(data, read_suppressions(data))
         return self.files[path] or File(b"")
 
-    def line(self, where: Location) -> str | None:
-        """The source line of a place, None where it cannot be had."""
-        data = self.file(where.path).data
-        try:
-            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-            lines = io.TextIOWrapper(io.BytesIO(data), encoding).readlines()
-        except (SyntaxError, UnicodeDecodeError):
-            return None
-        return lines[where.line - 1] if 0 < where.line <= len(lines) else None
+
+def _unparsable(place: str, error: SourceError) -> str:
+    """One line on a file or a cell that cannot be parsed."""
+    where = ":".join(str(part) for part in (place, error.line, error.column) if part)
+    return f"{where}: cannot be parsed ({error.message})"

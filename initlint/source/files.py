@@ -14,12 +14,16 @@ from initlint.record import record
 if TYPE_CHECKING:
     import pathspec
 
-__all__ = ["MAX_BYTES", "Exclusion", "FileTooLarge", "load", "walk"]
+__all__ = ["MAX_BYTES", "MAX_NOTEBOOK_BYTES", "NOTEBOOK", "Exclusion", "FileTooLarge", "load", "walk"]
 
 MAX_BYTES = 1_000_000
 """Larger files are not read: ast needs gigabytes for a 10 MB one-liner."""
 
-SUFFIXES = (".py", ".pyi")
+MAX_NOTEBOOK_BYTES = 32_000_000
+"""A notebook holds pictures besides code; the code may be as large as another file."""
+
+NOTEBOOK = ".ipynb"
+SUFFIXES = (".py", ".pyi", NOTEBOOK)
 
 SKIPPED_DIRECTORIES = frozenset(
     {
@@ -78,7 +82,18 @@ def _skipped(name: str) -> bool:
 
 
 class FileTooLarge(Exception):
-    """A file is larger than it may be."""
+    """A file is larger than it may be; the message says how large that is."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"larger than {_size(most)}")
+
+
+def _size(count: int) -> str:
+    """A number of bytes in words."""
+    for unit, name in ((1_000_000, "MB"), (1000, "kB")):
+        if count >= unit and count % (unit // 10) == 0:
+            return f"{count / unit:g} {name}"
+    return f"{count} bytes"
 
 
 def load(path: str, most: int = MAX_BYTES) -> bytes:
@@ -91,7 +106,7 @@ def load(path: str, most: int = MAX_BYTES) -> bytes:
     with open(path, "rb") as file:
         data = file.read(most + 1)
     if len(data) > most:
-        raise FileTooLarge(path)
+        raise FileTooLarge(most)
     return data
 
 

@@ -10,7 +10,7 @@ from initlint.record import record
 
 __all__ = ["NOTHING", "Suppressions", "read"]
 
-_MARKER = re.compile(rb"#[^\r\n]*?(?:initlint:|noqa)", re.IGNORECASE)
+_MARKER = re.compile(rb"initlint:|noqa", re.IGNORECASE)
 _CODE = r"[A-Za-z]+[0-9]+"
 _CODES = rf"{_CODE}(?:[\s,]+{_CODE})*"
 # Compiled when first used, since few files hold a marker.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 
 import pytest
 from hypothesis import given
@@ -95,3 +96,9 @@ def test_any_bytes(data: bytes) -> None:
 def test_nothing_is_silenced_without_a_comment(text: str) -> None:
     found = read(text.replace("#", "").encode())
     assert not any(found.silence("INI101", line) for line in range(1, 10))
+
+
+def test_a_line_of_number_signs_takes_no_time() -> None:
+    started = time.perf_counter()
+    read(b"#" * 1_000_000)
+    assert time.perf_counter() - started < 1
