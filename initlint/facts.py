@@ -34,6 +34,7 @@ __all__ = [
     "Escape",
     "Fact",
     "Facts",
+    "Gain",
     "Guard",
     "InitCall",
     "Initializer",
@@ -191,6 +192,19 @@ SURE = 0.9
 RANDOM_FAMILIES = frozenset({"normal", "truncated_normal", "uniform", "orthogonal", "sparse"})
 FAMILIES = RANDOM_FAMILIES | {"constant", "identity", "dirac", "uninitialized", "data"}
 """``data`` is values taken from somewhere (arange, a checkpoint, numpy) whose law is not one of the others."""
+
+
+class Gain(float):
+    """A number that calculate_gain gave, among the arguments of a call; ``nonlinearity`` is what it was asked for."""
+
+    nonlinearity: str
+
+    @classmethod
+    def of(cls, value: float, nonlinearity: str) -> Gain:
+        """That number under that name."""
+        gain = cls(value)
+        gain.nonlinearity = nonlinearity
+        return gain
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -8,6 +8,8 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from initlint.facts import Gain
+
 _LARGEST = 10**15
 _LONGEST = 4096
 
@@ -167,5 +169,6 @@ def calculate_gain(nonlinearity: Any, parameter: Any = None) -> Any:
     """torch.nn.init.calculate_gain, FAILED where it would raise or the arguments are not constants."""
     if nonlinearity == "leaky_relu":
         slope = 0.01 if parameter is None else parameter
-        return math.sqrt(2 / (1 + slope**2)) if isinstance(slope, (int, float)) else FAILED
-    return _GAINS.get(nonlinearity, FAILED) if isinstance(nonlinearity, str) else FAILED
+        return Gain.of(math.sqrt(2 / (1 + slope**2)), nonlinearity) if isinstance(slope, (int, float)) else FAILED
+    gain = _GAINS.get(nonlinearity) if isinstance(nonlinearity, str) else None
+    return FAILED if gain is None else Gain.of(gain, nonlinearity)
