@@ -33,6 +33,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI202", "wrong-gain-argument", _W, "scale", "parameter"),
     _entry("INI203", "weights-too-large", _W, "scale", "chain"),
     _entry("INI204", "weights-too-small", _W, "scale", "chain"),
+    _entry("INI205", "selu-without-lecun", _W, "scale", "chain"),
     _entry("INI206", "wrong-fan", _W, "scale", "parameter"),
     _entry("INI210", "truncation-without-effect", _A, "scale", "call"),
     _entry("INI213", "unscaled-random-parameter", _W, "scale", "parameter"),

@@ -1,0 +1,195 @@
+"""INI205 selu-without-lecun."""
+
+import math
+from collections.abc import Iterator
+
+from initlint.facts import Chain, Layer, Parameter, absent, close
+from initlint.findings import Finding, Severity
+from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
+from initlint.theory.chains import matrices
+
+_LAYERS = 2
+_TOLERANCE = 0.15
+_BY_TORCH = 0.75
+
+
+class SeluWithoutLecun(Rule):
+    """A SELU network whose weights do not have the variance that self-normalisation rests on.
+
+    ## What it does
+
+    Finds chains of two layers or more with SELU behind them, and no norm between, in which std x sqrt(fan-in) of a
+    weight is not 1 up to 15%.
+
+    ## Why it matters
+
+    SELU's constants make mean 0 and variance 1 a fixed point of a layer if the weights have variance 1 / fan-in
+    ([Klambauer et al. 2017](https://arxiv.org/abs/1706.02515), section 2). torch's default has a third of that, He's
+    twice: the signal settles elsewhere, and the network is an ELU network with odd constants.
+    [torch.nn.init](https://docs.pytorch.org/docs/stable/nn.init.html#torch.nn.init.calculate_gain) says to use
+    `nonlinearity="linear"` here.
+
+    ## Example
+
+        self.body = nn.Sequential(nn.Linear(64, 64), nn.SELU(), nn.Linear(64, 64), nn.SELU())
+
+    ## Use instead
+
+        nn.init.kaiming_normal_(m.weight, nonlinearity="linear")
+        nn.init.zeros_(m.bias)
+
+    ## When it is right to do this
+
+    With a single SELU layer, or a norm in between, nothing normalises itself. `nonlinearity="selu"` (gain 3/4) is
+    torch's own compromise for steadier gradients, and is left alone.
+
+    ## Fix safety
+
+    No fix yet: what is drawn changes.
+    """
+
+    code, name, severity = "INI205", "selu-without-lecun", Severity.WARNING
+    needs = (SOURCE, GRAPH)
+    bad = [
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(4)])  #~
+                    self.head = nn.Linear(64, 4)
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.selu(layer(x))
+                    return self.head(x)
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self, width=64):
+                    super().__init__()
+                    self.body = nn.Sequential(
+                        nn.Linear(width, width), nn.SELU(), nn.AlphaDropout(0.1),
+                        nn.Linear(width, width), nn.SELU(), nn.AlphaDropout(0.1),
+                        nn.Linear(width, 4),
+                    )
+                    for m in self.modules():
+                        if isinstance(m, nn.Linear):
+                            nn.init.kaiming_normal_(m.weight, nonlinearity="relu")  #~
+                            nn.init.zeros_(m.bias)
+
+                def forward(self, x):
+                    return self.body(x)
+            """,
+            by=("source", "live"),
+        ),
+        Bad("""
+            class Net(nn.Module):
+                def __init__(self, width):
+                    super().__init__()
+                    self.fc1 = nn.Linear(width, width)  #~
+                    self.fc2 = nn.Linear(width, width)  #~
+                    self.head = nn.Linear(width, 4)
+
+                def forward(self, x):
+                    return self.head(F.selu(self.fc2(F.selu(self.fc1(x)))))
+        """),
+    ]
+    good = [
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(4)])
+                    self.head = nn.Linear(64, 4)
+                    for m in self.modules():
+                        if isinstance(m, nn.Linear):
+                            nn.init.kaiming_normal_(m.weight, mode="fan_in", nonlinearity="linear")
+                            nn.init.zeros_(m.bias)
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.selu(layer(x))
+                    return self.head(x)
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc1 = nn.Linear(64, 64)
+                    self.fc2 = nn.Linear(64, 64)
+                    self.fc3 = nn.Linear(64, 64)
+                    for layer in (self.fc1, self.fc2, self.fc3):
+                        nn.init.normal_(layer.weight, std=1 / math.sqrt(layer.in_features))
+
+                def forward(self, x):
+                    return F.selu(self.fc3(F.selu(self.fc2(F.selu(self.fc1(x))))))
+            """,
+            by=("source", "live"),
+        ),
+        Good("""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc1 = nn.Linear(64, 64)
+                    self.fc2 = nn.Linear(64, 64)
+                    self.norm1, self.norm2 = nn.BatchNorm1d(64), nn.BatchNorm1d(64)
+                    self.neck = nn.Linear(64, 16)
+                    self.head = nn.Linear(16, 4)
+
+                def forward(self, x):
+                    x = F.selu(self.norm2(self.fc2(F.selu(self.norm1(self.fc1(x))))))
+                    return self.head(F.selu(self.neck(x)))
+        """),
+        Good("""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Sequential(nn.Linear(64, 64), nn.SELU(), nn.Linear(64, 64), nn.SELU())
+                    for m in self.body.modules():
+                        if isinstance(m, nn.Linear):
+                            nn.init.kaiming_normal_(m.weight, nonlinearity="selu")
+
+                def forward(self, x):
+                    return self.body(x)
+        """),
+    ]
+
+    def check_chain(self, chain: Chain) -> Iterator[Finding]:
+        selu = [(layer, matrix) for layer, matrix in matrices(chain) if _before_selu(layer)]
+        if len(selu) < _LAYERS:
+            return
+        wrong = [matrix for _, matrix in selu if not _is_lecun(matrix)]
+        for matrix in wrong:
+            gain = _gain(matrix)
+            yield self.at(
+                matrix,
+                f"{matrix.name} has {gain:.2g} / sqrt(fan_in) before SELU, which normalises itself with "
+                "1 / sqrt(fan_in) only",
+                help='use nn.init.kaiming_normal_(m.weight, nonlinearity="linear") and nn.init.zeros_(m.bias)',
+                evidence={"gain": gain},
+            )
+
+
+def _before_selu(layer: Layer) -> bool:
+    return layer.activation is not None and layer.activation.name == "selu" and not layer.normalized
+
+
+def _gain(matrix: Parameter) -> float:
+    """std x sqrt(fan_in), which a scheme scaled by fan-in says without the sizes."""
+    law = matrix.distribution
+    if not absent(law.scheme) and law.mode == "fan_in":
+        return law.gain
+    return law.std * math.sqrt(matrix.fan_in)
+
+
+def _is_lecun(matrix: Parameter) -> bool:
+    gain = _gain(matrix)
+    return close(gain, 1, relative=_TOLERANCE) or close(gain, _BY_TORCH)
