@@ -162,6 +162,7 @@ def _subjects(facts: Facts) -> Iterator[tuple[str, Fact]]:
     for kind, several in (
         ("call", facts.calls),
         ("guard", facts.guards),
+        ("incident", facts.incidents),
         ("initializer", facts.initializers),
         ("klass", facts.classes),
         ("script", facts.scripts),

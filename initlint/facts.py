@@ -36,6 +36,7 @@ __all__ = [
     "Facts",
     "Gain",
     "Guard",
+    "Incident",
     "InitCall",
     "Initializer",
     "Layer",
@@ -762,6 +763,29 @@ class Guard(Fact):
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
+class Incident(Fact):
+    """A statement, met while modules are made and initialised, that cannot do to a parameter what it says.
+
+    ``kind``: "none" (asks something of a weight or bias that is None), "not_a_parameter" (puts a plain tensor under the
+    name of a Parameter), "resized" (gives it data of another shape), "leaf" (changes a Parameter in place while
+    gradients are recorded), "lazy" (writes a parameter that has no shape yet), "untied" (parts two names of one
+    Parameter). ``raises``: Python or torch refuses it. ``text``: what it is done to, as written or as its layer has it
+    ("m.bias"); ``function``: the function or method that does it. ``layer_kind``: of the layer that holds it.
+    ``before`` and ``after``: the shapes of a resized one. ``tied``: where the two names were made one.
+    """
+
+    kind: str
+    location: Location
+    text: str
+    raises: bool = UNKNOWN
+    function: str | None = UNKNOWN
+    layer_kind: str = UNKNOWN
+    before: tuple[int, ...] = UNKNOWN
+    after: tuple[int, ...] = UNKNOWN
+    tied: Location | None = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Branch(Fact):
     """One arm of an initialiser: the layer kinds its test lets through, and what it does with them."""
 
@@ -814,6 +838,7 @@ class Facts(Fact):
     origin: str
     calls: tuple[InitCall, ...] = ()
     guards: tuple[Guard, ...] = ()
+    incidents: tuple[Incident, ...] = ()
     initializers: tuple[Initializer, ...] = ()
     classes: tuple[ClassFacts, ...] = ()
     models: tuple[Model, ...] = ()

@@ -5,8 +5,8 @@ examples. It has one ``check_<subject>`` method for each kind of fact it looks a
 ``self.at``. It never asks which front end made a fact, and it never asks whether a fact is known: what is
 unknown raises, and the engine drops that subject for that rule.
 
-The subjects: ``call`` (InitCall), ``guard`` (Guard), ``initializer`` (Initializer), ``klass`` (ClassFacts), ``script``
-(Script), ``model`` (Model), ``layer`` (Layer), ``parameter`` (Parameter), ``chain`` (Chain).
+The subjects: ``call`` (InitCall), ``guard`` (Guard), ``incident`` (Incident), ``initializer`` (Initializer), ``klass``
+(ClassFacts), ``script`` (Script), ``model`` (Model), ``layer`` (Layer), ``parameter`` (Parameter), ``chain`` (Chain).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from initlint.record import record
 
 __all__ = ["SUBJECTS", "Bad", "Entry", "Good", "Rule"]
 
-SUBJECTS = ("call", "guard", "initializer", "klass", "script", "model", "layer", "parameter", "chain")
+SUBJECTS = ("call", "guard", "incident", "initializer", "klass", "script", "model", "layer", "parameter", "chain")
 
 SOURCE, PARAMETERS, GRAPH, PROBE = "source", "parameters", "graph", "probe"
 

@@ -118,7 +118,7 @@ class Attributes(Statements):
     def of_tensor(self, value: Tensor, name: str) -> Value:
         """An attribute of a tensor."""
         if name in _SHARING:
-            return value.view() if name == "data" else views.turned(value, last_two=name == "mT")
+            return value.detached() if name == "data" else views.turned(value, last_two=name == "mT")
         if name in ("ndim", "shape"):
             if value.shape is None:
                 return Unseen()

@@ -15,6 +15,7 @@ from initlint.source.layers import CONTAINERS
 from initlint.source.library_calls import call_name
 from initlint.source.modules import Walk
 from initlint.source.state import Frame
+from initlint.source.statements import quiet
 from initlint.source.values import (
     NONE,
     UNSEEN,
@@ -49,6 +50,8 @@ class Calls(Attributes):
             return self._super(node, frame)
         if isinstance(function, ast.Attribute):
             base = self.eval(function.value, frame)
+            if base is NONE:
+                self.nothing(function.value, frame, function.attr)
             row = initializers.TENSOR_METHODS.get(function.attr)
             if row is not None and not isinstance(base, (Instance, Ref, Class, Items, Table, Super)):
                 return self._tensor_method(row, base, node, frame)
@@ -101,6 +104,7 @@ class Calls(Attributes):
         if isinstance(base, Flow) and self.graph is not None:
             return self.graph.unknown([base])
         bound = bind_call(row, positional, keywords)
+        self.in_place(base, row.function.rpartition(".")[2], node, frame)
         self.write(base, row.function, bound.arguments, (frame.unit, node))
         return base
 
@@ -198,12 +202,14 @@ class Calls(Attributes):
         self.stack.append(node)
         self.ran.add(id(node))
         exhaustive, self.exhaustive = self.exhaustive, False
+        records = self.records_gradients
         try:
             if isinstance(node, ast.Lambda):
                 return self.eval(node.body, frame)
+            self.records_gradients &= not any(quiet(mark) for mark in node.decorator_list)
             self.run(node.body, frame)
         finally:
-            self.exhaustive = exhaustive
+            self.exhaustive, self.records_gradients = exhaustive, records
             self.stack.pop()
             self.depth -= 1
         if not frame.returns:

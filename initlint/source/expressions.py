@@ -78,10 +78,26 @@ class Expressions(Conditions):
 
     def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:
         base = self.eval(node.value, frame)
+        if base is NONE:
+            self.nothing(node.value, frame, node.attr)
         value = self.attribute(base, node.attr, frame, "")
         if isinstance(value, Unseen) and frame.refined:
             return self._refined(value, spelled(node), frame)
         return value
+
+    def nothing(self, node: ast.expr, frame: Frame, function: str) -> None:
+        """Something is asked of an expression that is None, by the name of ``function``."""
+        if self.incidents is not None and isinstance(node, ast.Attribute) and node.attr in ("weight", "bias"):
+            owner = self.eval(node.value, frame)
+            if isinstance(owner, Instance) and owner.cell.get(node.attr) is NONE:
+                self.incident(
+                    "none",
+                    (frame.unit, node),
+                    spelled(node),
+                    raises=True,
+                    function=function,
+                    layer_kind=owner.kind if owner.info is None else owner.class_name,
+                )
 
     def _sequence(self, node: ast.List | ast.Tuple | ast.Set, frame: Frame) -> Value:
         kind = {ast.List: "list", ast.Tuple: "tuple", ast.Set: "set"}[type(node)]
@@ -143,8 +159,16 @@ class Expressions(Conditions):
                 if isinstance(one, Items) and not isinstance(other, (Tensor, Items)):
                     return self._repeated(one, other)
         if isinstance(left, Tensor) or isinstance(right, Tensor):
-            return self.computed((left, right))
+            return self._derived(op, left, right)
         return UNSEEN
+
+    def _derived(self, op: ast.operator, left: Value, right: Value) -> Tensor:
+        """The tensor that an operator makes; ``#derived`` as in ``tensor_methods``."""
+        made = self.computed((left, right))
+        parameters = [value for value in (left, right) if isinstance(value, Tensor) and value.is_parameter]
+        if len(parameters) == 1:
+            made.cell["#derived"] = (_SIGNS.get(type(op), "an operator"), parameters[0])
+        return made
 
     def _repeated(self, items: Items, times: Value) -> Value:
         count = times.value if isinstance(times, Const) and isinstance(times.value, int) else None
@@ -154,7 +178,7 @@ class Expressions(Conditions):
             return self.items(items.kind, items.known, items.known[0])
         return self.items(items.kind, (), self.join(items.known) if items.known else UNSEEN)
 
-    def computed(self, operands: Iterable[Value]) -> Value:
+    def computed(self, operands: Iterable[Value]) -> Tensor:
         """A new tensor computed from others: its values have no law that is looked into here."""
         shape = None
         tensors = [operand for operand in operands if isinstance(operand, Tensor)]
@@ -374,6 +398,8 @@ def refining(frame: Frame, kinds: dict[str, tuple[str, ...]], branch: ast.AST | 
         if kinds and branch is not None:
             frame.branches = frame.branches[:-1]
 
+
+_SIGNS = {ast.Mult: "*", ast.Div: "/", ast.Add: "+", ast.Sub: "-", ast.MatMult: "@", ast.Pow: "**"}
 
 _EVALUATE: dict[type[ast.expr], Callable[[Any, Any, Frame], Value]] = {
     ast.Constant: Expressions._constant,

@@ -108,7 +108,7 @@ def call_name(
         return layer(machine, kind, positional, keywords, made)
     row = initializers.lookup(name)
     if row is not None:
-        return _initialise(machine, row, positional, keywords, made)
+        return _initialise(machine, row, positional, keywords, made, frame)
     if machine.graph is not None and any(_carries(value) for value in (*positional, *keywords.values())):
         return machine.graph.function(name, positional, keywords, node, frame)
     if name in FACTORIES:
@@ -155,9 +155,13 @@ def call_name(
     return machine.opaque_call(positional, keywords)
 
 
-def _initialise(machine: Calls, row: initializers.Row, positional: list[Value], keywords: Keywords, made: Any) -> Value:
+def _initialise(
+    machine: Calls, row: initializers.Row, positional: list[Value], keywords: Keywords, made: Any, frame: Frame
+) -> Value:
     bound = bind_call(row, positional, keywords)
     target = bound.target
+    if target is NONE and len(made[1].args) > row.target >= 0:
+        machine.nothing(made[1].args[row.target], frame, row.function)
     if row.deprecated or row.same_as or not row.takes_module:
         known = row.function in initializers.ROWS
         if known:

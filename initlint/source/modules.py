@@ -9,6 +9,7 @@ from typing import Any
 from initlint.facts import UNKNOWN
 from initlint.source.expressions import Expressions
 from initlint.source.layers import CONTAINERS
+from initlint.source.names import spelled
 from initlint.source.state import Frame, Unit
 from initlint.source.values import (
     MADE,
@@ -237,6 +238,11 @@ class Modules(Expressions):
             if lost is not None:
                 self.put(target.cell, "#lost", (*lost, event))
 
+    def in_place(self, target: Value, function: str, node: ast.expr, frame: Frame) -> None:
+        """Something changes a tensor in place, which autograd may refuse."""
+        if isinstance(target, Tensor) and target.leaf and target.trainable and self.records_gradients:
+            self.incident("leaf", (frame.unit, node), spelled(node), raises=True, function=f"torch.Tensor.{function}")
+
     def changed(self, target: Value) -> None:
         """A statement changes values in a way that is not followed."""
         self.taint(target)
@@ -261,8 +267,8 @@ class Modules(Expressions):
             self.application = len(self.applications) - 1
         return before
 
-    def set_attribute(self, holder: Value, name: str, value: Value) -> None:
-        """``holder.name = value``."""
+    def set_attribute(self, holder: Value, name: str, value: Value, made: tuple[Unit, ast.AST] | None = None) -> None:
+        """``holder.name = value``; ``made`` is the target of the assignment, where it is one."""
         if isinstance(holder, Either):
             for option in holder.options:
                 self.taint(option)
@@ -270,6 +276,8 @@ class Modules(Expressions):
             return
         if isinstance(holder, Tensor):
             if name == "data":
+                if made is not None and holder.is_parameter and isinstance(value, Tensor):
+                    self._resize(holder, value, made)
                 self.taint(holder)
             elif name == "requires_grad":
                 self.freeze(holder, value)
@@ -279,8 +287,18 @@ class Modules(Expressions):
             return
         held = holder.cell.get(name)
         if isinstance(held, Tensor) and held.is_parameter and isinstance(value, Tensor) and not value.is_parameter:
+            if made is not None and "#computed" not in held.cell and not value.cell.get("#same"):
+                text = spelled(made[1]) if isinstance(made[1], ast.expr) else name
+                self.incident("not_a_parameter", made, text, raises=True, layer_kind=holder.kind)
             self.taint(value)
         self.put(holder.cell, name, value)
+
+    def _resize(self, holder: Tensor, value: Tensor, made: tuple[Unit, ast.AST]) -> None:
+        before, after = holder.shape, value.shape
+        if before is None or after is None or value.partial or None in before or None in after or before == after:
+            return
+        text = spelled(made[1]) if isinstance(made[1], ast.expr) else "data"
+        self.incident("resized", made, text.removesuffix(".data"), raises=False, before=before, after=after)
 
     def freeze(self, target: Value, asked: Value) -> None:
         """``requires_grad`` is set, of a tensor or of all that a module holds."""

@@ -7,7 +7,8 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from initlint.facts import UNKNOWN, ClassFacts, Facts, InitCall, Model
+from initlint.facts import UNKNOWN, ClassFacts, Facts, Incident, InitCall, Model
+from initlint.location import Location
 from initlint.source.callers import initializers_of
 from initlint.source.calls import Calls
 from initlint.source.classes import ClassInfo
@@ -50,6 +51,7 @@ class Reading:
         self.infos: list[ClassInfo] = []
         self.built: dict[int, Built] = {}
         self.left = STEPS_A_FILE
+        self.incidents: dict[int, Incident] = {}
 
     def source(self, *, roots: bool) -> Source:
         """Everything the file says; without ``roots``, but for what it offers to be built."""
@@ -70,6 +72,7 @@ class Reading:
                 origin="source",
                 calls=calls,
                 guards=self.recorder.guards.facts(),
+                incidents=tuple(sorted(self.incidents.values(), key=lambda found: _start(found.location))),
                 initializers=initializers,
                 classes=classes,
                 models=models,
@@ -94,6 +97,7 @@ class Reading:
                 self.unit.globals[statement.name] = Func(statement, self.unit, frame.scopes)
         machine.recorder = self.recorder if None in self.scan.initialising else None
         machine.exhaustive = True
+        machine.incidents = self.incidents
         rest = []
         for statement in self.unit.tree.body:
             if isinstance(statement, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -108,7 +112,7 @@ class Reading:
                 machine.depth = 0
                 machine.stack.clear()
         machine.exhaustive = False
-        machine.recorder = None
+        machine.recorder = machine.incidents = None
         self._collect_classes(frame)
 
     def _collect_classes(self, frame: Frame) -> None:
@@ -138,6 +142,7 @@ class Reading:
         machine.stack = [info.node]
         machine.ran = set()
         machine.budget = given = min(STEPS_A_CLASS, self.left)
+        machine.incidents = self.incidents
         instance = Instance(info.kind, info.name, machine.cell(), (self.unit, info.node), machine.clock, info)
         instance.opaque = not info.is_plain
         complete = True
@@ -146,7 +151,7 @@ class Reading:
         except (OutOfBudget, RecursionError):
             complete = False
         self.left -= given - max(machine.budget, 0)
-        machine.journal = None
+        machine.journal = machine.incidents = None
         machine.stack = []
         self.built[id(info)] = Built(info, instance, tuple(machine.applications), complete, frozenset(machine.ran))
 
@@ -169,6 +174,11 @@ class Reading:
                 receiver = None
             scopes = info.closure if info is not None else (self.unit.globals,)
             self._read(owner, scopes, info, receiver)
+        for owner, calls in self.scan.broad.items() if self.built else ():
+            applies = any(isinstance(call.func, ast.Attribute) and call.func.attr == "apply" for call in calls)
+            plain = isinstance(owner, (ast.FunctionDef, ast.AsyncFunctionDef)) and id(owner) not in holders
+            if applies and plain and owner not in self.scan.initialising:
+                self._read(owner, (self.unit.globals,), None, None)  # type: ignore[arg-type]
         machine.exhaustive = False
         machine.recorder = None
         machine.frozen = -1
@@ -189,6 +199,7 @@ class Reading:
         machine.depth = machine.repeating = 0
         machine.stack = [node]
         machine.budget = given = min(STEPS_A_FUNCTION, max(self.left, 2_000))
+        machine.incidents = self.incidents if receiver is None else None  # one that is built may have changed since
         try:
             first = None if inner else receiver
             function = Func(node, self.unit, scopes, owner, first)
@@ -205,7 +216,7 @@ class Reading:
         except (OutOfBudget, RecursionError):
             pass
         self.left -= given - max(machine.budget, 0)
-        machine.journal = None
+        machine.journal = machine.incidents = None
         waiting, self.recorder.waiting = self.recorder.waiting, []
         for one in waiting:
             self._read(one.node, one.scopes, one.owner, one.receiver, inner=True)
@@ -278,6 +289,10 @@ class Reading:
             machine.journal = None
         self.left -= given - max(machine.budget, 0)
         return (Flows(graph, root) if graph.complete else None), uses
+
+
+def _start(where: Location) -> tuple[str, int, int]:
+    return where.path, where.line, where.column
 
 
 def _is_static(mark: ast.expr) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from initlint.facts import UnknownFact
+from initlint.facts import Incident, UnknownFact
 from initlint.record import record
 from initlint.source.values import (
     NONE,
@@ -110,6 +110,11 @@ class State(ABC):
         self.recorder: Recorder | None = None
         self.imports: Imports | None = None
         """Follows names into other files; None where this file is all there is."""
+        self.incidents: dict[int, Incident] | None = None
+        """What cannot do what it says, by the id of its node; None while what is run need not happen so."""
+        self.doubts = 0
+        """How many branches are being run that may not be taken, and blocks whose exceptions are caught."""
+        self.records_gradients = True
         self.graph: Graph | None = None
         self.applications: list[Applied] = []
         self.application: int | None = None
@@ -186,17 +191,22 @@ class State(ABC):
                 journal[mark] = (cell, key, cell.get(key, MISSING))
         cell[key] = value
 
-    def fork(self, arms: Sequence[Callable[[], int]]) -> int:
-        """Run alternatives of which exactly one happens, and join what they leave behind."""
+    def fork(self, arms: Sequence[Callable[[], int]], *, doubtful: bool = True) -> int:
+        """Run alternatives of which exactly one happens, and join what they leave behind.
+
+        ``doubtful``: it may be that some of them never happens to what is at hand.
+        """
         outer = self.journal
         outcomes: list[tuple[int, dict[tuple[int, str], Any]]] = []
         touched: dict[tuple[int, str], tuple[Cell, str, Any]] = {}
         for arm in arms:
             journal = self.journal = Journal(self.clock)
+            self.doubts += doubtful
             try:
                 status = arm()
             finally:
                 self.journal = outer
+                self.doubts -= doubtful
                 left = {mark: cell.get(key, MISSING) for mark, (cell, key, _) in journal.items()}
                 for cell, key, before in journal.values():
                     _restore(cell, key, before)
@@ -277,6 +287,13 @@ class State(ABC):
             if rest is not None:
                 others.append(rest)
         return tuple(common), self.join(others) if others else None
+
+    def incident(self, kind: str, where: tuple[Unit, ast.AST], text: str, **more: Any) -> None:
+        """Something cannot do what it says; kept if it is certain to happen, once for each statement."""
+        if self.incidents is not None and not self.doubts and self.graph is None:
+            from initlint.source.places import place
+
+            self.incidents.setdefault(id(where[1]), Incident(kind=kind, location=place(*where), text=text, **more))
 
     def bind(self, frame: Frame, name: str, value: Value) -> None:
         """Give a local name a value."""

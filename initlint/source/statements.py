@@ -33,6 +33,14 @@ from initlint.source.values import (
 _EXITS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
+def quiet(node: ast.expr) -> bool:
+    """Whether a context manager or decorator may stop gradients from being recorded (one that is not known may)."""
+    if isinstance(node, ast.Call):
+        node = node.func
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return name not in ("staticmethod", "classmethod", "property", "enable_grad", "open", "record_function", "device")
+
+
 def _leaves(body: Sequence[ast.stmt]) -> bool:
     """Whether a block certainly ends by leaving."""
     if not body:
@@ -86,8 +94,23 @@ class Statements(Modules):
 
             return run
 
-        status = self.fork([arm(node.body, yes, second and not first), arm(node.orelse, no, first and not second)])
-        return status, first != second
+        arms = [arm(node.body, yes, second and not first), arm(node.orelse, no, first and not second)]
+        return self.fork(arms, doubtful=not self._asks_for_options(node.test, frame)), first != second
+
+    def _asks_for_options(self, test: ast.expr, frame: Frame) -> bool:
+        """Whether a test asks for nothing but options that a function was given, or that its object keeps."""
+        given = getattr(frame.function, "args", None)
+        if given is None or self.incidents is None:
+            return False
+        names = {argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
+        for part in ast.walk(test):
+            if isinstance(part, ast.Call):
+                return False
+            if isinstance(part, ast.Name):
+                held = self.lookup(part.id, frame)
+                if part.id not in names or (held is not frame.receiver and not isinstance(held, (Unseen, Const))):
+                    return False
+        return True
 
     def _look(self, node: ast.If, frame: Frame, arm: bool) -> None:
         """Run the arm that defaults rule out, only to see what calls stand in it."""
@@ -165,7 +188,11 @@ class Statements(Modules):
         return self._many(node.body, frame, None, UNSEEN)
 
     def _try(self, node: ast.Try, frame: Frame) -> int:
-        status = self.run(node.body, frame)
+        self.doubts += bool(node.handlers)
+        try:
+            status = self.run(node.body, frame)
+        finally:
+            self.doubts -= bool(node.handlers)
         if status == NEXT and node.orelse:
             status = self.run(node.orelse, frame)
         arms: list[Callable[[], int]] = [lambda: status]
@@ -185,11 +212,16 @@ class Statements(Modules):
         return status
 
     def _with(self, node: ast.With | ast.AsyncWith, frame: Frame) -> int:
-        for item in node.items:
-            value = self.eval(item.context_expr, frame)
-            if item.optional_vars is not None:
-                self.assign(item.optional_vars, value if isinstance(value, Unseen) else UNSEEN, frame)
-        return self.run(node.body, frame)
+        before = self.records_gradients
+        try:
+            for item in node.items:
+                value = self.eval(item.context_expr, frame)
+                self.records_gradients &= not quiet(item.context_expr)
+                if item.optional_vars is not None:
+                    self.assign(item.optional_vars, value if isinstance(value, Unseen) else UNSEEN, frame)
+            return self.run(node.body, frame)
+        finally:
+            self.records_gradients = before
 
     def _match(self, node: ast.Match, frame: Frame) -> int:
         subject = self.eval(node.subject, frame)
@@ -273,6 +305,7 @@ class Statements(Modules):
             self.extend_module(held, value)
             return NEXT
         if isinstance(held, Tensor):
+            self.in_place(held, type(node.op).__name__.lower(), node.target, frame)
             self.changed(held)
             return NEXT
         self.assign(node.target, self.operate(node.op, held, value), frame)
@@ -300,9 +333,11 @@ class Statements(Modules):
         elif isinstance(target, (ast.Tuple, ast.List)):
             self._unpack(target, value, frame)
         elif isinstance(target, ast.Attribute):
-            self.set_attribute(self.eval(target.value, frame), target.attr, value)
+            self.set_attribute(self.eval(target.value, frame), target.attr, value, (frame.unit, target))
         elif isinstance(target, ast.Subscript):
-            self.set_element(self.eval(target.value, frame), self.eval(target.slice, frame), value)
+            holder = self.eval(target.value, frame)
+            self.in_place(holder, "__setitem__", target, frame)
+            self.set_element(holder, self.eval(target.slice, frame), value)
         elif isinstance(target, ast.Starred):
             self.assign(target.value, value, frame)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any
 
 from initlint.source import initializers, views
 from initlint.source.modules import constant
-from initlint.source.values import TRUE, Const, Event, Instance, Items, Tensor, Unseen, Value
+from initlint.source.names import spelled
+from initlint.source.values import TRUE, Const, Event, Instance, Items, Ref, Tensor, Unseen, Value
 
 if TYPE_CHECKING:
     from initlint.source.attributes import Attributes
@@ -105,12 +107,12 @@ def tensor_method(
     if name in _VIEWS:
         partial = name not in _WHOLE or receiver.partial
         if name in _CASTS:
-            return machine.computed((receiver,)) if receiver.is_parameter else receiver
+            return _converted(machine, receiver, name, positional, keywords)
         if name in ("requires_grad_", "contiguous"):
             if name == "requires_grad_":
                 machine.freeze(receiver, positional[0] if positional else TRUE)
             return receiver
-        return receiver.view() if name == "detach" else views.arranged(receiver, None, partial=partial)
+        return receiver.detached() if name == "detach" else views.arranged(receiver, None, partial=partial)
     if name.startswith("new_"):
         short = name[4:]
         if short in ("empty", "zeros", "ones", "full"):
@@ -119,6 +121,10 @@ def tensor_method(
             return factory(machine, f"torch.{short}", positional, keywords, made)
         return machine.computed(())
     if name in initializers.CHANGING_METHODS or (name.endswith("_") and not name.endswith("__")):
+        if receiver.leaf and receiver.trainable and machine.records_gradients:
+            written = made[1].func if isinstance(made[1], ast.Call) else None
+            text = spelled(written.value) if isinstance(written, ast.Attribute) else name
+            machine.incident("leaf", made, text, raises=True, function=f"torch.Tensor.{name}")
         if receiver.writes is not None:
             _change(machine, receiver, name, positional, made)
         return receiver
@@ -130,6 +136,32 @@ def tensor_method(
         if isinstance(value, Instance):
             machine.taint(value)
     return machine.computed((receiver,))
+
+
+def _converted(machine: Attributes, receiver: Tensor, name: str, positional: list[Value], keywords: Keywords) -> Tensor:
+    """``tensor.to(...)`` and its kin: the tensor itself where it is so already, else a plain one.
+
+    ``#same``: it may be the tensor itself. ``#derived``: it is certain that it is another, made so of the tensor.
+    """
+    other = name in ("cuda", "xpu", "half", "double")
+    if name == "to":
+        asked = [*positional, *keywords.values()]
+        device = constant(asked[0], None) if asked else None
+        other = (isinstance(device, str) and device.startswith(("cuda", "xpu", "mps"))) or any(
+            isinstance(value, Ref) and value.name in _OTHER_TYPES for value in asked
+        )
+    if not receiver.is_parameter:
+        receiver.cell["#placed"] = True
+        return receiver
+    made = machine.computed((receiver,))
+    if other and not receiver.cell.get("#placed"):
+        made.cell["#derived"] = (name, receiver)
+    else:
+        made.cell["#same"] = True
+    return made
+
+
+_OTHER_TYPES = frozenset(f"torch.{name}" for name in ("half", "float16", "bfloat16", "double", "float64"))
 
 
 def _change(machine: Attributes, receiver: Tensor, name: str, positional: list[Value], made: Any) -> None:

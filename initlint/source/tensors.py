@@ -125,6 +125,11 @@ def factory(
     if short in _SIZED or short in _OLD:
         given = _given(positional, keywords)
         tensor.sizes = given if shape is not None and len(given) == len(shape) else None
+    if "device" in keywords or "dtype" in keywords or short not in (*_SIZED, "full", *_OLD[:2]):
+        tensor.cell["#placed"] = True
+    asked = keywords.get("requires_grad")
+    if isinstance(asked, Const) and asked.value is True:
+        tensor.cell["#asked"] = True
     out = keywords.get("out")
     return tensor if out is None else Unseen()
 

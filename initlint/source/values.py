@@ -298,7 +298,7 @@ class Tensor(Value):
     each axis of this view is (see ``views``). Each is None where it is not known.
     """
 
-    __slots__ = ("axes", "buffer", "cell", "is_parameter", "made", "partial", "rows", "shape", "sizes", "whole")
+    __slots__ = ("_leaf", "axes", "buffer", "cell", "is_parameter", "made", "partial", "rows", "shape", "sizes", "whole")
 
     def __init__(
         self,
@@ -313,6 +313,7 @@ class Tensor(Value):
         self.is_parameter = False
         self.buffer = False
         self.partial = False
+        self._leaf = False
         self.rows: tuple[int, int | None] | Value | None = None
         self.whole = shape
         self.axes: tuple[int | None, ...] | None = None if shape is None else tuple(range(len(shape)))
@@ -339,6 +340,18 @@ class Tensor(Value):
         view.rows = UNSEEN if partial else self.rows
         view.whole, view.sizes = self.whole, self.sizes
         view.axes = self.axes if not partial and shape is None else None
+        view._leaf = self.leaf
+        return view
+
+    @property
+    def leaf(self) -> bool:
+        """Whether it is a Parameter, or a view of one through which gradients run."""
+        return self.is_parameter or self._leaf
+
+    def detached(self) -> Tensor:
+        """The same memory, out of sight of autograd."""
+        view = self.view()
+        view._leaf = False
         return view
 
     def part(self, rows: tuple[int, int | None] | Value) -> Tensor:
