@@ -298,7 +298,19 @@ class Tensor(Value):
     each axis of this view is (see ``views``). Each is None where it is not known.
     """
 
-    __slots__ = ("_leaf", "axes", "buffer", "cell", "is_parameter", "made", "partial", "rows", "shape", "sizes", "whole")
+    __slots__ = (
+        "_leaf",
+        "axes",
+        "buffer",
+        "cell",
+        "is_parameter",
+        "made",
+        "partial",
+        "rows",
+        "shape",
+        "sizes",
+        "whole",
+    )
 
     def __init__(
         self,
