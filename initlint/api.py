@@ -51,6 +51,9 @@ def check(
     fail_on: str | None = None,
     config: Sequence[str] = (),
     force_exclude: bool = False,
+    fix: bool = False,
+    unsafe_fixes: bool = False,
+    diff: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Read files and directories, build and probe the models of named files, and judge what was seen.
@@ -61,10 +64,17 @@ def check(
     ``stdin_filename`` names. ``config`` holds a configuration file to use in place of those that lie about, and
     ``key = value`` lines; what is left open here is taken from the configuration. Without a target, the configured
     models and the working directory are checked. ``progress`` is called with a line before each model is built.
+    ``fix`` first applies the fixes that reading proposes to the files, with ``unsafe_fixes`` also those that may change
+    what is right; the report is of what remains. ``diff`` only shows that, in ``Report.mended``, and builds nothing.
 
     Raises ValueError for a code, batch, argument or size that means nothing, and for such a configuration; what goes
     wrong with one target is in ``Report.failures`` (asked for by name) or ``Report.notes`` (met on the way).
     """
+    if fix or diff:
+        arguments_given = dict(locals())  # every one, whichever there will be: each reading is of what was asked for
+        from initlint.mending import check_and_mend
+
+        return check_and_mend(check, arguments_given)
     started = time.perf_counter()
     configurations = _configurations(
         config,

@@ -87,6 +87,11 @@ def seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | 
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--output", metavar="FILE", help="Write the report there.")
 @click.option("--statistics", is_flag=True, help="Count the findings of each code.")
+@click.option("--fix", is_flag=True, help="Apply the safe fixes, then report what remains.")
+@click.option(
+    "--unsafe-fixes", is_flag=True, help="Tell of fixes that may change what is right; with --fix apply them."
+)
+@click.option("--diff", is_flag=True, help="Write nothing, and print what --fix would change.")
 @click.option("-q", "--quiet", is_flag=True, help="Findings only.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.pass_context
@@ -124,6 +129,9 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
             fail_on=options["fail_on"],
             config=options["config"],
             force_exclude=options["force_exclude"],
+            fix=options["fix"],
+            unsafe_fixes=options["unsafe_fixes"],
+            diff=options["diff"],
             progress=progress,
         )
     except ValueError as error:
@@ -135,8 +143,12 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
         complain(note, kind="note")
     for failure in report.failures:
         complain(failure)
-    code = FAILURE if report.failures else FINDINGS if not report.ok and not options["exit_zero"] else 0
-    deliver(rendered(report, options), options["output"])
+    found = bool(report.mended.diff) if report.mended and options["diff"] else not report.ok
+    code = FAILURE if report.failures else FINDINGS if found and not options["exit_zero"] else 0
+    if report.mended is None:
+        deliver(rendered(report, options), options["output"])
+    else:
+        deliver_mended(report, options)
     context.exit(code)
 
 
@@ -184,8 +196,30 @@ def rendered(report: Report, options: dict[str, Any]) -> str:
         import shutil
 
         width = shutil.get_terminal_size().columns
-    text = render(report, color=color, width=width, quiet=options["quiet"])
+    unsafe_fixes = options["unsafe_fixes"]
+    text = render(report, color=color, width=width, quiet=options["quiet"], unsafe_fixes=unsafe_fixes)
     return text + ("\n" + statistics(report) if options["statistics"] else "")
+
+
+def deliver_mended(report: Report, options: dict[str, Any]) -> None:
+    """Print what a run with --fix or --diff has to say: the diff, or the report.
+
+    Where standard input was fixed it takes standard output, and the report goes to standard error.
+    """
+    mended = report.mended
+    assert mended is not None
+    is_text = options["format_"] == "text"
+    if mended.diff is not None and is_text:
+        deliver(mended.diff, options["output"])
+    elif mended.source is not None and options["output"] is None:
+        sys.stdout.buffer.write(mended.source)
+        sys.stdout.flush()
+        sys.stderr.write(rendered(report, options))
+    else:
+        deliver(rendered(report, options), options["output"])
+    if not options["quiet"] and mended.fixed and (mended.diff is not None or not is_text):
+        way = "would be fixed" if mended.diff is not None else "fixed"
+        complain(f"{mended.fixed} {way}", kind="note")
 
 
 def deliver(text: str, output: str | None) -> None:

@@ -258,6 +258,7 @@ def _merged(group: list[Finding]) -> Finding:
         evidence=evidence,
         related=tuple(dict.fromkeys(r for f in group for r in f.related)),
         suspects=tuple(dict.fromkeys(s for f in group for s in f.suspects)),
+        fix=next((f.fix for f in (first, *group) if f.fix is not None), None),
     )
 
 

@@ -683,6 +683,7 @@ class Target(Fact):
     ``text``: as written ("m.weight", "self.fc.bias"). ``dimensions``: how many, where all kinds agree.
     ``is_module``: the target is a module and not a tensor. ``through_data``: it is reached by ``.data``.
     ``is_copy``: the expression makes a new tensor of another one's (``m.weight.clone()``), which alone is written.
+    ``location``: where the expression stands, as it is handed over; None where it was not read.
     """
 
     text: str
@@ -693,6 +694,7 @@ class Target(Fact):
     is_module: bool = UNKNOWN
     through_data: bool = UNKNOWN
     is_copy: bool = UNKNOWN
+    location: Location | None = None
 
     @property
     def fewest_dimensions(self) -> int:
@@ -712,7 +714,8 @@ class InitCall(Fact):
     ``function`` is canonical ("torch.nn.init.normal_"), ``written`` is how the source spells it
     ("init.normal_"). ``arguments`` are bound by parameter name, defaults included, each value UNKNOWN
     where it is; ``given`` are the names passed by the caller, ``positional`` those passed by position.
-    ``spellings`` maps an argument to the identifier it was passed as ("init_std"), where it was one.
+    ``spellings`` maps an argument to the identifier it was passed as ("init_std"), where it was one. ``places`` says
+    where the value of an argument stands that the caller gives, as far as that was read: for fixes, not for verdicts.
     ``within`` is the name of the enclosing function ("_init_weights"), None at module level.
     ``discarded``: the call is a statement by itself, so that nothing takes what it returns.
     ``caught``: it stands in a ``try`` with a handler, so that what it raises may be meant.
@@ -726,6 +729,7 @@ class InitCall(Fact):
     given: tuple[str, ...] = ()
     positional: tuple[str, ...] = ()
     spellings: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, Location] = field(default_factory=dict)
     distribution: Distribution = UNKNOWN
     within: str | None = UNKNOWN
     class_name: str | None = UNKNOWN

@@ -1,4 +1,4 @@
-"""What initlint says: findings, and the evidence they stand on."""
+"""What initlint says: findings, the evidence they stand on, and what would mend them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+from initlint.changes import Change, as_plain, from_plain
 from initlint.location import Location
 from initlint.record import record
 
-__all__ = ["Finding", "Related", "Severity"]
+__all__ = ["Edit", "Finding", "Fix", "Related", "Severity", "safe", "unsafe"]
 
 
 class Severity(enum.IntEnum):
@@ -43,6 +44,51 @@ class Related:
 
 
 @record(frozen=True, slots=True)
+class Edit:
+    """A span of a file and the text that takes its place."""
+
+    location: Location
+    text: str
+
+
+@record(frozen=True, slots=True)
+class Fix:
+    """What mends a finding.
+
+    A ``safe`` fix cannot change what a correct program does, other than as the finding says. ``changes`` belong
+    together: all are made or none. ``edits`` are what they come to in the file, None until somebody asks for that
+    (only then is the package that edits sources loaded). A fix is plain data and goes along with its finding
+    through caches and between processes: ``as_plain``, ``from_plain``.
+    """
+
+    safe: bool
+    changes: tuple[Change, ...]
+    edits: tuple[Edit, ...] | None = None
+
+    def as_plain(self) -> dict[str, Any]:
+        """What the fix says, as JSON can hold it; without its edits, which are worked out anew."""
+        return {"safe": self.safe, "changes": [as_plain(change) for change in self.changes]}
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Fix:
+        """The fix that ``as_plain`` wrote; raises ValueError for anything else."""
+        try:
+            return cls(bool(data["safe"]), tuple(from_plain(change) for change in data["changes"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a fix: {error!r:.200}") from error
+
+
+def safe(*changes: Change) -> Fix:
+    """A fix that ``--fix`` applies."""
+    return Fix(True, changes)
+
+
+def unsafe(*changes: Change) -> Fix:
+    """A fix that ``--fix`` applies only with ``--unsafe-fixes``: it may change what is right."""
+    return Fix(False, changes)
+
+
+@record(frozen=True, slots=True)
 class Finding:
     """One defect, said once.
 
@@ -68,3 +114,4 @@ class Finding:
     fingerprint: str = ""
     suspects: tuple[str, ...] = ()
     """Layers whose own findings would explain this one (for a drift: the chain up to the first deviating layer)."""
+    fix: Fix | None = None

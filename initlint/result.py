@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import field
 from typing import Any
 
-from initlint.findings import Finding, Severity
+from initlint.findings import Edit, Finding, Fix, Severity
 from initlint.location import Location
 from initlint.record import record
 from initlint.version import __version__
 
-__all__ = ["InitError", "LayerRow", "ModelRun", "Report", "Summary", "printable"]
+__all__ = ["InitError", "LayerRow", "Mended", "ModelRun", "Report", "Summary", "printable"]
 
 SCHEMA_VERSION = 1
 
@@ -85,12 +85,26 @@ class Summary:
 
 
 @record(frozen=True, slots=True)
+class Mended:
+    """What ``--fix`` did, or ``--diff`` would do: how many fixes went into files.
+
+    ``diff`` is the unified diff, None where the files themselves were written. ``source`` is what was read from
+    standard input, fixed; None where nothing was.
+    """
+
+    fixed: int = 0
+    diff: str | None = None
+    source: bytes | None = None
+
+
+@record(frozen=True, slots=True)
 class Report:
     """Everything one run has to say.
 
     ``notes`` are lines for stderr that change no exit code; ``failures`` are lines for stderr that mean
     that something which was asked for could not be done (exit 2). ``lines`` holds the source lines that the findings
-    point at, as far as they could be read.
+    point at, as far as they could be read. ``mended`` is what became of fixes, None where none were
+    asked for.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -100,6 +114,7 @@ class Report:
     summary: Summary = field(default_factory=Summary)
     fail_on: Severity = Severity.WARNING
     lines: Mapping[Location, str] = field(default_factory=dict)
+    mended: Mended | None = None
 
     @property
     def ok(self) -> bool:
@@ -189,7 +204,24 @@ def _finding(finding: Finding) -> dict[str, Any]:
             for other in finding.related
         ],
         "fingerprint": finding.fingerprint,
-        "fix": None,
+        "fix": None if finding.fix is None else _fix(finding.fix),
+    }
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    edits = None if fix.edits is None else [_edit(edit) for edit in fix.edits]
+    return {"safe": fix.safe, "edits": edits}
+
+
+def _edit(edit: Edit) -> dict[str, Any]:
+    where = edit.location
+    return {
+        "path": where.path,
+        "line": where.line,
+        "column": where.column,
+        "end_line": where.end_line,
+        "end_column": where.end_column,
+        "text": edit.text,
     }
 
 

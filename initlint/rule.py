@@ -24,7 +24,7 @@ from initlint.facts import (
     Parameter,
     known,
 )
-from initlint.findings import Finding, Related, Severity
+from initlint.findings import Finding, Fix, Related, Severity
 from initlint.location import Location
 from initlint.record import record
 
@@ -42,12 +42,14 @@ class Bad:
     ``by`` names the front ends that must see it: "source" reads it, "live" builds and probes it. A live snippet
     defines one root nn.Module that needs no argument, or ``build()`` returning a module or ``(module, batch)``.
     ``import math, torch``, ``nn`` and ``F`` are there without being imported.
-    ``severity`` is what the finding must have where that is not the rule's default.
+    ``severity`` is what the finding must have where that is not the rule's default. ``fixed`` is the snippet after
+    every fix that the rule proposes, safe or not; None where it proposes none.
     """
 
     code: str
     by: tuple[str, ...] = ("source",)
     severity: Severity | None = None
+    fixed: str | None = None
 
 
 @record(frozen=True, slots=True)
@@ -94,12 +96,15 @@ class Rule:
         related: Iterable[Related] = (),
         layer: Layer | None = None,
         suspects: Iterable[Layer] = (),
+        fix: Fix | None = None,
     ) -> Finding:
         """A finding that points at a fact.
 
         A parameter's finding points at the statement that wrote it. ``parameters`` are those that share the defect,
         where they are more than the subject itself. ``layer`` is the layer it is about, where the subject is
         a place and not a layer or a parameter. ``suspects`` are the layers whose findings would explain this one.
+        ``fix`` is what mends it (``safe(...)`` or ``unsafe(...)`` of ``initlint.findings``); it is left out where the
+        place of one of its changes is not known.
         """
         names = tuple(parameter.name for parameter in parameters)
         if isinstance(subject, Parameter):
@@ -125,6 +130,7 @@ class Rule:
             evidence={} if evidence is None else {k: v for k, v in evidence.items() if known(v)},
             related=tuple(related),
             suspects=tuple(suspect.name for suspect in suspects),
+            fix=fix if fix is not None and all(change.at is not None for change in fix.changes) else None,
         )
 
 

@@ -10,23 +10,25 @@ from initlint.location import Location
 from initlint.result import printable
 
 if TYPE_CHECKING:
-    from initlint.result import ModelRun, Report, Summary
+    from initlint.result import ModelRun, Report
 
 __all__ = ["render", "statistics"]
 _COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.ADVICE: "36"}
 _MOST_PARAMETERS = 4
 
 
-def render(report: Report, *, color: bool = False, width: int | None = None, quiet: bool = False) -> str:
+def render(
+    report: Report, *, color: bool = False, width: int | None = None, quiet: bool = False, unsafe_fixes: bool = False
+) -> str:
     """The whole report as text.
 
     ``width`` is the terminal's, None where the text goes to a pipe or a file and may be as wide as it needs.
-    ``quiet`` leaves only the findings.
+    ``quiet`` leaves only the findings. ``unsafe_fixes`` tells of the fixes that are not safe, too.
     """
-    parts = ["\n".join(_finding(finding, report.lines, color)) + "\n" for finding in report.findings]
+    parts = ["\n".join(_finding(finding, report.lines, color, unsafe_fixes)) + "\n" for finding in report.findings]
     if not quiet:
         parts.extend(_models(report.models, color, width))
-        parts.append(_verdict(report.summary, report.models, color) + "\n")
+        parts.append(_verdict(report, color) + "\n")
     return "\n".join(parts)
 
 
@@ -39,7 +41,7 @@ def statistics(report: Report) -> str:
     return "".join(f"{count:>6}  {code}  {name}\n" for (code, name), count in rows)
 
 
-def _finding(finding: Finding, lines: Mapping[Location, str], color: bool) -> Iterator[str]:
+def _finding(finding: Finding, lines: Mapping[Location, str], color: bool, unsafe_fixes: bool) -> Iterator[str]:
     severity = _styled(f"[{finding.severity.label}]", _COLORS[finding.severity], color)
     code = _styled(finding.code, "1", color)
     where = finding.location
@@ -63,6 +65,9 @@ def _finding(finding: Finding, lines: Mapping[Location, str], color: bool) -> It
         yield f"  see {printable(str(other.location))}: {printable(other.message)}"
     if finding.help:
         yield f"  {_styled('help:', '1', color)} {printable(finding.help)}"
+    if finding.fix is not None and (finding.fix.safe or unsafe_fixes):
+        way = "--fix makes it" if finding.fix.safe else "--fix --unsafe-fixes makes it; see that you mean it"
+        yield f"  {_styled('fix:', '1', color)} {way}"
 
 
 def _excerpt(where: Location, line: str, color: bool) -> Iterator[str]:
@@ -128,8 +133,9 @@ def _models(runs: tuple[ModelRun, ...], color: bool, width: int | None) -> Itera
         yield f"{name}: {', '.join(figures) or 'audited'}\n{body}"
 
 
-def _verdict(summary: Summary, runs: tuple[ModelRun, ...], color: bool) -> str:
-    """The closing line: what was found, in how much."""
+def _verdict(report: Report, color: bool) -> str:
+    """The closing line: what was found, in how much, and what of it can be fixed."""
+    summary, runs = report.summary, report.models
     counts = [
         _styled(_counted(number, word), _COLORS[severity], color)
         for number, word, severity in (
@@ -143,7 +149,19 @@ def _verdict(summary: Summary, runs: tuple[ModelRun, ...], color: bool) -> str:
     scope = _counted(summary.files, "file") + " read"
     scope += f", {_counted(audited, 'model')} audited" if runs else ""
     scope += f", {summary.suppressed} suppressed" if summary.suppressed else ""
-    return f"{', '.join(counts) or 'No findings'} ({scope})"
+    return "; ".join((f"{', '.join(counts) or 'No findings'} ({scope})", *_fixes(report)))
+
+
+def _fixes(report: Report) -> Iterator[str]:
+    """How many findings were fixed, and how many could be."""
+    if report.mended is not None and report.mended.fixed:
+        yield f"{report.mended.fixed} fixed"
+    safe = sum(finding.fix is not None and finding.fix.safe for finding in report.findings)
+    other = sum(finding.fix is not None and not finding.fix.safe for finding in report.findings)
+    if safe:
+        yield f"{safe} fixable with --fix" + (f", {other} more with --unsafe-fixes" if other else "")
+    elif other:
+        yield f"{other} fixable with --fix --unsafe-fixes"
 
 
 def _counted(number: int, word: str) -> str:

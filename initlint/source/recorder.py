@@ -150,6 +150,7 @@ class Recorder:
         self, node: ast.expr, value: Value, frame: Frame, row: initializers.Row
     ) -> tuple[Target, tuple[str, ...] | None]:
         through_data = False
+        location = place(frame.unit, node)
         while isinstance(node, ast.Attribute) and node.attr == "data" and not _is_self(node.value):
             node = node.value
             through_data = True
@@ -196,6 +197,7 @@ class Recorder:
                 is_module=is_module,
                 through_data=through_data,
                 is_copy=isinstance(node, ast.Call) and spelled(node.func).rpartition(".")[2] in _COPIES,
+                location=location,
             ),
             kinds,
         )
@@ -278,6 +280,11 @@ def _merged(seen: list[Seen], scan: Scan) -> InitCall:
         given=first.bound.given if first.bound.given is not None else UNKNOWN,
         positional=first.bound.positional if first.bound.positional is not None else UNKNOWN,
         spellings=first.spellings,
+        places={
+            name: place(first.unit, passed)
+            for name, where in first.bound.places.items()
+            if (passed := _argument(first.node, where)) is not None
+        },
         distribution=drawn(row, arguments, target.shape),
         within=getattr(function, "name", "<lambda>") if function is not None else None,
         class_name=owner.name if owner is not None else None,
@@ -302,6 +309,7 @@ def _common(a: Target, b: Target) -> Target:
         is_module=same(a.is_module, b.is_module),
         through_data=same(a.through_data, b.through_data),
         is_copy=same(a.is_copy, b.is_copy),
+        location=a.location,
     )
 
 

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from initlint.changes import NameArgument
 from initlint.facts import InitCall, layer_family
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Severity, safe
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 _SPREAD = re.compile(r"(?<![a-z])(std|stdv?|stddev|sigma|scale|init(ializer)?_range)(?![a-z])", re.IGNORECASE)
@@ -40,7 +41,9 @@ class StdPassedAsMean(Rule):
 
     ## Fix safety
 
-    Naming the argument (`std=`) changes what is drawn; that is its purpose.
+    Safe: the argument is named `std=`. That changes what is drawn, which is its purpose: the values that the call
+    says, with the standard deviation in place of the mean. On the scale of a norm, where the mean is 1 and the spread
+    is what was left out, there is no fix.
     """
 
     code, name, severity = "INI501", "std-passed-as-mean", Severity.ERROR
@@ -58,14 +61,33 @@ class StdPassedAsMean(Rule):
                     return self.fc(x)
             """,
             by=("source", "live"),
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(64, 64)
+                    nn.init.normal_(self.fc.weight, std=0.02)
+
+                def forward(self, x):
+                    return self.fc(x)
+            """,
         ),
-        Bad("""
+        Bad(
+            """
             from torch.nn.init import trunc_normal_
 
             def init_weights(m, init_std=0.02):
                 if isinstance(m, nn.Linear):
                     trunc_normal_(m.weight, init_std)  #~
-            """),
+            """,
+            fixed="""
+            from torch.nn.init import trunc_normal_
+
+            def init_weights(m, init_std=0.02):
+                if isinstance(m, nn.Linear):
+                    trunc_normal_(m.weight, std=init_std)
+            """,
+        ),
         Bad("""
             def weights_init(m):
                 if isinstance(m, nn.BatchNorm2d):
@@ -97,11 +119,14 @@ class StdPassedAsMean(Rule):
     def check_call(self, call: InitCall) -> Iterator[Finding]:
         if "mean" not in call.positional or "std" in call.given or "std" not in call.arguments:
             return
+        at_norm = False
         if "mean" in call.spellings:
             slip = _SPREAD.search(call.spellings["mean"]) is not None
             shown = call.spellings["mean"]
         else:
-            slip = 0 < call.arguments["mean"] < 0.5 or self._is_norm_scale(call)
+            small = 0 < call.arguments["mean"] < 0.5
+            at_norm = not small and self._is_norm_scale(call)
+            slip = small or at_norm
             shown = f"{call.arguments['mean']:g}"
         if slip:
             yield self.at(
@@ -111,6 +136,7 @@ class StdPassedAsMean(Rule):
                 f"at {call.arguments['std']:g}",
                 help=f"name the argument: {call.written}({call.target.text}, std={shown})",
                 evidence={"mean": call.arguments["mean"], "std": call.arguments["std"]},
+                fix=None if at_norm else safe(NameArgument(call.places.get("mean"), "std")),
             )
 
     def _is_norm_scale(self, call: InitCall) -> bool:

@@ -1,0 +1,168 @@
+"""What a fix does to a source, said without syntax: declarative changes, each anchored at the place of what it changes.
+
+A rule states a change in these words; the package ``initlint.fix`` knows how to carry it out. A change is plain data:
+``as_plain`` and ``from_plain`` take it through JSON and back. ``at`` is None where the place is not known (a
+module that was built and not read); a fix with such a change is no fix.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from initlint.location import Location
+from initlint.record import record
+
+__all__ = [
+    "BothBounds",
+    "CallFunction",
+    "Change",
+    "DropArgument",
+    "DropData",
+    "MethodToFunction",
+    "NameArgument",
+    "PassValue",
+    "Rename",
+    "TakeAttribute",
+    "TestForNone",
+    "UnderNoGrad",
+    "as_plain",
+    "from_plain",
+]
+
+
+@record(frozen=True, slots=True)
+class NameArgument:
+    """The argument at ``at`` is passed by this name."""
+
+    at: Location | None
+    name: str
+
+
+@record(frozen=True, slots=True)
+class PassValue:
+    """The argument at ``at`` becomes a constant."""
+
+    at: Location | None
+    value: str | float
+
+
+@record(frozen=True, slots=True)
+class DropArgument:
+    """The argument at ``at``, passed by its name, is passed no more."""
+
+    at: Location | None
+
+
+@record(frozen=True, slots=True)
+class BothBounds:
+    """The bound at ``at`` becomes two: from less its size to its size."""
+
+    at: Location | None
+
+
+@record(frozen=True, slots=True)
+class Rename:
+    """What the call at ``at`` calls has another name, the last part of which is ``name``."""
+
+    at: Location | None
+    name: str
+
+
+@record(frozen=True, slots=True)
+class CallFunction:
+    """The call at ``at`` calls another function, given by its canonical name."""
+
+    at: Location | None
+    function: str
+
+
+@record(frozen=True, slots=True)
+class MethodToFunction:
+    """The method called at ``at`` becomes a function of its receiver (less its ``.data``), given by canonical name."""
+
+    at: Location | None
+    function: str
+
+
+@record(frozen=True, slots=True)
+class TakeAttribute:
+    """An attribute of the object at ``at`` takes its place."""
+
+    at: Location | None
+    name: str
+
+
+@record(frozen=True, slots=True)
+class DropData:
+    """The tensor at ``at`` is reached without ``.data``."""
+
+    at: Location | None
+
+
+@record(frozen=True, slots=True)
+class TestForNone:
+    """The object at ``at``, tested for its truth, is tested for not being None."""
+
+    at: Location | None
+
+
+@record(frozen=True, slots=True)
+class UnderNoGrad:
+    """The statement that holds ``at`` runs under ``torch.no_grad()``."""
+
+    at: Location | None
+
+
+Change = (
+    NameArgument
+    | PassValue
+    | DropArgument
+    | BothBounds
+    | Rename
+    | CallFunction
+    | MethodToFunction
+    | TakeAttribute
+    | DropData
+    | TestForNone
+    | UnderNoGrad
+)
+
+_KINDS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in Change.__args__}
+
+
+def as_plain(change: Change) -> dict[str, Any]:
+    """A change as JSON can hold it."""
+    return {"change": type(change).__name__, **{f.name: _plain(getattr(change, f.name)) for f in _fields(change)}}
+
+
+def from_plain(data: Mapping[str, Any]) -> Change:
+    """The change that ``as_plain`` wrote; raises ValueError for anything else."""
+    try:
+        kind = _KINDS[data["change"]]
+        values = {key: _restored(value) for key, value in data.items() if key != "change"}
+        made: Change = kind(**values)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a change: {error!r:.200}") from error
+    return made
+
+
+def _fields(change: Change) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(change)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Location):
+        return {"location": [getattr(value, field.name) for field in dataclasses.fields(value)]}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Location(*value["location"])
+    if isinstance(value, list):
+        return tuple(_restored(item) for item in value)
+    return value

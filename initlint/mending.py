@@ -1,0 +1,178 @@
+"""What ``--fix`` and ``--diff`` do: files read, their fixes applied and read again, the result written or shown.
+
+Fixes rest on what reading finds. Files are mended first; the check that was asked for then sees them as they are
+now, so that its report and its exit code are about what remains.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import field, replace
+from typing import TYPE_CHECKING, Any
+
+from initlint.findings import Finding
+from initlint.record import record
+from initlint.result import Mended, Report
+from initlint.source.files import FileTooLarge, load
+from initlint.survey import STDIN, shown_path
+
+if TYPE_CHECKING:
+    from initlint.fix.rounds import Outcome
+
+__all__ = ["check_and_mend"]
+
+Check = Callable[..., Report]
+"""``initlint.api.check``."""
+
+
+def check_and_mend(check: Check, asked: Mapping[str, Any]) -> Report:
+    """Mend what was asked for, and report what remains; with ``diff``, what would change, and all findings.
+
+    ``asked`` are all arguments of ``check``.
+    """
+    unsafe, diff = asked["unsafe_fixes"], asked["diff"]
+    arguments = {name: value for name, value in asked.items() if name not in ("fix", "diff")}
+    read_stdin = asked["stdin"]
+    data = read_stdin() if STDIN in asked["targets"] and read_stdin is not None else b""
+    arguments["stdin"] = lambda: data
+    reading = {**arguments, **_ONLY_READ, "progress": None}
+    before = check(**reading)
+    mending = _Mending(check, reading, unsafe=unsafe)
+    name = asked["stdin_filename"]
+    stdin_path = shown_path(name) if name else STDIN
+    source = data if STDIN in asked["targets"] else None
+    for path in dict.fromkeys(
+        f.location.path for f in before.findings if f.location is not None and _wanted(f, unsafe)
+    ):
+        if source is not None and path == stdin_path:
+            source = mending.mend(path, source)
+        else:
+            mending.mend_file(path, write=not diff)
+    if diff:
+        report = before
+    else:
+        arguments["stdin"] = lambda: source or b""
+        report = check(**arguments)
+    mended = Mended(fixed=mending.fixed, diff="".join(mending.diffs) if diff else None, source=None if diff else source)
+    return replace(
+        report,
+        findings=tuple(mending.with_edits(report.findings, {stdin_path: (data if diff else source) or b""})),
+        notes=tuple(dict.fromkeys((*report.notes, *mending.notes))),
+        failures=tuple(dict.fromkeys((*report.failures, *mending.failures))),
+        mended=mended,
+    )
+
+
+_ONLY_READ: Mapping[str, Any] = {
+    "static": True,
+    "batch": (),
+    "arguments": (),
+    "device": None,
+    "seed": None,
+    "python": None,
+    "timeout": None,
+    "memory_limit": None,
+}
+"""Arguments of ``check`` with which nothing is built."""
+
+
+def _wanted(finding: Finding, unsafe: bool) -> bool:
+    return finding.fix is not None and (finding.fix.safe or unsafe)
+
+
+@record(slots=True)
+class _Mending:
+    """One run's fixes: what was mended, what could not be."""
+
+    check: Check
+    reading: Mapping[str, Any]
+    unsafe: bool
+    fixed: int = 0
+    diffs: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def mend_file(self, path: str, *, write: bool) -> None:
+        """Mend a file, in its place or (without ``write``) as a diff only."""
+        try:
+            data = load(path)
+        except (OSError, FileTooLarge) as error:
+            self.failures.append(f"{path}: cannot be fixed ({getattr(error, 'strerror', None) or 'too large'})")
+            return
+        fixed = self.fixed
+        after = self.mend(path, data)
+        if after == data or not write:
+            return
+        from initlint.fix.files import Changed
+        from initlint.fix.files import write as put
+
+        try:
+            remark = put(path, data, after)
+        except Changed:
+            self.fixed = fixed
+            self.failures.append(f"{path}: was not fixed, for it changed while it was being read")
+        except OSError as error:
+            self.fixed = fixed
+            self.failures.append(f"{path}: was not fixed ({error.strerror})")
+        else:
+            if remark is not None:
+                self.notes.append(remark)
+
+    def mend(self, path: str, data: bytes) -> bytes:
+        """The bytes of a file after its fixes; those it has where none can be made."""
+        from initlint.fix.files import read
+        from initlint.fix.rounds import mend
+
+        try:
+            original = read(data)
+        except ValueError as error:
+            self.notes.append(f"{path}: was not fixed ({error})")
+            return data
+
+        def findings(text: str) -> Iterable[Finding]:
+            return self._found(path, original.encoded(text))
+
+        outcome: Outcome = mend(original.text, findings, unsafe=self.unsafe)
+        self.notes.extend(outcome.problems)
+        if outcome.fixed:
+            self.fixed += outcome.fixed
+            self.diffs.append(_diff(path, original.text, outcome.text))
+        return original.encoded(outcome.text)
+
+    def with_edits(self, findings: Iterable[Finding], at_hand: Mapping[str, bytes]) -> Iterator[Finding]:
+        """The findings, each fix with the edits that it comes to by itself; ``at_hand`` are files not to be opened."""
+        from initlint.fix.files import read
+        from initlint.fix.rounds import with_edits
+
+        for path, group in itertools.groupby(findings, key=lambda finding: finding.location and finding.location.path):
+            several = list(group)
+            if path is None or all(finding.fix is None for finding in several):
+                yield from several
+                continue
+            try:
+                text = read(at_hand[path] if path in at_hand else load(path)).text
+            except (OSError, FileTooLarge, ValueError):
+                yield from several
+            else:
+                yield from with_edits(text, several)
+
+    def _found(self, path: str, data: bytes) -> Iterable[Finding]:
+        """What reading finds in a file that holds these bytes."""
+        name = None if path == STDIN else path
+        report = self.check(**{**self.reading, "targets": (STDIN,), "stdin": lambda: data, "stdin_filename": name})
+        return [f for f in report.findings if f.location is not None and f.location.path == path]
+
+
+def _diff(path: str, before: str, after: str) -> str:
+    """The unified diff of a file, as ``patch -p0`` takes it."""
+    import difflib
+
+    lines = []
+    for line in difflib.unified_diff(_LINE.findall(before), _LINE.findall(after), path, path):
+        lines.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
+    return "".join(lines)
+
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")

@@ -1,0 +1,226 @@
+"""``--fix``, ``--unsafe-fixes`` and ``--diff``: what is written, what is kept, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+Run = Callable[..., Any]
+
+BAD = """\
+import torch.nn as nn
+
+
+def init_weights(m):
+    nn.init.normal_(m.weight, 0.02)  # as in the paper
+"""
+FIXED = BAD.replace("0.02", "std=0.02")
+SCHEMA = json.loads((Path(__file__).parents[1] / "report/json_schema.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(path: str, text: str | bytes) -> Path:
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
+
+
+def fix(initlint: Run, *arguments: str, stdin: bytes = b"") -> Any:
+    return initlint("check", "--static", "--fix", *arguments, stdin=stdin)
+
+
+def test_a_fix_is_written_and_the_exit_code_is_by_what_remains(initlint: Run) -> None:
+    file = write("model.py", BAD)
+    result = fix(initlint, "model.py")
+    assert file.read_text() == FIXED
+    assert (result.code, result.err) == (0, "")
+    assert "1 fixed" in result.out
+    uniform = write(
+        "other.py", BAD + "    nn.init.uniform_(m.gate, generator=None, a=0.1)\n    nn.init.ones(m.scale)\n"
+    )
+    result = fix(initlint, "other.py")
+    assert result.code == 1
+    assert "INI511" in result.out
+    assert "std=0.02" in uniform.read_text()
+
+
+def test_without_fix_nothing_is_written_and_the_report_says_what_could_be(initlint: Run) -> None:
+    file = write("model.py", BAD)
+    before = file.stat()
+    result = initlint("check", "--static", "model.py")
+    assert "1 fixable with --fix" in result.out
+    assert file.read_text() == BAD
+    assert file.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_diff_writes_nothing_and_is_one_that_patch_takes(initlint: Run) -> None:
+    file = write("src/model.py", BAD)
+    clean = write("src/clean.py", FIXED)
+    result = initlint("check", "--static", "--diff", "src")
+    assert result.code == 1
+    assert file.read_text() == BAD
+    assert clean.read_text() == FIXED
+    assert "clean.py" not in result.out
+    subprocess.run(["patch", "-p0", "--quiet"], input=result.out.encode(), check=True)
+    assert file.read_text() == FIXED
+    again = initlint("check", "--static", "--diff", "src")
+    assert (again.code, again.out) == (0, "")
+
+
+def test_json_gives_the_edits_only_when_they_are_asked_for(initlint: Run) -> None:
+    write("model.py", BAD)
+    plain = json.loads(initlint("check", "--static", "--format", "json", "model.py").out)
+    assert plain["findings"][0]["fix"] == {"safe": True, "edits": None}
+    result = initlint("check", "--static", "--format", "json", "--diff", "model.py")
+    data = json.loads(result.out)
+    jsonschema.validate(data, SCHEMA)
+    (edit,) = data["findings"][0]["fix"]["edits"]
+    lines = BAD.splitlines(keepends=True)
+    line = lines[edit["line"] - 1]
+    lines[edit["line"] - 1] = line[: edit["column"] - 1] + edit["text"] + line[edit["end_column"] - 1 :]
+    assert "".join(lines) == FIXED
+    assert "1 would be fixed" in result.err
+    mended = fix(initlint, "--format", "json", "model.py")
+    assert json.loads(mended.out)["findings"] == []
+    assert "1 fixed" in mended.err
+
+
+def test_standard_input_comes_back_fixed_and_the_report_goes_aside(initlint: Run, spawn: Run) -> None:
+    source = BAD + "    nn.init.spread_evenly_(m.scale)\n"
+    run = subprocess.run(
+        [sys.executable, "-m", "initlint", "check", "--static", "--fix", "-"],
+        input=source.replace("\n", "\r\n").encode(),
+        capture_output=True,
+        check=False,
+    )
+    assert run.stdout.startswith(FIXED.replace("\n", "\r\n").encode())
+    assert b"INI511" in run.stderr
+    assert run.returncode == 1
+
+
+KEPT = {
+    "crlf": BAD.replace("\n", "\r\n").encode(),
+    "mixed newlines": BAD.replace("\n", "\r\n", 2).encode(),
+    "byte order mark": b"\xef\xbb\xbf" + BAD.encode(),
+    "latin-1": b"# -*- coding: latin-1 -*-\n" + BAD.replace("paper", "pap\xe9r\xff").encode("latin-1"),
+    "utf-16 columns": BAD.replace("import", 's = "\U0001f9ea日本"; import', 1).encode(),
+    "no newline at the end": BAD.rstrip("\n").encode(),
+    "form feeds": BAD.replace("\n\n\n", "\n\x0c\n\n").encode(),
+    "tabs": BAD.replace("    ", "\t").encode(),
+    "trailing space": BAD.replace("):\n", "):   \n  \n").encode() + b"   \n\n",
+    "continuation": BAD.replace(
+        "(m.weight, 0.02)", "(\n        m.weight,\n        # mean\n        0.02,\n    )"
+    ).encode(),
+    "unicode lines": BAD.replace("paper", "p\u2028a\x85p\x1cer").encode(),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_everything_but_the_edit_is_kept(initlint: Run, name: str) -> None:
+    file = write("model.py", KEPT[name])
+    result = fix(initlint, "model.py")
+    assert result.code == 0, result.out + result.err
+    assert file.read_bytes() == KEPT[name].replace(b"0.02", b"std=0.02")
+
+
+@pytest.mark.parametrize("text", [FIXED, "", "x = 1", "\ufeff" + FIXED, FIXED.replace("\n", "\r\n"), "def f(:\n"])
+def test_a_file_with_nothing_to_fix_is_not_touched(initlint: Run, text: str) -> None:
+    file = write("model.py", text)
+    os.utime(file, ns=(1, 1))
+    fix(initlint, "--unsafe-fixes", ".")
+    assert file.read_bytes() == text.encode()
+    assert file.stat().st_mtime_ns == 1
+
+
+@pytest.mark.parametrize("text", [BAD.replace("\n", "\r"), BAD.replace("def", "\x0cdef")])
+def test_what_libcst_would_not_give_back_is_left_and_told_of(initlint: Run, text: str) -> None:
+    file = write("model.py", text)
+    result = fix(initlint, "model.py")
+    assert (result.code, file.read_bytes()) == (1, text.encode())
+    assert "was not fixed" in result.err
+
+
+def test_mode_and_link_are_kept(initlint: Run) -> None:
+    file = write("real/model.py", BAD)
+    file.chmod(0o750)
+    link = Path("model.py")
+    link.symlink_to("real/model.py")
+    assert fix(initlint, "model.py").code == 0
+    assert link.is_symlink()
+    assert file.read_text() == FIXED
+    assert stat.S_IMODE(file.stat().st_mode) == 0o750
+    assert sorted(os.listdir("real")) == ["model.py"]
+
+
+def test_a_hard_link_is_told_of(initlint: Run) -> None:
+    file = write("model.py", BAD)
+    os.link(file, "other.txt")
+    result = fix(initlint, "model.py")
+    assert file.read_text() == FIXED
+    assert Path("other.txt").read_text() == BAD
+    assert "hard links" in result.err
+
+
+def test_a_read_only_file_is_left_and_the_others_are_fixed(initlint: Run) -> None:
+    locked, free = write("a.py", BAD), write("b.py", BAD)
+    locked.chmod(0o444)
+    result = fix(initlint, ".")
+    assert result.code == 2
+    assert result.err.count("\n") == 1
+    assert "a.py" in result.err
+    assert "read-only" in result.err
+    assert (locked.read_text(), free.read_text()) == (BAD, FIXED)
+    assert "INI501" in result.out
+
+
+def test_a_file_that_changed_meanwhile_is_left(initlint: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from initlint.fix import files
+
+    file = write("model.py", BAD)
+    sync = os.fsync
+
+    def meanwhile(descriptor: int) -> None:
+        sync(descriptor)
+        file.write_text(BAD + "# saved by an editor\n")
+
+    monkeypatch.setattr(files.os, "fsync", meanwhile)
+    result = fix(initlint, "model.py")
+    assert result.code == 2
+    assert "changed" in result.err
+    assert file.read_text() == BAD + "# saved by an editor\n"
+    assert os.listdir() == ["model.py"]
+
+
+def test_what_is_suppressed_or_not_selected_is_not_fixed(initlint: Run) -> None:
+    silenced = BAD.replace("# as in the paper", "# noqa: INI501")
+    file = write("model.py", silenced)
+    assert fix(initlint, "model.py").code == 0
+    assert file.read_text() == silenced
+    other = write("other.py", BAD)
+    fix(initlint, "--ignore", "INI501", "other.py")
+    assert other.read_text() == BAD
+
+
+@pytest.mark.parametrize("options", [(), ("--unsafe-fixes",)])
+def test_libcst_is_loaded_only_for_edits(options: tuple[str, ...]) -> None:
+    write("model.py", BAD)
+    script = (
+        "import sys; from initlint.api import check; report = check(['model.py'], static=True, "
+        f"unsafe_fixes={bool(options)}); assert report.findings[0].fix; assert 'libcst' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
