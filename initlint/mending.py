@@ -13,10 +13,10 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from initlint.findings import Finding
+from initlint.opened import STDIN, shown_path
 from initlint.record import record
 from initlint.result import Mended, Report
-from initlint.source.files import FileTooLarge, load
-from initlint.survey import STDIN, shown_path
+from initlint.source.files import NOTEBOOK, FileTooLarge, load
 
 if TYPE_CHECKING:
     from initlint.fix.rounds import Outcome
@@ -122,6 +122,9 @@ class _Mending:
 
     def mend(self, path: str, data: bytes) -> bytes:
         """The bytes of a file after its fixes; those it has where none can be made."""
+        if path.endswith(NOTEBOOK):
+            self.notes.append(f"{path}: was not fixed, for it is a notebook")
+            return data
         from initlint.fix.files import read
         from initlint.fix.rounds import mend
 
@@ -148,7 +151,7 @@ class _Mending:
 
         for path, group in itertools.groupby(findings, key=lambda finding: finding.location and finding.location.path):
             several = list(group)
-            if path is None or all(finding.fix is None for finding in several):
+            if path is None or path.endswith(NOTEBOOK) or all(finding.fix is None for finding in several):
                 yield from several
                 continue
             try:
