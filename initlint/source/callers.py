@@ -140,9 +140,10 @@ def _callers(
     if project is None:
         return ()
     public = not name.startswith("_")
-    if project.in_package(unit.path) and (public or info is None):
+    if public and project.in_package(unit.path):
         return UNKNOWN
-    elsewhere = project.mentions(name, unit.path)
+    lineage = frozenset((base.unit.path, base.name) for base in info.lineage) if info is not None else frozenset()
+    elsewhere = project.calls(name, unit.path, lineage)
     return () if elsewhere is False else UNKNOWN
 
 

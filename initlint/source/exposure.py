@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from initlint.record import record
 from initlint.source.classes import ClassInfo
-from initlint.source.scan import Scan
+from initlint.source.scan import Scan, scan
 
 if TYPE_CHECKING:
     from initlint.source.project import Project
@@ -63,6 +64,8 @@ class Exposures:
     path: str
     project: Project | None
     used: dict[int, set[int]]
+    scans: dict[str, Scan] = field(default_factory=dict)
+    """Of the other files that classes were found in."""
 
     def of(self, info: ClassInfo, ran: set[int]) -> Exposure:
         """What may be written into an instance of ``info`` whose constructor ran the functions ``ran``."""
@@ -88,10 +91,21 @@ class Exposures:
                     uninitialised = True
                 else:
                     return Exposure(True, True, True)
+        if any(self._leaves_out(base, ran) for base in info.lineage if base.unit is not info.unit):
+            return Exposure(True, True, True)
         if self.project is None:
             return Exposure(False, uninitialised, False)
-        elsewhere = self.project.initialises(info.name, self.path)
-        return Exposure(False, uninitialised or elsewhere is not False, elsewhere is not False)
+        initialised, loaded = self.project.treats(info.name, self.path)
+        return Exposure(False, uninitialised or initialised or loaded, initialised)
+
+    def _leaves_out(self, base: ClassInfo, ran: set[int]) -> bool:
+        """Whether a class of another file has a method that initialises, for somebody to call later."""
+        unit = base.unit
+        if unit.path not in self.scans:
+            self.scans[unit.path] = scan(unit.tree, unit.path)
+        found = self.scans[unit.path]
+        methods = {id(function) for name, function in base.methods.items() if name != "forward"}
+        return any(id(function) in methods - ran for function in (*found.initialising, *found.broad))
 
     def _called_outside(self, function: ast.AST) -> bool:
         """Whether a function is mentioned anywhere but in classes."""

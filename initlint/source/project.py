@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from dataclasses import field
 
 from initlint.record import record
+from initlint.source.mentions import Mentions, deeds
 from initlint.source.packages import Packages
 
 MOST_FILES = 400
 MOST_BYTES = 8_000_000
 MOST_ENTRIES = 20_000
+MOST_PARSED = 150
+"""In a project of more files, a mention of a name is taken for what it may be."""
 
 _INITIALISES = re.compile(
     rb"\binit\.|_init\b|init_|\.apply\(|reset_param|load_state_dict|from_pretrained|\.(?:normal|uniform|zero|fill)_\("
@@ -105,28 +108,70 @@ class Project:
     trees: dict[str, _Tree] = field(default_factory=dict)
     roots: dict[str, str] = field(default_factory=dict)
     packages: Packages = field(default_factory=Packages)
+    looks: dict[str, Mentions] = field(default_factory=dict)
 
-    def mentions(self, name: str, path: str) -> bool | None:
-        """Whether some other file of the project mentions ``name``; None where not all of them could be looked at."""
-        return self._somewhere(path, name)
+    def calls(self, name: str, path: str, lineage: frozenset[tuple[str, str]] = frozenset()) -> bool | None:
+        """Whether some other file may call the function ``name`` of this one; None where not all could be looked at.
 
-    def initialises(self, name: str, path: str) -> bool | None:
-        """Whether some other file may initialise what a class of this one holds; None as in ``mentions``.
-
-        Such a file mentions the class by name. Since many classes share a name, some file (a package may pass the class
-        on) must also mention the module that it would be imported from, or the one that names it import by a string.
+        Of a method, ``lineage`` holds the (path, name) of its class and of the classes that it derives from.
         """
-        verdict = self._somewhere(path, name, _INITIALISES)
-        if verdict is not True:
-            return verdict
+        mentions = self._mentions(path)
+        own = frozenset((os.path.realpath(file), one) for file, one in lineage)
+        for other in self._mentioning(path, name):
+            if other is None:
+                return None
+            if mentions is None:
+                return True
+            if (
+                mentions.may_call(other, name, own)
+                if lineage
+                else mentions.may_name(other, name, os.path.realpath(path))
+            ):
+                return True
+        return False
+
+    def treats(self, name: str, path: str) -> tuple[bool, bool]:
+        """Whether some other file may initialise what a class of this one holds, and whether one may load it.
+
+        Where not all of them could be looked at, both. Such a file mentions the class by name. Since many classes share
+        a name, some file (a package may pass the class on) must also mention the module that it would be imported from,
+        or the one that names it import by a string; in a project that is small enough to be looked into, the name must
+        be this class's.
+        """
+        mentions = self._mentions(path)
+        initialises = loads = False
+        for other in self._mentioning(path, name, _INITIALISES):
+            if other is None:
+                return True, True
+            if mentions is None:
+                return (True, True) if self._may_import(path, name) else (False, False)
+            outline = mentions.outline(other)
+            if mentions.may_name(other, name, os.path.realpath(path)):
+                does = (True, True) if outline is None else deeds(outline, name)
+                initialises, loads = initialises or does[0], loads or does[1]
+                if initialises:
+                    break
+        return initialises, loads
+
+    def _may_import(self, path: str, name: str) -> bool:
         module = os.path.basename(path).split(".", 1)[0]
         if module == "__init__":
             module = os.path.basename(os.path.dirname(os.path.abspath(path)))
-        verdict = self._somewhere(path, module)
-        return verdict if verdict is not False else self._somewhere(path, name, _IMPORTS_BY_NAME)
+        return any(True for _ in self._mentioning(path, module)) or any(
+            True for _ in self._mentioning(path, name, _IMPORTS_BY_NAME)
+        )
 
-    def _somewhere(self, path: str, word: str, besides: re.Pattern[bytes] | None = None) -> bool | None:
-        """Whether a file other than ``path`` holds a whole word, and what ``besides`` matches."""
+    def _mentions(self, path: str) -> Mentions | None:
+        """What answers for a project that is small enough for its files to be parsed; None for larger ones."""
+        tree, root = self._tree(path), self.root(path)
+        if any(index >= MOST_PARSED for index, _ in enumerate(tree)) or not tree.complete:
+            return None
+        if root not in self.looks:
+            self.looks[root] = Mentions(self.packages, root)
+        return self.looks[root]
+
+    def _mentioning(self, path: str, word: str, besides: re.Pattern[bytes] | None = None) -> Iterator[str | None]:
+        """The files other than ``path`` that hold a whole word, and what ``besides`` matches; None if some are left."""
         tree = self._tree(path)
         own = os.path.realpath(path)
         data_word = word.encode("utf-8", "surrogatepass")
@@ -136,8 +181,9 @@ class Project:
                 continue
             whole = whole or re.compile(rb"(?<!\w)" + re.escape(data_word) + rb"(?!\w)")
             if whole.search(data) and (besides is None or besides.search(data)):
-                return True
-        return False if tree.complete else None
+                yield other
+        if not tree.complete:
+            yield None
 
     def in_package(self, path: str) -> bool:
         """Whether a file belongs to a package, which others may import."""

@@ -112,6 +112,13 @@ def test_super_reaches_the_method_of_the_other_file(tmp_path: Path) -> None:
     assert writers(parameter(model, "stem.bias")) == ["reset_parameters", "ones_"]
 
 
+def test_what_a_base_offers_to_be_called_later_may_be(tmp_path: Path) -> None:
+    text = body("from base import Base", "self.fc = nn.Linear(3, 4)", base="Base")
+    assert not known(parameter(net(reading(tmp_path, "model.py", model=text, base=BASE)), "fc.weight").writes)
+    quiet = BASE.replace("self.apply(self._init_weights)", "pass").replace("nn.init.zeros_(m.weight)", "pass")
+    assert known(parameter(net(reading(tmp_path, "model.py", model=text, base=quiet)), "fc.weight").writes)
+
+
 def test_functions_and_classes_that_make_layers(tmp_path: Path) -> None:
     parts = (
         "WIDTH = 5\ndef block(n):\n    return nn.Sequential(nn.Linear(n, WIDTH), nn.ReLU())\n"

@@ -51,6 +51,36 @@ def test_a_class_of_the_same_name_is_another(tmp_path: Path) -> None:
     assert is_known(tmp_path)
 
 
+OTHERS = "import torch.nn as nn\nclass Net(nn.Module): ...\n"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        OTHERS + "import encoder\n" + INITIALISES,
+        "from other import Net\nimport encoder\n" + INITIALISES,
+        "import torch.nn as nn\nfrom encoder import Net\nclass Head(nn.Module):\n    def __init__(self):\n"
+        "        self.net = Net()\n        self.out = nn.Linear(3, 3)\n"
+        "        nn.init.zeros_(self.out.weight)\n        nn.init.zeros_(self.out.bias.data)\n",
+        "from encoder import Net  # reads its init_weights\nnet = Net()\n",
+        "import torch\nfrom encoder import Net\nnet = Net()\nnet.load_state_dict(torch.load('init_.pt'))\n",
+    ],
+)
+def test_what_another_file_initialises_is_not_it(tmp_path: Path, other: str) -> None:
+    (tmp_path / "train.py").write_text(other)
+    (tmp_path / "other.py").write_text(OTHERS)
+    assert is_known(tmp_path)
+
+
+@pytest.mark.parametrize("held", ["Net()", "nn.Sequential(Net())", "part"])
+def test_another_class_may_initialise_what_it_holds(tmp_path: Path, held: str) -> None:
+    (tmp_path / "train.py").write_text(
+        "import torch.nn as nn\nfrom encoder import Net\nclass Whole(nn.Module):\n    def __init__(self, part: Net):\n"
+        f"        self.net = {held}\n        nn.init.zeros_(self.net.fc.weight)\n"
+    )
+    assert not is_known(tmp_path)
+
+
 def test_a_package_passes_it_on(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models/__init__.py").write_text("from .encoder import *\n")
