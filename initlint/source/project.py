@@ -110,6 +110,11 @@ class Project:
     packages: Packages = field(default_factory=Packages)
     looks: dict[str, Mentions] = field(default_factory=dict)
 
+    def mentions(self, name: str, path: str) -> bool | None:
+        """Whether some other file holds ``name`` as a word; None where not all of them could be looked at."""
+        found = next(self._mentioning(path, name), "")
+        return None if found is None else found != ""
+
     def calls(self, name: str, path: str, lineage: frozenset[tuple[str, str]] = frozenset()) -> bool | None:
         """Whether some other file may call the function ``name`` of this one; None where not all could be looked at.
 
