@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from initlint.config import Configurations, inline
-from initlint.engine import conclude, load, no_such_rule, registry, rows
+from initlint.engine import load, no_such_rule, registry, rows
 from initlint.facts import absent, known
 from initlint.findings import Finding, Severity
 from initlint.fingerprint import with_fingerprints
@@ -259,15 +259,12 @@ def _report(
     failures: Iterable[str] = (),
 ) -> Report:
     """What everything that was said amounts to: merged, suppressed where that is wished, with shown paths, counted."""
-    remarks = [*survey.notes, *notes]
     files = len(survey.files)
     said: list[Finding] = []
     lines: dict[Location, str] = {}
-    suppressed = 0
-    for finding in conclude(survey.said, survey.ignores_parameters):
-        if survey.silences(finding):
-            suppressed += 1
-            continue
+    probed = {run.target for run in outcomes if run.facts is not None and known(run.facts.models[0].probe)}
+    kept, suppressed = survey.concluded(probed)
+    for finding in kept:
         where = finding.location
         said.append(shown := _shown(finding, survey))
         line = None if where is None else survey.file(where.path).line(where.line)
@@ -278,7 +275,7 @@ def _report(
     return Report(
         findings=findings,
         models=tuple(_run(outcome, findings) for outcome in outcomes),
-        notes=tuple(dict.fromkeys(remarks)),
+        notes=tuple(dict.fromkeys([*survey.notes, *notes])),
         failures=tuple(dict.fromkeys([*survey.failures, *failures])),
         summary=Summary(
             files=files,

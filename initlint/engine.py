@@ -144,7 +144,7 @@ def conclude(said: Iterable[Finding], apart: Callable[[Finding], bool] = lambda 
 
     Findings that are to be left out afterwards, as ``apart`` says, are not merged with others.
     """
-    return sorted(explain(merge(said, apart)), key=_order)
+    return sorted(explain(merge(said, apart)), key=order)
 
 
 @functools.cache
@@ -167,6 +167,7 @@ def _subjects(facts: Facts) -> Iterator[tuple[str, Fact]]:
         ("klass", facts.classes),
         ("script", facts.scripts),
         ("model", facts.models),
+        ("suppression", facts.suppressions),
     ):
         if known(several):
             for fact in several:
@@ -201,7 +202,8 @@ def _ask(rule: Rule, subject: str, fact: Fact, origin: str, notes: list[str] | N
     return [replace(finding, sources=sources) for finding in found]
 
 
-def _order(finding: Finding) -> tuple[str, int, int, str, str, str]:
+def order(finding: Finding) -> tuple[str, int, int, str, str, str]:
+    """What findings are sorted by."""
     place = finding.location
     return (
         place.path if place else "",

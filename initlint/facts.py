@@ -836,6 +836,19 @@ class Script(Fact):
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
+class Suppression(Fact):
+    """A comment that names codes to be silent about.
+
+    ``idle`` are those that it silenced no finding of, though all their evidence was gathered; ``missing`` those that
+    look like a rule's and are none.
+    """
+
+    location: Location
+    idle: tuple[str, ...] = UNKNOWN
+    missing: tuple[str, ...] = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Facts(Fact):
     """Everything one front end says of one file or one target. ``origin`` is "source" or "live"."""
 
@@ -847,3 +860,4 @@ class Facts(Fact):
     classes: tuple[ClassFacts, ...] = ()
     models: tuple[Model, ...] = ()
     scripts: tuple[Script, ...] = ()
+    suppressions: tuple[Suppression, ...] = ()

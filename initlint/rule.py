@@ -6,7 +6,8 @@ examples. It has one ``check_<subject>`` method for each kind of fact it looks a
 unknown raises, and the engine drops that subject for that rule.
 
 The subjects: ``call`` (InitCall), ``guard`` (Guard), ``incident`` (Incident), ``initializer`` (Initializer), ``klass``
-(ClassFacts), ``script`` (Script), ``model`` (Model), ``layer`` (Layer), ``parameter`` (Parameter), ``chain`` (Chain).
+(ClassFacts), ``script`` (Script), ``model`` (Model), ``layer`` (Layer), ``parameter`` (Parameter), ``chain`` (Chain),
+``suppression`` (Suppression).
 """
 
 from __future__ import annotations
@@ -30,7 +31,19 @@ from initlint.record import record
 
 __all__ = ["SUBJECTS", "Bad", "Entry", "Good", "Rule"]
 
-SUBJECTS = ("call", "guard", "incident", "initializer", "klass", "script", "model", "layer", "parameter", "chain")
+SUBJECTS = (
+    "call",
+    "guard",
+    "incident",
+    "initializer",
+    "klass",
+    "script",
+    "model",
+    "layer",
+    "parameter",
+    "chain",
+    "suppression",
+)
 
 SOURCE, PARAMETERS, GRAPH, PROBE = "source", "parameters", "graph", "probe"
 

@@ -8,17 +8,20 @@ place one name.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.config import Config, Configurations
+from initlint.engine import conclude, order
 from initlint.judgement import Judgement
 from initlint.live.targets import Target, parse
 from initlint.opened import STDIN, File, defines, opened, shown_path
 from initlint.record import record
+from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE
 from initlint.source.files import MAX_NOTEBOOK_BYTES, NOTEBOOK, Exclusion, FileTooLarge, load, walk
 from initlint.source.reader import Project, SourceError, might_matter, read
+from initlint.suppressed import suppressions_of
 
 if TYPE_CHECKING:
     from initlint.facts import Facts
@@ -61,6 +64,8 @@ class Survey:
         self._static = static
         self._judgement = judgement
         self._project = Project()
+        self._judged: list[str] = []
+        self._used: dict[str, set[tuple[int, str]]] = {}
 
     def look_at(self, text: str, *, stdin: Callable[[], bytes] | None, stdin_filename: str | None) -> None:
         """Read what a target names, and note what of it is to be built."""
@@ -234,6 +239,7 @@ class Survey:
         except Exception as error:  # one file must not cost the others their report
             say(f"{shown_path(path)}: initlint failed on it ({type(error).__name__}: {error}); please report this")
             return self.files[path]
+        self._judged.append(path)
         self.files[path] = file = replace(
             file, roots=source.roots, trains_at_import=source.trains_at_import is not None
         )
@@ -250,11 +256,40 @@ class Survey:
         """Take what the rules say of facts."""
         self.said += self._judgement.ask(config, facts, self.notes)
 
+    def concluded(self, probed: Container[str] = ()) -> tuple[list[Finding], int]:
+        """What remains of what was said, in order, and how many findings comments and configurations leave out.
+
+        ``probed`` names the targets that were built and probed: it decides what may be said of a comment.
+        """
+        found = conclude(self.said, self.ignores_parameters)
+        kept = [finding for finding in found if not self.silences(finding)]
+        of_comments = self._of_comments(probed)
+        kept += (spoken := [finding for finding in of_comments if not self.silences(finding)])
+        left_out = len(found) + len(of_comments) - len(kept)
+        return sorted(kept, key=order) if spoken else kept, left_out
+
+    def _of_comments(self, probed: Container[str]) -> list[Finding]:
+        """What the rules say of comments that silence findings, once every finding was held against them."""
+        said: list[Finding] = []
+        for path in self._judged:
+            file, config = self.file(path), self._config(path)
+            if not file.suppressions.codes:
+                continue
+            whole = file.roots and all(f"{shown_path(path)}::{root}" in probed for root in file.roots)
+            gathered = (SOURCE, PARAMETERS, GRAPH, PROBE) if whole else (SOURCE,)
+            used = self._used.get(path, ())
+            facts = suppressions_of(path, file.suppressions, used, self._judgement.codes(config), gathered)
+            said += self._judgement.ask(config, facts, self.notes)
+        return conclude(said)
+
     def silences(self, finding: Finding) -> bool:
         """Whether a comment or the configuration leaves a finding out."""
         where = finding.location
-        if where is not None and self.file(where.path).suppressions.silence(finding.code, where.line):
-            return True
+        if where is not None:
+            line = self.file(where.path).suppressions.silencing(finding.code, where.line)
+            if line is not None:
+                self._used.setdefault(where.path, set()).add((line, finding.code))
+                return True
         return self.ignores_parameters(finding) or (
             where is not None and self._config(where.path).ignores(finding.code, where.path)
         )

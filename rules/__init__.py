@@ -20,6 +20,7 @@ def _entry(code: str, name: str, severity: Severity, folder: str, subjects: str)
 
 
 RULES: tuple[Entry, ...] = (
+    _entry("INI001", "unused-suppression", _A, "comments", "suppression"),
     _entry("INI101", "zero-weight", _E, "degenerate", "parameter layer chain"),
     _entry("INI102", "constant-weight", _E, "degenerate", "parameter chain"),
     _entry("INI103", "identical-units", _E, "degenerate", "parameter"),

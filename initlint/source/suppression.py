@@ -23,24 +23,29 @@ _NOQA = rf"(?i:#\s*noqa)(?![\w-])(?P<colon>\s*:\s*(?P<codes>{_CODES})?)?"
 class Suppressions:
     """What the comments of one file silence.
 
-    ``codes`` maps a line to the codes silenced there, None standing for all. ``statements`` maps a line to the first
-    line of the statement it belongs to, for statements of several lines.
+    ``codes`` maps a line to the codes silenced there, None standing for all, ``columns`` to where its comment begins
+    and ends. ``statements`` maps a line to the first line of the statement it belongs to, for statements of several
+    lines.
     """
 
     skip_file: bool = False
     codes: Mapping[int, frozenset[str] | None] = field(default_factory=dict)
+    columns: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     statements: Mapping[int, int] = field(default_factory=dict)
 
-    def silence(self, code: str, line: int) -> bool:
-        """Whether a finding of ``code`` at ``line`` is silenced there or on the first line of its statement."""
+    def silencing(self, code: str, line: int) -> int | None:
+        """The line of the comment that silences a finding of ``code`` at ``line``; None where there is none.
+
+        It stands there or on the first line of the statement; 0 stands for a comment that silences the whole file.
+        """
         if self.skip_file:
-            return True
-        for each in {line, self.statements.get(line, line)}:
+            return 0
+        for each in (line, self.statements.get(line, line)):
             if each in self.codes:
                 codes = self.codes[each]
                 if codes is None or code in codes:
-                    return True
-        return False
+                    return each
+        return None
 
 
 NOTHING = Suppressions()
@@ -59,6 +64,7 @@ def read(data: bytes) -> Suppressions:
 
     skip_file = False
     codes: dict[int, frozenset[str] | None] = {}
+    columns: dict[int, tuple[int, int]] = {}
     statements: dict[int, int] = {}
     first: int | None = None
     blank = {tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING}
@@ -69,6 +75,7 @@ def read(data: bytes) -> Suppressions:
                 silenced = _silenced(token.string)
                 if silenced is None or silenced:
                     codes[token.start[0]] = silenced
+                    columns[token.start[0]] = token.start[1] + 1, token.end[1] + 1
             if token.type == tokenize.NEWLINE:
                 if first is not None and first != token.start[0]:
                     statements.update(dict.fromkeys(range(first, token.start[0] + 1), first))
@@ -77,7 +84,7 @@ def read(data: bytes) -> Suppressions:
                 first = token.start[0]
     except (tokenize.TokenError, SyntaxError):
         pass
-    return Suppressions(skip_file, codes, statements)
+    return Suppressions(skip_file, codes, columns, statements)
 
 
 def _silenced(comment: str) -> frozenset[str] | None:

@@ -6,12 +6,14 @@ import importlib.util
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from initlint.engine import judge, load, registry
 from initlint.facts import Facts
 from initlint.findings import Finding
 from initlint.rule import Bad, Good
+from initlint.suppressed import suppressions_of
 
 PRELUDE = "import math, torch; from torch import nn; import torch.nn.functional as F\n"
 MARK = "#~"
@@ -27,9 +29,18 @@ def marked(text: str) -> list[int]:
 
 
 def read_facts(text: str, path: str) -> Facts:
+    """What reading says of a snippet, and what its comments silence of that."""
     from initlint.source.reader import read
+    from initlint.source.suppression import read as read_suppressions
 
-    return read(text.encode(), path).facts
+    facts, comments = read(text.encode(), path).facts, read_suppressions(text.encode())
+    if not comments.codes:
+        return facts
+    findings = judge([facts], registry())
+    lines = [(comments.silencing(each.code, each.location.line), each.code) for each in findings if each.location]
+    used = {(line, code) for line, code in lines if line is not None}
+    said = suppressions_of(path, comments, used, registry(), ["source"])
+    return replace(facts, suppressions=said.suppressions)
 
 
 def built_facts(text: str, directory: Path) -> list[Facts]:

@@ -1,0 +1,1 @@
+"""The comments that speak to initlint itself."""
