@@ -53,10 +53,11 @@ def name_argument(document: Document, change: NameArgument) -> Iterator[Splice]:
 def pass_value(document: Document, change: PassValue) -> Iterator[Splice]:
     """``f(w, "fan-in")`` to ``f(w, "fan_in")``."""
     argument, _ = _argument(document, change.at)
-    text = f"{change.value:g}"
     if isinstance(change.value, str):
-        before = document.source(argument.value)
-        text = f"'{change.value}'" if before.endswith("'") else f'"{change.value}"'
+        quote = "'" if document.source(argument.value).endswith("'") else '"'
+        text = f"{quote}{change.value}{quote}"
+    else:
+        text = f"{change.value:g}"
     yield Splice(*document.outer(argument.value), text)
 
 

@@ -45,6 +45,9 @@ class _Comparison:
             return ast.dump(old) == ast.dump(new)
         if type(old) is not type(new):
             return hasattr(old, "lineno")
+        return self._same_fields(old, new) or (isinstance(old, ast.expr) and _holds(new, old))
+
+    def _same_fields(self, old: ast.AST, new: ast.AST) -> bool:
         for name in old._fields:
             one, other = getattr(old, name, None), getattr(new, name, None)
             if isinstance(one, list) and isinstance(other, list):
@@ -99,6 +102,12 @@ class _Comparison:
                 start, self._lines.offset_in_bytes(node.decorator_list[0].lineno, node.decorator_list[0].col_offset)
             )
         return any(splice.start <= end and start <= splice.end for splice in self._splices)
+
+
+def _holds(node: ast.AST, part: ast.AST) -> bool:
+    """Whether an expression has become a part of another one of its kind (``fc`` of ``fc.weight``)."""
+    wanted = ast.dump(part)
+    return any(type(inner) is type(part) and ast.dump(inner) == wanted for inner in ast.walk(node))
 
 
 def _text(item: object) -> str:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from initlint.changes import TestForNone
 from initlint.facts import Guard
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Severity, safe
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 
@@ -44,7 +45,8 @@ class BiasTruthiness(Rule):
     code, name, severity = "INI513", "bias-truthiness", Severity.ERROR
     needs = (SOURCE,)
     bad = [
-        Bad("""
+        Bad(
+            """
             def init_weights(m):
                 if isinstance(m, (nn.Linear, nn.Conv2d)):
                     nn.init.xavier_uniform_(m.weight)
@@ -52,8 +54,19 @@ class BiasTruthiness(Rule):
                         nn.init.zeros_(m.bias)
                 elif isinstance(m, nn.BatchNorm2d) and m.weight:  #~
                     nn.init.ones_(m.weight)
-            """),
-        Bad("""
+            """,
+            fixed="""
+            def init_weights(m):
+                if isinstance(m, (nn.Linear, nn.Conv2d)):
+                    nn.init.xavier_uniform_(m.weight)
+                    if m.bias is not None:
+                        nn.init.zeros_(m.bias)
+                elif isinstance(m, nn.BatchNorm2d) and m.weight is not None:
+                    nn.init.ones_(m.weight)
+            """,
+        ),
+        Bad(
+            """
             class Linear(nn.Module):
                 def __init__(self, fan_in, fan_out, bias=True):
                     super().__init__()
@@ -65,7 +78,21 @@ class BiasTruthiness(Rule):
                     nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
                     if self.bias:  #~
                         nn.init.zeros_(self.bias)
-            """),
+            """,
+            fixed="""
+            class Linear(nn.Module):
+                def __init__(self, fan_in, fan_out, bias=True):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.empty(fan_out, fan_in))
+                    self.bias = nn.Parameter(torch.empty(fan_out)) if bias else None
+                    self.reset_parameters()
+
+                def reset_parameters(self):
+                    nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+                    if self.bias is not None:
+                        nn.init.zeros_(self.bias)
+            """,
+        ),
     ]
     good = [
         Good("""
@@ -132,4 +159,5 @@ class BiasTruthiness(Rule):
                 guard,
                 f"the truth of the tensor {guard.text} is tested: it raises for more than one element",
                 help=f"write {guard.text} is not None",
+                fix=safe(TestForNone(guard.location)),
             )

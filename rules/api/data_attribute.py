@@ -2,9 +2,18 @@
 
 from collections.abc import Iterator
 
+from initlint.changes import DropData, MethodToFunction, UnderNoGrad
 from initlint.facts import InitCall
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Fix, Severity, safe
 from initlint.rule import SOURCE, Bad, Good, Rule
+
+_AS_FUNCTION = {
+    "normal_": "torch.nn.init.normal_",
+    "uniform_": "torch.nn.init.uniform_",
+    "zero_": "torch.nn.init.zeros_",
+    "fill_": "torch.nn.init.constant_",
+}
+"""Functions that draw just what the method does, from the same random numbers."""
 
 
 class DataAttribute(Rule):
@@ -37,25 +46,45 @@ class DataAttribute(Rule):
 
     ## Fix safety
 
-    Safe with torch.nn.init. An in-place method of a tensor without `.data` needs `torch.no_grad()` around it.
+    Safe: `.data` is dropped where a function of torch.nn.init takes the tensor, `normal_`, `uniform_`, `zero_` and
+    `fill_` become functions of torch.nn.init, and any other method goes under `torch.no_grad()`. The same values are
+    written, from the same random numbers; only autograd learns of it, and raises where a graph still needs the old
+    values. A call whose result is used is left alone: without `.data` it would be the Parameter itself.
     """
 
     code, name, severity = "INI512", "data-attribute", Severity.ADVICE
     needs = (SOURCE,)
     bad = [
-        Bad("""
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
                     self.fc = nn.Linear(64, 64)
                     self.fc.weight.data.normal_(0.0, 0.02)  #~
-            """),
-        Bad("""
+            """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(64, 64)
+                    nn.init.normal_(self.fc.weight, 0.0, 0.02)
+            """,
+        ),
+        Bad(
+            """
             def init_weights(m):
                 if isinstance(m, nn.Linear):
                     nn.init.xavier_uniform_(m.weight.data)  #~
                     m.bias.data.zero_()  #~
-            """),
+            """,
+            fixed="""
+            def init_weights(m):
+                if isinstance(m, nn.Linear):
+                    nn.init.xavier_uniform_(m.weight)
+                    nn.init.zeros_(m.bias)
+            """,
+        ),
     ]
     good = [
         Good("""
@@ -95,4 +124,13 @@ class DataAttribute(Rule):
                 help=f"write {call.written}({call.target.text}, ...): it runs under no_grad by itself"
                 if module
                 else "use the function of torch.nn.init, or write under torch.no_grad()",
+                fix=self._fix(call) if call.discarded else None,
             )
+
+    def _fix(self, call: InitCall) -> Fix | None:
+        home, _, name = call.function.rpartition(".")
+        if home != "torch.Tensor":
+            return safe(DropData(call.target.location))
+        if name in _AS_FUNCTION and "value" not in call.given[len(call.positional) :]:
+            return safe(MethodToFunction(call.location, _AS_FUNCTION[name]))
+        return safe(UnderNoGrad(call.location), DropData(call.target.location))

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from initlint.changes import Rename
 from initlint.facts import InitCall
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Severity, safe
 from initlint.rule import SOURCE, Bad, Good, Rule
 from initlint.theory.schemes import DEPRECATED
 
@@ -38,23 +39,39 @@ class DeprecatedInit(Rule):
 
     ## Fix safety
 
-    Safe: the old name forwards its arguments to the new one.
+    Safe: the old name forwards its arguments to the new one. A name imported by itself is renamed in its import and
+    wherever it is used.
     """
 
     code, name, severity = "INI503", "deprecated-init", Severity.WARNING
     needs = (SOURCE,)
     bad = [
-        Bad("""
+        Bad(
+            """
             def init_weights(m):
                 nn.init.xavier_uniform(m.weight)  #~
                 torch.nn.init.constant(m.bias, 0)  #~
-            """),
-        Bad("""
+            """,
+            fixed="""
+            def init_weights(m):
+                nn.init.xavier_uniform_(m.weight)
+                torch.nn.init.constant_(m.bias, 0)
+            """,
+        ),
+        Bad(
+            """
             from torch.nn import init as I
 
             def init_weights(m):
                 I.kaiming_normal(m.weight, mode="fan_out")  #~
-            """),
+            """,
+            fixed="""
+            from torch.nn import init as I
+
+            def init_weights(m):
+                I.kaiming_normal_(m.weight, mode="fan_out")
+            """,
+        ),
     ]
     good = [
         Good("""
@@ -84,4 +101,5 @@ class DeprecatedInit(Rule):
                 call,
                 f"{call.written} is the deprecated name of {old}_",
                 help=f"write {call.written}_",
+                fix=safe(Rename(call.location, f"{old}_")),
             )

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import InitCall
-from initlint.findings import Finding, Severity
+from initlint.changes import TakeAttribute
+from initlint.facts import InitCall, layer_family
+from initlint.findings import Finding, Fix, Severity, safe, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 _HOMES = ("torch.nn.init", "transformers.initialization")
+_WITH_WEIGHTS = ("linear", "bilinear", "convolution", "transposed", "embedding")
+_FOR_BIASES_TOO = ("zeros_", "ones_", "constant_")
+"""What one also does to a bias."""
 
 
 class InitOnModule(Rule):
@@ -36,13 +40,15 @@ class InitOnModule(Rule):
 
     ## Fix safety
 
-    No fix: of several parameters the author must say which.
+    Safe for linear maps, convolutions and embeddings: the call raises as it is, and what draws a matrix is meant for
+    the weight. Zeros and other constants might have been meant for the bias as well: unsafe. Other layers have no fix.
     """
 
     code, name, severity = "INI514", "init-on-module", Severity.ERROR
     needs = (SOURCE,)
     bad = [
-        Bad("""
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -50,14 +56,33 @@ class InitOnModule(Rule):
                     self.body = nn.Sequential(nn.Linear(64, 64), nn.ReLU())
                     nn.init.xavier_uniform_(self.fc)  #~
                     nn.init.zeros_(self.body[0])  #~
-            """),
-        Bad("""
+            """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(64, 64)
+                    self.body = nn.Sequential(nn.Linear(64, 64), nn.ReLU())
+                    nn.init.xavier_uniform_(self.fc.weight)
+                    nn.init.zeros_(self.body[0].weight)
+            """,
+        ),
+        Bad(
+            """
             from torch.nn.init import normal_
 
             def init_weights(m):
                 if isinstance(m, (nn.Linear, nn.Conv2d)):
                     normal_(m, std=0.02)  #~
-            """),
+            """,
+            fixed="""
+            from torch.nn.init import normal_
+
+            def init_weights(m):
+                if isinstance(m, (nn.Linear, nn.Conv2d)):
+                    normal_(m.weight, std=0.02)
+            """,
+        ),
     ]
     good = [
         Good("""
@@ -115,4 +140,11 @@ class InitOnModule(Rule):
             call,
             f"{call.written} writes a tensor, and {call.target.text} is a module ({kinds}): it raises AttributeError",
             help=f"name the tensor: {call.written}({call.target.text}.weight)",
+            fix=self._fix(call),
         )
+
+    def _fix(self, call: InitCall) -> Fix | None:
+        if any(layer_family(kind) not in _WITH_WEIGHTS for kind in call.target.kinds):
+            return None
+        weight = TakeAttribute(call.target.location, "weight")
+        return unsafe(weight) if call.function.rpartition(".")[2] in _FOR_BIASES_TOO else safe(weight)

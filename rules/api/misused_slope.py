@@ -4,8 +4,9 @@ import math
 import re
 from collections.abc import Iterator
 
+from initlint.changes import CallFunction, DropArgument, NameArgument, PassValue
 from initlint.facts import InitCall, close
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Fix, Severity, safe, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
 from initlint.theory.gains import CALCULATE_GAIN_NAMES, torch_gain
 
@@ -13,6 +14,7 @@ _HOMES = ("torch.nn.init", "transformers.initialization")
 _SCALE = re.compile(
     r"(?<![a-z])(std|stdv?|stddev|sigma|scale|gain|bound|init(ializer)?_?range)(?![a-z])", re.IGNORECASE
 )
+_STD = re.compile(r"(?<![a-z])(std|stdv?|stddev|sigma)(?![a-z])", re.IGNORECASE)
 _SMALLEST_SLOPE = 0.05
 _USUAL = 0.01
 """The slope of nn.LeakyReLU, the one below 0.05 that activations have."""
@@ -50,26 +52,53 @@ class MisusedSlope(Rule):
 
     ## Fix safety
 
-    Dropping an `a` that is ignored changes nothing. Passing a std to another initialiser changes what is drawn; that
-    is its purpose.
+    Safe where `a` is ignored: it is dropped, and nothing that is drawn changes; whether its gain was the one that was
+    meant, the author must say. A standard deviation given to `kaiming_normal_` alone becomes that of `normal_`, unsafe:
+    the weights are no longer scaled with their fan.
     """
 
     code, name, severity = "INI506", "misused-slope", Severity.WARNING
     needs = (SOURCE,)
     bad = [
-        Bad("""
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
                     self.fc = nn.Linear(64, 64)
                     nn.init.kaiming_normal_(self.fc.weight, 0.02)  #~
-            """),
+            """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(64, 64)
+                    nn.init.normal_(self.fc.weight, std=0.02)
+            """,
+        ),
+        Bad(
+            """
+            from torch.nn.init import kaiming_uniform_
+
+            def init_weights(m):
+                if isinstance(m, nn.Conv2d):
+                    kaiming_uniform_(m.weight, a=math.sqrt(5), nonlinearity="relu")  #~
+                    nn.init.kaiming_normal_(m.weight, 0.2, mode="fan_out", nonlinearity="relu")  #~
+            """,
+            fixed="""
+            from torch.nn.init import kaiming_uniform_
+
+            def init_weights(m):
+                if isinstance(m, nn.Conv2d):
+                    kaiming_uniform_(m.weight, nonlinearity="relu")
+                    nn.init.kaiming_normal_(m.weight, 0, mode="fan_out", nonlinearity="relu")
+            """,
+        ),
         Bad("""
             from torch.nn.init import kaiming_uniform_
 
             def init_weights(m, init_gain, std=0.02):
                 if isinstance(m, nn.Conv2d):
-                    kaiming_uniform_(m.weight, a=math.sqrt(5), nonlinearity="relu")  #~
                     kaiming_uniform_(m.weight, init_gain)  #~
                     kaiming_uniform_(m.weight, a=std, mode="fan_out")  #~
             """),
@@ -113,6 +142,9 @@ class MisusedSlope(Rule):
                 help=f"drop a, or drop nonlinearity if a gain of {math.sqrt(2 / (1 + slope**2)):.3g} was meant and not "
                 f"{torch_gain(nonlinearity):.3g}",
                 evidence={"a": slope, "nonlinearity": nonlinearity},
+                fix=safe(
+                    PassValue(call.places.get("a"), 0) if "a" in call.positional else DropArgument(call.places.get("a"))
+                ),
             )
         elif call.positional == ("a",) == call.given and 0 < slope < _SMALLEST_SLOPE and not close(slope, _USUAL):
             yield self._taken_for_slope(call, f"{slope:g}")
@@ -122,4 +154,12 @@ class MisusedSlope(Rule):
             call,
             f"{call.written} takes {shown} as the slope a of a leaky ReLU, not as a scale of the weights",
             help="draw with a std of your own by normal_(w, std=...), or name the argument (a=...) if it is a slope",
+            fix=self._drawn_with_it(call),
         )
+
+    def _drawn_with_it(self, call: InitCall) -> Fix | None:
+        home, _, function = call.function.rpartition(".")
+        name = call.spellings.get("a", "std")
+        if call.given != ("a",) or function != "kaiming_normal_" or not _STD.search(name):
+            return None
+        return unsafe(CallFunction(call.location, f"{home}.normal_"), NameArgument(call.places.get("a"), "std"))

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from initlint.changes import BothBounds
 from initlint.facts import InitCall
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Severity, safe
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 _BOUND = re.compile(r"(?<![a-z])(std|stdv|stddev|bound|limit|range|initrange|init_range|scale)(?![a-z])", re.IGNORECASE)
@@ -39,7 +40,7 @@ class OneSidedUniform(Rule):
 
     ## Fix safety
 
-    Adding the upper bound changes what is drawn; that is its purpose.
+    Safe: both bounds are given, the one with a minus sign. That changes what is drawn, which is its purpose.
     """
 
     code, name, severity = "INI502", "one-sided-uniform", Severity.WARNING
@@ -57,11 +58,27 @@ class OneSidedUniform(Rule):
                     return self.fc(x)
             """,
             by=("source", "live"),
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(64, 64)
+                    nn.init.uniform_(self.fc.weight, -0.1, 0.1)
+
+                def forward(self, x):
+                    return self.fc(x)
+            """,
         ),
-        Bad("""
+        Bad(
+            """
             def init_weights(m, initrange):
                 m.weight.data.uniform_(initrange)  #~
-            """),
+            """,
+            fixed="""
+            def init_weights(m, initrange):
+                m.weight.data.uniform_(-initrange, initrange)
+            """,
+        ),
     ]
     good = [
         Good("""
@@ -96,4 +113,5 @@ class OneSidedUniform(Rule):
                     "only the lower bound is given",
                     help=f"give both bounds: {call.written}({call.target.text}, {other})",
                     evidence={"low": call.arguments[low], "high": call.arguments[high]},
+                    fix=safe(BothBounds(call.places.get(low))),
                 )

@@ -1,9 +1,10 @@
 """INI511 unknown-init-function."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from initlint.changes import Rename
 from initlint.facts import InitCall
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Fix, Severity, safe, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 _MODULE = "torch.nn.init"
@@ -42,6 +43,10 @@ _ALIASES = {
     "xavier_": "xavier_uniform_",
     "kaiming_": "kaiming_uniform_",
 }
+_NEAR, _CERTAIN = 0.75, 0.85
+"""From which similarity a name is proposed, and put in as safe."""
+_EITHER_LAW = ("xavier_", "kaiming_")
+"""Names that leave open whether a normal or a uniform law was meant."""
 
 
 class UnknownInitFunction(Rule):
@@ -72,20 +77,32 @@ class UnknownInitFunction(Rule):
 
     ## Fix safety
 
-    The name proposed is the one spelled most like it: read it before you take it.
+    Safe: the call raises as it is, so nothing that runs can change. The name is the one spelled most like it, or what
+    other frameworks call by it. Unsafe where the likeness is faint, and for `xavier_` and `kaiming_`, which do not
+    say which law is meant: uniform is put in, as in torch's layers.
     """
 
     code, name, severity = "INI511", "unknown-init-function", Severity.ERROR
     needs = (SOURCE,)
     bad = [
-        Bad("""
+        Bad(
+            """
             class Margin(nn.Module):
                 def __init__(self):
                     super().__init__()
                     self.bias = nn.Parameter(torch.empty(8))
                     nn.init.zero_(self.bias)  #~
-            """),
-        Bad("""
+            """,
+            fixed="""
+            class Margin(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.bias = nn.Parameter(torch.empty(8))
+                    nn.init.zeros_(self.bias)
+            """,
+        ),
+        Bad(
+            """
             from torch.nn import init as I
             from torch.nn.init import kaiming_norm_
 
@@ -93,7 +110,17 @@ class UnknownInitFunction(Rule):
                 I.xavieruniform(m.weight)  #~
                 kaiming_norm_(m.weight)  #~
                 torch.nn.init.zeros(m.bias)  #~
-            """),
+            """,
+            fixed="""
+            from torch.nn import init as I
+            from torch.nn.init import kaiming_normal_
+
+            def init_weights(m):
+                I.xavier_uniform_(m.weight)
+                kaiming_normal_(m.weight)
+                torch.nn.init.zeros_(m.bias)
+            """,
+        ),
     ]
     good = [
         Good("""
@@ -136,11 +163,27 @@ class UnknownInitFunction(Rule):
             call,
             f"torch.nn.init has no {function}",
             help=f"write {near}" if near else "torch.nn.init has " + ", ".join(_IN_PLACE),
+            fix=self._fix(call, function, near),
         )
 
-    def _near(self, function: str) -> str | None:
-        from difflib import get_close_matches  # costs more to import than the rest of the rule
+    def _fix(self, call: InitCall, function: str, near: str | None) -> Fix | None:
+        if near not in _IN_PLACE:
+            return None
+        renamed = Rename(call.location, near)
+        name = _in_place(function)
+        certain = name in _ALIASES or bool(_closest(name, [near], _CERTAIN))
+        return safe(renamed) if certain and name not in _EITHER_LAW else unsafe(renamed)
 
-        name = function.lower().rstrip("_") + "_"
-        found = [_ALIASES[name]] if name in _ALIASES else get_close_matches(name, _IN_PLACE, 1, 0.75)
-        return found[0] if found else None
+    def _near(self, function: str) -> str | None:
+        name = _in_place(function)
+        return _ALIASES.get(name) or _closest(name, _IN_PLACE, _NEAR)
+
+
+def _in_place(function: str) -> str:
+    return function.lower().rstrip("_") + "_"
+
+
+def _closest(name: str, names: Sequence[str], cutoff: float) -> str | None:
+    from difflib import get_close_matches  # costs more to import than the rest of the rule
+
+    return next(iter(get_close_matches(name, names, 1, cutoff)), None)

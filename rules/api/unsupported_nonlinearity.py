@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from initlint.changes import NameArgument, PassValue
 from initlint.facts import InitCall
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Fix, Severity, safe, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
 from initlint.theory.gains import CALCULATE_GAIN_NAMES
 
@@ -61,21 +62,32 @@ class UnsupportedNonlinearity(Rule):
 
     ## Fix safety
 
-    For GELU and SiLU the gain of relu is close (1.41, where 1.53 and 1.68 keep the second moment). Naming the mode
-    changes what is drawn; that is its purpose.
+    Safe where the argument is named and where only the spelling changes: the mode is no longer lost, which is the
+    purpose, or the call raises as it is. For GELU, SiLU and their like `relu` is put in, unsafe: its gain is close
+    (1.41, where 1.53 and 1.68 keep the second moment) and not the same.
     """
 
     code, name, severity = "INI505", "unsupported-nonlinearity", Severity.ERROR
     needs = (SOURCE,)
     bad = [
-        Bad("""
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
                     self.fc = nn.Linear(64, 64)
                     nn.init.kaiming_normal_(self.fc.weight, nonlinearity="gelu")  #~
-            """),
-        Bad("""
+            """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(64, 64)
+                    nn.init.kaiming_normal_(self.fc.weight, nonlinearity="relu")
+            """,
+        ),
+        Bad(
+            """
             from torch.nn.init import kaiming_uniform_
 
             def init_weights(m):
@@ -84,7 +96,18 @@ class UnsupportedNonlinearity(Rule):
                     kaiming_uniform_(m.weight, 0, "fan-in")  #~
                     kaiming_uniform_(m.weight, "relu")  #~
                     kaiming_uniform_(m.weight, 0, "relu")  #~
-            """),
+            """,
+            fixed="""
+            from torch.nn.init import kaiming_uniform_
+
+            def init_weights(m):
+                if isinstance(m, nn.Conv2d):
+                    nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
+                    kaiming_uniform_(m.weight, 0, "fan_in")
+                    kaiming_uniform_(m.weight, nonlinearity="relu")
+                    kaiming_uniform_(m.weight, 0, nonlinearity="relu")
+            """,
+        ),
     ]
     good = [
         Good("""
@@ -129,8 +152,23 @@ class UnsupportedNonlinearity(Rule):
             value = call.arguments[argument]
             said = self._misplaced(call, value) if argument == "a" else self._refused(call, argument, value)
             if said is not None and not call.caught:
-                yield self.at(call, said[0], help=said[1], evidence={argument: value})
+                yield self.at(
+                    call, said[0], help=said[1], evidence={argument: value}, fix=self._fix(call, argument, value)
+                )
                 return
+
+    def _fix(self, call: InitCall, argument: str, value: str) -> Fix | None:
+        place, name = call.places.get(argument), value.lower().replace("-", "_")
+        meant = "mode" if name in _MODES else "nonlinearity" if name in CALCULATE_GAIN_NAMES else None
+        if meant not in (argument, None):
+            last = argument in call.positional and argument == call.positional[-1]
+            return safe(NameArgument(place, str(meant))) if last and value == name and meant not in call.given else None
+        if argument == meant:
+            return safe(PassValue(place, name))
+        near = _STAND_INS.get(name, "") if argument == "nonlinearity" else ""
+        if near not in CALCULATE_GAIN_NAMES:
+            return None
+        return safe(PassValue(place, near)) if near != "relu" else unsafe(PassValue(place, near))
 
     def _misplaced(self, call: InitCall, value: object) -> tuple[str, str] | None:
         if not isinstance(value, str):

@@ -50,9 +50,7 @@ def test_a_fix_is_written_and_the_exit_code_is_by_what_remains(initlint: Run) ->
     assert file.read_text() == FIXED
     assert (result.code, result.err) == (0, "")
     assert "1 fixed" in result.out
-    uniform = write(
-        "other.py", BAD + "    nn.init.uniform_(m.gate, generator=None, a=0.1)\n    nn.init.ones(m.scale)\n"
-    )
+    uniform = write("other.py", BAD + "    nn.init.spread_evenly_(m.scale)\n")
     result = fix(initlint, "other.py")
     assert result.code == 1
     assert "INI511" in result.out
