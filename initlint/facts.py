@@ -45,6 +45,7 @@ __all__ = [
     "Model",
     "Parameter",
     "Probe",
+    "Repeat",
     "Script",
     "Statistics",
     "Target",
@@ -799,11 +800,27 @@ class Branch(Fact):
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
+class Repeat(Fact):
+    """An attribute that two statements of one block initialise by the same call.
+
+    ``text``: as written ("self.lin1", "self.lin1.weight"). ``location``: the second statement, ``related`` the first.
+    ``forgotten``: the attributes that the constructor makes in the same way and that nothing which initialises
+    mentions.
+    """
+
+    text: str
+    location: Location
+    related: tuple[Location, ...] = ()
+    forgotten: tuple[str, ...] = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Initializer(Fact):
     """A function or method that initialises a module it is given.
 
     ``callers``: the places in reach that call or apply it (by name, as a callback, through a base class);
     UNKNOWN where they cannot all be seen (the class has a base that may call it, the name is exported, …).
+    ``repeats``: the attributes that it sets twice.
     """
 
     name: str
@@ -811,11 +828,18 @@ class Initializer(Fact):
     class_name: str | None = None
     branches: tuple[Branch, ...] = UNKNOWN
     callers: tuple[Location, ...] = UNKNOWN
+    repeats: tuple[Repeat, ...] = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
 class ClassFacts(Fact):
-    """A class as it was read. ``bases`` are canonical names; ``model`` holds the layers of a module class."""
+    """A class as it was read. ``bases`` are canonical names; ``model`` holds the layers of a module class.
+
+    ``constructor``: its own ``__init__``, None where it has none. ``finished``: of a class derived from
+    transformers.PreTrainedModel that makes layers in an ``__init__`` of its own, whether anything in the class or its
+    bases calls post_init() or initialises otherwise; UNKNOWN of every other class, of one that others derive
+    from, and where what is out of sight may do so.
+    """
 
     name: str
     location: Location
@@ -823,6 +847,8 @@ class ClassFacts(Fact):
     methods: tuple[str, ...] = ()
     is_module: bool = UNKNOWN
     model: Model = UNKNOWN
+    constructor: Location | None = UNKNOWN
+    finished: bool = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -12,6 +12,7 @@ from initlint.source.classes import ClassInfo
 from initlint.source.places import place
 from initlint.source.project import Project
 from initlint.source.recorder import Seen
+from initlint.source.repeats import repeats_of
 from initlint.source.scan import INIT_LIKE, Function, Scan
 from initlint.source.state import Unit
 
@@ -47,6 +48,7 @@ def initializers_of(
                 class_name=info.name if info is not None else None,
                 branches=tuple(_branches(unit, calls)),
                 callers=_callers(function, info, scan, unit, mentions, infos, project),
+                repeats=repeats_of(function, info, unit) if info is not None else (),
             )
         )
     return tuple(found)

@@ -115,6 +115,12 @@ class Project:
         found = next(self._mentioning(path, name), "")
         return None if found is None else found != ""
 
+    def derives(self, name: str, path: str) -> bool | None:
+        """Whether some other file derives a class from one of that name; None as in ``mentions``."""
+        bases = re.compile(rb"\bclass\s+\w+\s*\([^)]*(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)[^)]*\)\s*:")
+        found = next(self._mentioning(path, name, bases), "")
+        return None if found is None else found != ""
+
     def calls(self, name: str, path: str, lineage: frozenset[tuple[str, str]] = frozenset()) -> bool | None:
         """Whether some other file may call the function ``name`` of this one; None where not all could be looked at.
 

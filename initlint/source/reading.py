@@ -20,6 +20,7 @@ from initlint.source.layouts import Uses
 from initlint.source.models import Built, Emission
 from initlint.source.modules import Walk
 from initlint.source.places import place
+from initlint.source.pretrained import finished
 from initlint.source.project import Project
 from initlint.source.reader import Source
 from initlint.source.recorder import Recorder, Seen
@@ -261,6 +262,8 @@ class Reading:
                     methods=tuple(info.methods),
                     is_module=True if info.is_module else (False if info.is_plain else UNKNOWN),
                     model=model,
+                    constructor=place(info.unit, made) if (made := info.methods.get("__init__")) else None,
+                    finished=finished(info, self.infos, self.scan, self.unit, self.project),
                 )
             )
         return tuple(classes), tuple(models)
