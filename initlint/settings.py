@@ -160,7 +160,7 @@ def _severities(value: Any) -> tuple[tuple[str, Severity], ...]:
         raise _must(words, value)
     for code, word in value.items():
         if word not in ("error", "warning", "advice"):
-            raise Refused(f".{code} holds error, warning or advice, not {word!r}")
+            raise Refused(f".{_quoted(code)} holds error, warning or advice, not {word!r}")
     return tuple(sorted((_code(code), Severity.parse(word)) for code, word in value.items()))
 
 

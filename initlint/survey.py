@@ -7,6 +7,7 @@ place one name.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
@@ -20,16 +21,43 @@ from initlint.opened import STDIN, File, defines, opened, shown_path
 from initlint.record import record
 from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE
 from initlint.source.files import MAX_NOTEBOOK_BYTES, NOTEBOOK, Exclusion, FileTooLarge, load, walk
+from initlint.source.initializers import KNOWN, REQUIRED, Initializers, Row
 from initlint.source.reader import Project, SourceError, might_matter, read
 from initlint.suppressed import suppressions_of
 
 if TYPE_CHECKING:
     from initlint.facts import Facts
     from initlint.findings import Finding
-    from initlint.settings import ModelTable
+    from initlint.settings import InitializerTable, ModelTable
     from initlint.source.notebook import Notebook
 
 __all__ = ["Planned", "Survey"]
+
+
+@functools.cache
+def _initializers(tables: tuple[InitializerTable, ...]) -> Initializers:
+    """The initialisers that are known where a configuration adds some."""
+    if not tables:
+        return KNOWN
+    rows = []
+    for each in tables:
+        names = [name for name, _ in each.parameters]
+        rows.append(
+            Row(
+                each.name,
+                each.tensor,
+                tuple(
+                    (name, default[0] if default else REQUIRED)
+                    for name, default in each.parameters
+                    if name != each.tensor
+                ),
+                target=names.index(each.tensor),
+                same_as=each.like,
+                own=True,
+                meanings=each.meanings,
+            )
+        )
+    return Initializers(rows)
 
 
 def _file_of(config: Config, table: ModelTable) -> str:
@@ -220,14 +248,16 @@ class Survey:
         """Take what the rules say of a file's bytes; None where they cannot be parsed."""
         say = self.failures.append if named else self.notes.append
         config = self._config(path)
+        self._judgement.codes(config)  # a configuration that names no rule is told as such
+        table = _initializers(config.initializers)
         self.files[path] = None
         try:
             self.files[path] = file = opened(path, data, config.max_file_size)
             if file.notebook is not None:
                 self._remark(path, file.notebook, say)
-            if file.suppressions.skip_file or not might_matter(file.data):
+            if file.suppressions.skip_file or not (might_matter(file.data) or table.mentioned(file.data)):
                 return file
-            source = read(file.data, path, project=self._project, roots=not self._static)
+            source = read(file.data, path, project=self._project, roots=not self._static, initializers=table)
             self.judge(config, source.facts)
         except SourceError as error:
             say(_unparsable(shown_path(path), error))

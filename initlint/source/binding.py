@@ -43,8 +43,34 @@ def bind_call(row: Row, positional: Sequence[Value], keywords: Mapping[str, Valu
             arguments[name] = constant(passed[name])
         else:
             arguments[name] = UNKNOWN if hidden or default is REQUIRED else default
+    if row.own:
+        return _by_meaning(row, Bound(target, arguments, tuple(passed), by_position, places), hidden)
     if hidden:
         return Bound(
             UNSEEN if isinstance(target, Walk) else target, dict.fromkeys(arguments, UNKNOWN), None, None, places
         )
     return Bound(target, arguments, tuple(passed), by_position, places)
+
+
+_SCALES = {
+    "torch.nn.init.normal_": ("std",),
+    "torch.nn.init.trunc_normal_": ("std",),
+    "torch.nn.init.uniform_": ("a", "b"),
+    "torch.nn.init.constant_": ("val",),
+}
+"""Arguments for which torch's default says nothing of a function that is only like torch's."""
+
+
+def _by_meaning(row: Row, bound: Bound, hidden: bool) -> Bound:
+    """A call of a team's own function, its arguments by the names that torch has for them."""
+    names = {own: meaning for meaning, own in row.meanings}
+    arguments = {names[own]: UNKNOWN if hidden else value for own, value in bound.arguments.items() if own in names}
+    for scale in _SCALES.get(row.same_as or "", ()):
+        arguments.setdefault(scale, UNKNOWN)
+    return Bound(
+        UNSEEN if hidden and isinstance(bound.target, Walk) else bound.target,
+        arguments,
+        None if hidden else tuple(names[own] for own in bound.given or () if own in names),
+        None if hidden else tuple(names[own] for own in bound.positional or () if own in names),
+        {names[own]: where for own, where in bound.places.items() if own in names},
+    )

@@ -89,7 +89,7 @@ class Imports:
     def resolved(self, ref: Ref) -> Value:
         """What a name from another file stands for there; the name itself where that is not found."""
         origin = ref.origin
-        if origin is None:
+        if origin is None or self.machine.table.own(ref.name):
             return ref
         if origin not in self._found:
             if origin in self._pending or len(self._pending) > MOST_STARS:

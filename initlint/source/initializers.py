@@ -6,6 +6,7 @@ so nothing may be concluded from a name alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from initlint.theory.schemes import DEPRECATED
@@ -20,6 +21,9 @@ class Row(NamedTuple):
     among the positional arguments (-1: the receiver of a method). ``same_as`` names the torch function that draws
     the same values from the same arguments, None where there is none. ``takes_module``: it is given a module and
     writes its weight and bias. ``deprecated``: a spelling that torch has kept only for old code.
+
+    ``own``: a function that a configuration names. ``meanings`` then maps the names of torch's parameters to its own,
+    and nothing is known of its other ones.
     """
 
     function: str
@@ -29,6 +33,8 @@ class Row(NamedTuple):
     same_as: str | None = None
     takes_module: bool = False
     deprecated: bool = False
+    own: bool = False
+    meanings: tuple[tuple[str, str], ...] = ()
 
 
 _SCHEMES: dict[str, tuple[tuple[str, Any], ...]] = {
@@ -234,3 +240,32 @@ def lookup(name: str) -> Row | None:
             if home == prefix:
                 return None
     return None
+
+
+class Initializers:
+    """The initialisers that are known to the reading of one file: those above, and those that a configuration adds."""
+
+    def __init__(self, own: Iterable[Row] = ()) -> None:
+        self._own: dict[str, list[Row]] = {}
+        for row in own:
+            self._own.setdefault(row.function.rpartition(".")[2], []).append(row)
+        self.names = frozenset(self._own)
+        """The last names of those that are added."""
+
+    def lookup(self, name: str) -> Row | None:
+        """The row of a canonical dotted name, which begins with directories where a file imports it relatively."""
+        return self.own(name) or lookup(name)
+
+    def own(self, name: str) -> Row | None:
+        """The same, of those that are added alone."""
+        for row in self._own.get(name.rpartition(".")[2], ()) if self._own else ():
+            if name == row.function or name.endswith("." + row.function):
+                return row
+        return None
+
+    def mentioned(self, data: bytes) -> bool:
+        """Whether a file's bytes mention one that is added."""
+        return any(name.encode() in data for name in self.names)
+
+
+KNOWN = Initializers()

@@ -106,7 +106,7 @@ def call_name(
         if kind == "Transformer" or kind.startswith("_"):
             return machine.opaque_call(positional, keywords)
         return layer(machine, kind, positional, keywords, made)
-    row = initializers.lookup(name)
+    row = machine.table.lookup(name)
     if row is not None:
         return _initialise(machine, row, positional, keywords, made, frame)
     if machine.graph is not None and any(_carries(value) for value in (*positional, *keywords.values())):
@@ -163,8 +163,7 @@ def _initialise(
     if target is NONE and len(made[1].args) > row.target >= 0:
         machine.nothing(made[1].args[row.target], frame, row.function)
     if row.deprecated or row.same_as or not row.takes_module:
-        known = row.function in initializers.ROWS
-        if known:
+        if row.own or row.function in initializers.ROWS:
             machine.write(target, row.function, bound.arguments, made)
         else:
             machine.taint(target)

@@ -62,6 +62,7 @@ class Emission:
     ) -> None:
         self.functions = scan.functions
         self.holders = scan.holders
+        self.table = scan.table
         self.built = built
         self.exposure = exposure
         self.flows = flows
@@ -247,7 +248,7 @@ class Emission:
         if known(writes) and tensor.writes and tensor.writes[-1].author == "user" and used in _MAPS:
             last = tensor.writes[-1]
             cases = sizing.cases(layer, key, tensor, layout)
-            misfit = sizing.misfit_of(last, law(last, seen(last)), layer, cases)
+            misfit = sizing.misfit_of(last, law(last, seen(last), self.table), layer, cases)
         return Parameter(
             name=name,
             role=role,
@@ -298,7 +299,7 @@ class Emission:
         return written(events, self._history(layer, key, tensor, shape))
 
     def _history(self, layer: Instance, key: str, tensor: Tensor, shape: Any) -> Subject:
-        return Subject(layer, key, tensor, shape, self.by_index)
+        return Subject(layer, key, tensor, shape, self.by_index, self.table)
 
     def _applications(self, recorded: Recorded) -> Any:
         """The runs of initialisers over a tree, and which layers each of them wrote."""

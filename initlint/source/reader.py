@@ -35,6 +35,7 @@ import warnings
 from initlint.facts import Facts
 from initlint.location import Location
 from initlint.record import record
+from initlint.source.initializers import KNOWN, Initializers
 from initlint.source.project import Project
 
 __all__ = ["Project", "Source", "SourceError", "might_matter", "read"]
@@ -73,12 +74,14 @@ def might_matter(data: bytes) -> bool:
     return _MATTERS.search(data) is not None
 
 
-def read(data: bytes, path: str, *, project: Project | None = None, roots: bool = True) -> Source:
+def read(
+    data: bytes, path: str, *, project: Project | None = None, roots: bool = True, initializers: Initializers = KNOWN
+) -> Source:
     """Read a file's source.
 
     ``path`` is reported as it is given. ``project`` answers what stands in other files; without one, this file is
-    taken to be all there is. ``roots``: whether anybody asks what the file offers to be built. Raises SourceError for
-    a file that Python itself could not parse; nothing else.
+    taken to be all there is. ``roots``: whether anybody asks what the file offers to be built. ``initializers`` are
+    those that are known. Raises SourceError for a file that Python itself could not parse; nothing else.
     """
     text = decoded(data)
     held = project.packages.held(path) if project is not None else None
@@ -86,7 +89,7 @@ def read(data: bytes, path: str, *, project: Project | None = None, roots: bool 
     from initlint.source.reading import Reading
 
     try:
-        return Reading(tree, text, path, project).source(roots=roots)
+        return Reading(tree, text, path, project, initializers).source(roots=roots)
     except (RecursionError, MemoryError):
         return Source(Facts(origin="source"))
 

@@ -16,6 +16,7 @@ from initlint.source.exposure import Exposures, uses
 from initlint.source.forward import Flows, Graph
 from initlint.source.guards import Guards
 from initlint.source.imports import Imports, bindings
+from initlint.source.initializers import Initializers
 from initlint.source.layouts import Uses
 from initlint.source.models import Built, Emission
 from initlint.source.modules import Walk
@@ -39,15 +40,16 @@ STEPS_A_FILE = 400_000
 class Reading:
     """Reads one file."""
 
-    def __init__(self, tree: ast.Module, text: str, path: str, project: Project | None) -> None:
+    def __init__(self, tree: ast.Module, text: str, path: str, project: Project | None, table: Initializers) -> None:
         lines: Sequence[str] | None = None if text.isascii() else re.split(r"\r\n|\r|\n", text)
         self.machine = Calls()
+        self.machine.table = table
         self.machine.classes = {}
         self.unit = Unit(path, tree, self.machine.cell(), lines=lines)
         self.project = project
         if project is not None and os.path.basename(path) != "-":
             self.machine.imports = Imports(self.machine, project, self.unit)
-        self.scan: Scan = scan(tree, path)
+        self.scan: Scan = scan(tree, path, table)
         self.recorder = Recorder(self.machine, self.scan, Guards(self.scan, self.unit, project))
         self.infos: list[ClassInfo] = []
         self.built: dict[int, Built] = {}

@@ -81,7 +81,7 @@ class Recorder:
         """A call; it is kept if it calls an initialiser."""
         if not isinstance(callee, Ref):
             return
-        row = initializers.lookup(callee.name)
+        row = self.machine.table.lookup(callee.name)
         if row is None and callee.name in initializers.NEW_LIKE and id(node) in self.scan.discarded:
             row = initializers.NEW_LIKE[callee.name]
         if row is None:
@@ -323,6 +323,8 @@ def drawn(row: initializers.Row, arguments: Mapping[str, Any], shape: Any = UNKN
     """What a call of the initialiser of that row draws."""
     if row.takes_module:
         return schemes.NOTHING_KNOWN
+    if row.own and row.same_as is None:
+        return Distribution(family=UNKNOWN, mean=arguments.get("mean", UNKNOWN), std=arguments.get("std", UNKNOWN))
     return schemes.drawn(
         row.same_as if row.same_as and not row.function.startswith("torch.") else row.function, arguments, shape
     )

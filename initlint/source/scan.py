@@ -37,8 +37,9 @@ _BROAD = frozenset(
 
 @record(slots=True)
 class Scan:
-    """What the walk found."""
+    """What the walk found; ``table`` has the initialisers that it knew."""
 
+    table: initializers.Initializers = initializers.KNOWN
     functions: dict[Function, Function | ast.ClassDef | None] = field(default_factory=dict)
     """Every function, with the function or class that directly encloses it."""
     classes: list[ast.ClassDef] = field(default_factory=list)
@@ -65,10 +66,10 @@ class Scan:
         return any(first <= node.lineno <= last for first, last in self.caught)
 
 
-def scan(tree: ast.Module, path: str) -> Scan:
+def scan(tree: ast.Module, path: str, table: initializers.Initializers = initializers.KNOWN) -> Scan:
     """Walk the tree once."""
-    found = Scan()
-    local = set(_LAST_NAMES)
+    found = Scan(table)
+    local = _LAST_NAMES | table.names
     modules = {"init", "I"}  # names of torch.nn.init, whatever it is that they call there
     here: set[str] = set()
     stack: list[tuple[ast.AST, ast.AST | None, ast.AST | None, set[str]]] = [(tree, None, None, here)]
@@ -111,12 +112,14 @@ def scan(tree: ast.Module, path: str) -> Scan:
             modules |= {name for name, full in imported(node, path) if full == "torch.nn.init"}  # type: ignore[arg-type]
         elif kind is ast.ImportFrom:
             module = node.module or ""  # type: ignore[attr-defined]
+            if table.names:
+                local |= {name for name, full in imported(node, path) if table.own(full)}  # type: ignore[arg-type]
             if "init" in module or "timm" in module or "mm" in module or "fvcore" in module or module == "torch.nn":
                 for name, full in imported(node, path):  # type: ignore[arg-type]
                     if full == "torch.nn.init":
                         modules.add(name)
                     elif initializers.lookup(full) is not None:
-                        local.add(name)
+                        local |= {name}
         for name in node._fields:
             value = getattr(node, name, None)
             if type(value) is list:

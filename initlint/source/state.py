@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from initlint.facts import Incident, UnknownFact
 from initlint.record import record
+from initlint.source.initializers import KNOWN
 from initlint.source.values import (
     NONE,
     UNSEEN,
@@ -115,6 +116,8 @@ class State(ABC):
         self.doubts = 0
         """How many branches are being run that may not be taken, and blocks whose exceptions are caught."""
         self.records_gradients = True
+        self.table = KNOWN
+        """The initialisers that are known."""
         self.graph: Graph | None = None
         self.applications: list[Applied] = []
         self.application: int | None = None

@@ -17,13 +17,17 @@ from initlint.theory import defaults, fans, schemes
 
 @record(frozen=True, slots=True)
 class Subject:
-    """The tensor in question, the layer that holds it as ``key``, and the runs of initialisers by their number."""
+    """The tensor in question, the layer that holds it as ``key``, and the runs of initialisers by their number.
+
+    ``table`` has the initialisers that are known.
+    """
 
     layer: Instance
     key: str
     tensor: Tensor
     shape: Any
     applications: Mapping[int, Application]
+    table: initializers.Initializers
 
 
 def written(events: Sequence[Event], subject: Subject) -> tuple[Write, ...]:
@@ -119,12 +123,12 @@ def _distribution(event: Event, subject: Subject, before: Distribution) -> Distr
         shape = UNKNOWN  # what is drawn is some part of it
     if event.author == "checkpoint":
         return Distribution(family="data")
-    return law(event, shape)
+    return law(event, shape, subject.table)
 
 
-def law(event: Event, shape: Any) -> Distribution:
+def law(event: Event, shape: Any, table: initializers.Initializers) -> Distribution:
     """What an event draws into a tensor of that shape."""
-    row = initializers.ROWS.get(event.function)
+    row = table.own(event.function) or initializers.ROWS.get(event.function)
     if row is not None:
         return drawn(row, event.arguments, shape)
     return schemes.drawn(event.function, event.arguments, shape)
