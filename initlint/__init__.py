@@ -4,13 +4,12 @@
 ``initlint check`` does. Nothing is imported until it is used.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
 from initlint.version import __version__
 
+TYPE_CHECKING = False  # for ``python -m`` this module is run while the working directory still stands on the path
 if TYPE_CHECKING:
+    from typing import Any
+
     from initlint.api import audit, check
     from initlint.findings import Finding, Severity
     from initlint.result import InitError, Report
@@ -27,7 +26,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
