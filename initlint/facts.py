@@ -41,6 +41,7 @@ __all__ = [
     "Initializer",
     "Layer",
     "LayerProbe",
+    "Loose",
     "Misfit",
     "Model",
     "Parameter",
@@ -646,6 +647,25 @@ class Probe(Fact):
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
+class Loose(Fact):
+    """What a module holds as an attribute without registering it, though it is to be trained.
+
+    ``holder``: "list", "tuple", "set" or "dict" of layers, or "tensor". ``kinds``: the classes of the layers in it that
+    stand nowhere in the module's tree. ``derived_by``: the method or operator that made a tensor of a Parameter that
+    stands nowhere ("cuda", "*"), None for one that asks for gradients itself. ``used``: methods other than the
+    constructor use it. ``handled``: some method looks after it by itself (for an optimiser, a device, a checkpoint).
+    """
+
+    name: str
+    location: Location
+    holder: str
+    kinds: tuple[str, ...] = ()
+    derived_by: str | None = None
+    used: bool = UNKNOWN
+    handled: bool = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Model(Fact):
     """The layers of one model (or of one class, where it was only read), and how signal runs through them.
 
@@ -663,6 +683,7 @@ class Model(Fact):
     probe: Probe = UNKNOWN
     not_run: str | None = UNKNOWN
     differing: tuple[str, ...] = UNKNOWN
+    loose: tuple[Loose, ...] = UNKNOWN
 
     def __post_init__(self) -> None:
         for layer in self.layers:

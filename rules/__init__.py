@@ -50,6 +50,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI405", "init-without-effect", _E, "wiring", "parameter"),
     _entry("INI406", "padding-row-overwritten", _W, "wiring", "parameter"),
     _entry("INI407", "missing-post-init", _E, "wiring", "klass"),
+    _entry("INI411", "unregistered-parameter", _E, "wiring", "model"),
     _entry("INI412", "parameter-replaced", _W, "wiring", "incident"),
     _entry("INI414", "filter-matches-nothing", _E, "wiring", "guard"),
     _entry("INI416", "reset-misses-sibling", _W, "wiring", "initializer"),

@@ -14,6 +14,7 @@ from initlint.source.constructors import KINDS
 from initlint.source.exposure import Exposure
 from initlint.source.flows import Flow, Flows, Node
 from initlint.source.layouts import Uses
+from initlint.source.loose import loose
 from initlint.source.modules import constant
 from initlint.source.places import place
 from initlint.source.recorder import Seen
@@ -105,7 +106,12 @@ class Emission:
             layers=tuple(layers.values()),
             chains=chains,
             applications=applications,
+            loose=tuple(loose(self.built.instance, info, self._registered)) if self.built.complete else UNKNOWN,
         )
+
+    def _registered(self, value: Instance | Tensor) -> bool:
+        """Whether a module or parameter stands in the tree."""
+        return id(value.cell) in self.tensor_names if isinstance(value, Tensor) else id(value) in self.found
 
     def _name(
         self,

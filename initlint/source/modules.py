@@ -291,6 +291,8 @@ class Modules(Expressions):
                 text = spelled(made[1]) if isinstance(made[1], ast.expr) else name
                 self.incident("not_a_parameter", made, text, raises=True, layer_kind=holder.kind)
             self.taint(value)
+        if isinstance(value, (Items, Table)) or (isinstance(value, Tensor) and not value.is_parameter):
+            self.put(holder.cell, f"#at:{name}", made)
         self.put(holder.cell, name, value)
 
     def _resize(self, holder: Tensor, value: Tensor, made: tuple[Unit, ast.AST]) -> None:

@@ -111,6 +111,8 @@ def tensor_method(
         if name in ("requires_grad_", "contiguous"):
             if name == "requires_grad_":
                 machine.freeze(receiver, positional[0] if positional else TRUE)
+                if receiver.trainable and not receiver.is_parameter:
+                    machine.put(receiver.cell, "#asked", True)
             return receiver
         return receiver.detached() if name == "detach" else views.arranged(receiver, None, partial=partial)
     if name.startswith("new_"):

@@ -1,0 +1,122 @@
+"""What a module holds without registering it: layers in plain lists, and trained tensors that are no Parameters."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from initlint.facts import Loose
+from initlint.source.classes import ClassInfo
+from initlint.source.places import place
+from initlint.source.values import Either, Instance, Items, Table, Tensor, Value
+
+_OWN_REGISTRY = frozenset(
+    {"parameters", "named_parameters", "modules", "named_modules", "children", "_apply", "state_dict", "__setattr__"}
+)
+"""A class that defines one of these may well look after what it holds."""
+
+_HANDLING = frozenset(
+    ["parameters", "named_parameters", "state_dict", "load_state_dict", "modules", "apply", "grad"]
+    + ["to", "cuda", "train", "eval", "share_memory", "requires_grad_"]
+    + ["add_module", "register_module", "register_parameter", "register_buffer"]
+)
+_OPTIMISERS = ("Adam", "SGD", "optim", "LBFGS", "autograd")
+
+
+def loose(instance: Instance, info: ClassInfo, registered: Callable[[Instance | Tensor], bool]) -> Iterator[Loose]:
+    """What an instance of a class that was built holds so; ``registered`` tells what stands in its tree."""
+    if any(info.method(name) is not None for name in _OWN_REGISTRY):
+        return
+    for name, held in instance.cell.items():
+        made = instance.cell.get(f"#at:{name}")
+        if name.startswith("#") or made is None:
+            continue
+        found: dict[str, Any] | None = None
+        if isinstance(held, (Items, Table)):
+            found = _layers(held, registered)
+        elif isinstance(held, Tensor) and not held.is_parameter and not held.buffer:
+            found = _tensor(held, registered)
+        if found is not None:
+            used, handled = _mentions(info, name)
+            yield Loose(name=name, location=place(*made), used=used, handled=handled, **found)
+
+
+def _layers(held: Items | Table, registered: Callable[[Instance | Tensor], bool]) -> dict[str, Any] | None:
+    inside = list(_inside(held, 0))
+    if isinstance(held, Items) and len(held.known) == 1 and held.rest is None:
+        return None  # the usual way to hide a module on purpose
+    kinds = dict.fromkeys(one.class_name for one in inside if _is_trained(one, 0) and not registered(one))
+    return {"holder": held.kind if isinstance(held, Items) else "dict", "kinds": tuple(kinds)} if kinds else None
+
+
+def _inside(value: Value | None, depth: int) -> Iterator[Instance]:
+    if isinstance(value, Instance):
+        yield value
+    elif isinstance(value, Either):
+        for option in value.options:
+            yield from _inside(option, depth)
+    elif isinstance(value, (Items, Table)) and depth < 3:
+        held = value.known if isinstance(value, Items) else tuple(one for _, one in value.pairs)
+        for one in (*held, value.rest):
+            yield from _inside(one, depth + 1)
+
+
+def _is_trained(module: Instance, depth: int) -> bool:
+    """Whether it certainly holds a Parameter that is not frozen."""
+    return any(
+        (isinstance(held, Tensor) and held.is_parameter and held.trainable is True)
+        or (isinstance(held, Instance) and depth < 6 and _is_trained(held, depth + 1))
+        for held in module.cell.values()
+    )
+
+
+def _tensor(held: Tensor, registered: Callable[[Instance | Tensor], bool]) -> dict[str, Any] | None:
+    derived = held.cell.get("#derived")
+    if derived is not None:
+        how, source = derived
+        return None if registered(source) else {"holder": "tensor", "derived_by": how}
+    return {"holder": "tensor", "derived_by": None} if held.cell.get("#asked") else None
+
+
+def _mentions(info: ClassInfo, name: str) -> tuple[bool, bool]:
+    """Whether other methods than the constructor use an attribute, and whether some method looks after it by itself."""
+    used = handled = False
+    for method, function in ((method, found) for one in info.lineage for method, found in one.methods.items()):
+        nodes = list(ast.walk(function))
+        asked = [node for node in nodes if isinstance(node, ast.Attribute)]
+        here = [node for node in asked if node.attr == name and _is_self(node.value)]
+        if not here:
+            continue
+        used = used or (method != "__init__" and any(isinstance(node.ctx, ast.Load) for node in here))
+        handled = (
+            handled
+            or any(node.attr in _HANDLING and _of(node.value, name, nodes) for node in asked)
+            or any(isinstance(node, ast.Call) and _spells(node.func).startswith(_OPTIMISERS) for node in nodes)
+        )
+    return used, handled
+
+
+def _of(node: ast.expr, name: str, nodes: list[ast.AST]) -> bool:
+    """Whether an expression is the attribute, one of its elements, or a variable of a loop over it."""
+    while isinstance(node, (ast.Subscript, ast.Call)):
+        node = node.value if isinstance(node, ast.Subscript) else node.func
+    if isinstance(node, ast.Attribute):
+        return (node.attr == name and _is_self(node.value)) or _of(node.value, name, nodes)
+    if not isinstance(node, ast.Name):
+        return False
+    for loop in nodes:
+        if not isinstance(loop, (ast.For, ast.comprehension)):
+            continue
+        bound = any(isinstance(part, ast.Name) and part.id == node.id for part in ast.walk(loop.target))
+        if bound and any(isinstance(part, ast.Attribute) and part.attr == name for part in ast.walk(loop.iter)):
+            return True
+    return False
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"
+
+
+def _spells(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""

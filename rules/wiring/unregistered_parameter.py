@@ -1,0 +1,147 @@
+"""INI411 unregistered-parameter."""
+
+from collections.abc import Iterator
+
+from initlint.facts import Loose, Model
+from initlint.findings import Finding, Severity
+from initlint.rule import SOURCE, Bad, Good, Rule
+
+
+class UnregisteredParameter(Rule):
+    """Layers or tensors that a module trains with, and does not register.
+
+    ## What it does
+
+    Finds layers in a plain list, tuple or dict that methods of the class use; tensors with `requires_grad=True` that
+    are not wrapped in `nn.Parameter`; and `nn.Parameter(...).cuda()`, `.to("cuda")`, `.half()` or `* k`, which give a
+    plain tensor again.
+
+    ## Why it matters
+
+    A module finds its parameters through attributes that are modules or Parameters
+    ([Module](https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html)). What it does not find is missing
+    from `parameters()`, so that no optimiser trains it, from `state_dict()`, from `.to(device)` and from
+    `apply(init)`; and nothing says so.
+
+    ## Example
+
+        self.layers = [nn.Linear(64, 64) for _ in range(4)]
+
+    ## Use instead
+
+        self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(4)])
+
+    ## When it is right to do this
+
+    A list of functions; one that goes into an `nn.ModuleList` or `nn.Sequential` later; `self._teacher = [teacher]`,
+    which hides a module on purpose; a tensor that the class gives to an optimiser itself. `.to(device)` and `.float()`
+    may return the Parameter itself and are left alone.
+
+    ## Fix safety
+
+    No fix yet: once the layers are registered, the keys of the state dict change.
+    """
+
+    code, name, severity = "INI411", "unregistered-parameter", Severity.ERROR
+    needs = (SOURCE,)
+    bad = [
+        Bad("""
+            class Net(nn.Module):
+                def __init__(self, depth, width=64):
+                    super().__init__()
+                    self.layers = [nn.Linear(width, width) for _ in range(depth)]  #~
+                    self.heads = {"a": nn.Linear(width, 2), "b": nn.Linear(width, 3)}  #~
+                    self.norms = []  #~
+                    for _ in range(depth):
+                        self.norms.append(nn.LayerNorm(width))
+
+                def forward(self, x, task):
+                    for layer, norm in zip(self.layers, self.norms):
+                        x = norm(F.relu(layer(x)))
+                    return self.heads[task](x)
+            """),
+        Bad("""
+            class Net(nn.Module):
+                def __init__(self, width=64, half=False):
+                    super().__init__()
+                    self.query = nn.Parameter(torch.randn(width, width)).cuda()  #~
+                    self.key = nn.Parameter(torch.randn(width, width)).to("cuda:0")  #~
+                    self.value = nn.Parameter(torch.randn(width, width)) * 0.02  #~
+                    self.pairs = torch.randn(width, width, requires_grad=True)  #~
+
+                def forward(self, x):
+                    return x @ self.query @ self.key @ self.value @ self.pairs
+            """),
+    ]
+    good = [
+        Good("""
+            class Net(nn.Module):
+                def __init__(self, teacher, device, width=64):
+                    super().__init__()
+                    layers = [nn.Linear(width, width) for _ in range(4)]
+                    self.steps = [nn.Linear(width, width), nn.ReLU()]
+                    self.net = nn.Sequential(*self.steps)
+                    self.layers = nn.ModuleList(layers)
+                    self.functions = [torch.relu, F.gelu, nn.Tanh()]
+                    self._teacher = [teacher]
+                    self._frozen = [nn.Linear(width, width)]
+                    self.blocks = [nn.Linear(width, width) for _ in range(4)]
+                    for number, block in enumerate(self.blocks):
+                        self.add_module(f"block{number}", block)
+                    self.sizes = [3, 4]
+                    self.gain = nn.Parameter(torch.ones(width)).to(device)
+                    self.shift = nn.Parameter(torch.ones(width)).float()
+                    self.placed = nn.Parameter(torch.ones(width, device="cuda")).cuda()
+                    self.scale = nn.Parameter(torch.ones(width).cuda()).cuda()
+                    self.fixed = torch.ones(width)
+
+                def forward(self, x):
+                    for block in self.blocks:
+                        x = block(x)
+                    return self.net(x) * self.gain * self.shift * self.placed * self.fixed * self.scale
+            """),
+        Good("""
+            class Net(nn.Module):
+                def __init__(self, width=64):
+                    super().__init__()
+                    self.fc = nn.Linear(width, width)
+                    self.norms = [nn.LayerNorm(width).requires_grad_(False) for _ in range(3)]
+                    self.nets = [nn.Linear(width, width) for _ in range(3)]
+                    self.optimizers = [torch.optim.Adam(net.parameters()) for net in self.nets]
+                    self.first = [self.fc, self.fc]
+                    self.doubled = self.fc.weight * 2
+                    self.image = torch.randn(1, 3, 8, 8, requires_grad=True)
+                    self.optimizer = torch.optim.Adam([self.image])
+
+                def forward(self, x):
+                    for net in self.nets:
+                        x = net(x)
+                    return x + self.norms[0](x) + self.image.sum()
+            """),
+    ]
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        for held in model.loose:
+            if held.used and not held.handled:
+                yield self.at(
+                    held.location,
+                    self._tensor(held) if held.holder == "tensor" else self._layers(held),
+                    help=self._help(held),
+                    evidence={"attribute": held.name},
+                )
+
+    def _layers(self, held: Loose) -> str:
+        return (
+            f"self.{held.name} is a plain {held.holder} of layers ({', '.join(held.kinds)}): their parameters are "
+            "neither trained, saved nor initialised with the module's"
+        )
+
+    def _tensor(self, held: Loose) -> str:
+        if held.derived_by is None:
+            return f"self.{held.name} asks for gradients and is no nn.Parameter: no optimiser of the module's sees it"
+        return f"self.{held.name} is a plain tensor again: {held.derived_by} makes a new one of the nn.Parameter"
+
+    def _help(self, held: Loose) -> str:
+        if held.holder == "tensor":
+            return f"make it last: self.{held.name} = nn.Parameter(...)"
+        return f"put them into nn.{'ModuleDict' if held.holder == 'dict' else 'ModuleList'}"
