@@ -17,10 +17,25 @@ _OWN_REGISTRY = frozenset(
 """A class that defines one of these may well look after what it holds."""
 
 _HANDLING = frozenset(
-    (
-        "parameters named_parameters state_dict load_state_dict modules apply grad to cuda train eval share_memory "
-        "requires_grad_ add_module register_module register_parameter register_buffer"
-    ).split()
+    [
+        "parameters",
+        "named_parameters",
+        "state_dict",
+        "load_state_dict",
+        "modules",
+        "apply",
+        "grad",
+        "to",
+        "cuda",
+        "train",
+        "eval",
+        "share_memory",
+        "requires_grad_",
+        "add_module",
+        "register_module",
+        "register_parameter",
+        "register_buffer",
+    ]
 )
 _OPTIMISERS = ("Adam", "SGD", "optim", "LBFGS", "autograd")
 
