@@ -222,7 +222,8 @@ class Write(Fact):
     one construction: a later write has a larger one. ``overwrites`` is False where old values survive
     (a slice, mul_, a masked write). ``application`` is the apply()/modules() loop it happened in, None if it
     was addressed to this parameter directly. ``rows``: the (first, end) of dimension 0 that it sets, None if it sets
-    all of them, or none (``mul_`` changes what is there).
+    all of them, or none (``mul_`` changes what is there). ``dtype`` is what it was drawn in ("bfloat16"). ``of``: the
+    draw that ``function`` was applied to, value by value ("torch.log"); None where it draws itself.
     """
 
     function: str
@@ -235,6 +236,8 @@ class Write(Fact):
     application: Application | None = None
     related: tuple[Location, ...] = ()
     rows: tuple[int, int] | None = UNKNOWN
+    dtype: str = UNKNOWN
+    of: Distribution | None = UNKNOWN
 
     @property
     def is_deliberate(self) -> bool:

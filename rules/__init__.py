@@ -30,6 +30,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI107", "aliased-layers", _W, "degenerate", "layer"),
     _entry("INI108", "positive-only-weights", _W, "degenerate", "parameter"),
     _entry("INI109", "biased-mean", _W, "degenerate", "initializer parameter"),
+    _entry("INI110", "low-precision-draw", _W, "degenerate", "parameter"),
     _entry("INI201", "scheme-activation-mismatch", _W, "scale", "chain"),
     _entry("INI202", "wrong-gain-argument", _W, "scale", "parameter"),
     _entry("INI203", "weights-too-large", _W, "scale", "chain"),

@@ -12,7 +12,7 @@ from initlint.source.classes import torch_layer
 from initlint.source.constructing import fill, layer, stack_of_clones
 from initlint.source.modules import constant
 from initlint.source.reparametrizing import WRAPPERS, wrap
-from initlint.source.tensors import FACTORIES, factory
+from initlint.source.tensors import FACTORIES, factory, mapped
 from initlint.source.values import NONE, UNSEEN, Const, Flow, Instance, Items, Tensor, Unseen, Value
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def call_name(
             if name.endswith("_"):
                 machine.taint(positional[0])
                 return positional[0]
-            return machine.computed(positional)
+            return mapped(machine, name.rpartition(".")[2], positional, made)
         if not name.rpartition(".")[2][:1].isupper():
             return Unseen()
     return machine.opaque_call(positional, keywords)

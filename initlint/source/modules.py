@@ -232,7 +232,8 @@ class Modules(Expressions):
         if writes is not None or lost is not None:
             whole = overwrites and not target.partial
             rows = target.rows if target.partial else None
-            event = Event(function, arguments, author, made, self.now(), whole, self.application, rows, target)
+            dtype = target.cell.get("#dtype")
+            event = Event(function, arguments, author, made, self.now(), whole, self.application, rows, target, dtype)
             if writes is not None:
                 self.put(target.cell, "#writes", (*writes, event))
             if lost is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from initlint.source import initializers, views
 from initlint.source.modules import constant
 from initlint.source.names import spelled
+from initlint.source.tensors import MAPS, cast, factory, mapped
 from initlint.source.values import TRUE, Const, Event, Instance, Items, Ref, Tensor, Unseen, Value
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ _VIEWS = frozenset(
         "float",
         "half",
         "double",
+        "bfloat16",
         "swapaxes",
         "movedim",
         "index_select",
@@ -118,8 +120,6 @@ def tensor_method(
     if name.startswith("new_"):
         short = name[4:]
         if short in ("empty", "zeros", "ones", "full"):
-            from initlint.source.tensors import factory
-
             return factory(machine, f"torch.{short}", positional, keywords, made)
         return machine.computed(())
     if name in initializers.CHANGING_METHODS or (name.endswith("_") and not name.endswith("__")):
@@ -134,6 +134,8 @@ def tensor_method(
         return Unseen()
     if name == "clone":
         return machine.computed((receiver,))
+    if name in MAPS and not positional:
+        return mapped(machine, name, (receiver,), made)
     for value in positional:
         if isinstance(value, Instance):
             machine.taint(value)
@@ -154,7 +156,7 @@ def _converted(machine: Attributes, receiver: Tensor, name: str, positional: lis
         )
     if not receiver.is_parameter:
         receiver.cell["#placed"] = True
-        return receiver
+        return cast(machine, receiver, name, (*positional, *keywords.values()))
     made = machine.computed((receiver,))
     if other and not receiver.cell.get("#placed"):
         made.cell["#derived"] = (name, receiver)

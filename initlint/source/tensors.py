@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from initlint.facts import UNKNOWN
 from initlint.source.modules import Walk, constant
-from initlint.source.values import UNSEEN, Const, Event, Items, Tensor, Unseen, Value
+from initlint.source.values import UNSEEN, Const, Event, Items, Ref, Tensor, Unseen, Value
 
 if TYPE_CHECKING:
     from initlint.source.modules import Modules
@@ -46,6 +46,19 @@ _NUMBER = re.compile(
     r"(?:^|[._])(?:dim|features|channels|hidden_size|embed_size|d_model|units|width|heads|classes|(?:n|num|in|out)_\w+)$"
 )
 """Names that are given to one number, never to a shape."""
+
+MAPS = frozenset(["log", "log2", "log10", "reciprocal", "rsqrt", "exp", "softplus"])
+"""Functions of torch, of each value by itself, of which it is remembered what they were applied to."""
+
+_DTYPES = {
+    "torch.float16": "float16",
+    "torch.half": "float16",
+    "torch.bfloat16": "bfloat16",
+    "torch.float32": "float32",
+    "torch.float": "float32",
+    "torch.float64": "float64",
+    "torch.double": "float64",
+}
 
 _OLD = ("Tensor", "FloatTensor", "DoubleTensor", "HalfTensor", "LongTensor", "cuda.FloatTensor")
 
@@ -120,8 +133,10 @@ def factory(
         function = "torch.empty"
     else:
         return _data(machine, short, positional, made)
-    event = Event(function, arguments, "user", made, machine.now())
+    dtype = named_dtype(keywords.get("dtype"))
+    event = Event(function, arguments, "user", made, machine.now(), dtype=dtype)
     tensor = Tensor(machine.cell(), shape, (event,), made)
+    tensor.cell["#dtype"] = dtype
     if short in _SIZED or short in _OLD:
         given = _given(positional, keywords)
         tensor.sizes = given if shape is not None and len(given) == len(shape) else None
@@ -132,6 +147,35 @@ def factory(
         tensor.cell["#asked"] = True
     out = keywords.get("out")
     return tensor if out is None else Unseen()
+
+
+def named_dtype(value: Value | None) -> str | None:
+    """The name of a floating dtype ("bfloat16"), None where it is not known."""
+    return _DTYPES.get(value.name) if isinstance(value, Ref) else None
+
+
+def cast(machine: Modules, tensor: Tensor, name: str, positional: Sequence[Value]) -> Tensor:
+    """``tensor.half()``, ``tensor.to(dtype)``: the values that it holds, in another dtype."""
+    dtype = _DTYPES.get(f"torch.{name}") or next(filter(None, map(named_dtype, positional)), None)
+    if dtype is None:
+        return tensor
+    copy = Tensor(machine.cell(), tensor.shape, tensor.writes, tensor.made)
+    copy.sizes, copy.partial, copy.rows = tensor.sizes, tensor.partial, tensor.rows
+    copy.cell["#dtype"], copy.cell["#placed"] = dtype, True
+    return copy
+
+
+def mapped(machine: Modules, name: str, operands: Sequence[Value], made: tuple[Unit, ast.AST]) -> Value:
+    """What a function of torch makes of tensors; that of a single draw is remembered as one."""
+    result = machine.computed(operands)
+    first = operands[0] if len(operands) == 1 else None
+    if name not in MAPS or not isinstance(result, Tensor) or not isinstance(first, Tensor) or not first.writes:
+        return result
+    draw = first.writes[-1]
+    if draw.overwrites and not first.partial:
+        event = Event(f"torch.{name}", {}, "user", made, machine.now(), dtype=draw.dtype, of=draw)
+        result.cell["#writes"] = (event,)
+    return result
 
 
 def _data(machine: Modules, short: str, positional: list[Value], made: tuple[Unit, ast.AST]) -> Value:

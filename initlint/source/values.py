@@ -273,6 +273,10 @@ class Event(NamedTuple):
     rows: Any = None
     """As Tensor.rows."""
     target: Tensor | None = None
+    dtype: str | None = None
+    """What it was drawn in, where the code says so."""
+    of: Event | None = None
+    """The draw that ``function`` was applied to, value by value."""
 
 
 @record(slots=True)

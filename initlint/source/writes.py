@@ -48,6 +48,8 @@ def written(events: Sequence[Event], subject: Subject) -> tuple[Write, ...]:
                 overwrites=event.overwrites,
                 application=applied,
                 rows=_rows(event, subject.tensor),
+                dtype=UNKNOWN if event.dtype is None else event.dtype,
+                of=None if event.of is None else law(event.of, subject.shape),
             )
         )
     return tuple(writes)
