@@ -332,7 +332,9 @@ class Parameter(Fact):
     ``lost`` are the writes into it since then. ``padding_write``: the event that last set the row of an embedding that
     its ``padding_idx`` names; None where there is no such row, and where that was the layer itself, which zeroes it.
     ``misfit`` is that of the last write, None where that is no fan-scaled draw. ``least_fans``: what fan-in and fan-out
-    are at least, where they depend on sizes that were not read (each of those taken to be 16).
+    are at least, where they depend on sizes that were not read (each of those taken to be 16). ``projects``: of an
+    embedding that is the output projection too, and no constant scales what goes in or comes out, how many terms a
+    logit sums at least; else None.
     """
 
     name: str
@@ -353,6 +355,7 @@ class Parameter(Fact):
     padding_write: Write | None = UNKNOWN
     misfit: Misfit | None = UNKNOWN
     least_fans: tuple[int, int] = UNKNOWN
+    projects: int | None = UNKNOWN
     layer: Layer = field(default=UNKNOWN, repr=False)
 
     @property

@@ -37,6 +37,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI204", "weights-too-small", _W, "scale", "chain"),
     _entry("INI205", "selu-without-lecun", _W, "scale", "chain"),
     _entry("INI206", "wrong-fan", _W, "scale", "parameter"),
+    _entry("INI209", "tied-embedding-scale", _W, "scale", "parameter"),
     _entry("INI210", "truncation-without-effect", _A, "scale", "call"),
     _entry("INI213", "unscaled-random-parameter", _W, "scale", "parameter"),
     _entry("INI214", "vanishing-config-scale", _W, "scale", "parameter"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,18 @@ class Flows:
             ends_branch=self._ends_branch(nodes),
             is_head=self._is_head(nodes),
         )
+
+    def scaled(self, nodes: Iterable[Node]) -> bool | None:
+        """Whether a constant multiplies what these layers take, or what they give; None where that is not certain."""
+        certain = True
+        for node in nodes:
+            before, _ = _reached(node.inputs, lambda found: found.inputs)
+            after, last = _reached(node.outs, lambda found: found.outs)
+            if "scale" in before | after:
+                return True
+            open_end = after & {"unknown", "merge"} and not last & {"output"}
+            certain = certain and not node.uncertain and not before & {"unknown", "merge"} and not open_end
+        return False if certain else None
 
     def _taken(self, nodes: Iterable[Node], through: frozenset[str] | set[str]) -> list[Node] | None:
         """The first nodes behind ``nodes`` that are not of the kinds ``through``; None where some are not certain."""
@@ -169,6 +181,24 @@ class Flows:
                 current = after if after is not None and preceded[after.index] == 1 else None
             chains.append(chain)
         return chains
+
+
+def _reached(nodes: Iterable[Node], onward: Callable[[Node], list[Node]]) -> tuple[set[str], set[str]]:
+    """The kinds of node met up to the first that does more than reshape, and of those that end the way."""
+    kinds: set[str] = set()
+    ends: set[str] = set()
+    stack, seen = list(nodes), set[int]()
+    while stack:
+        node = stack.pop()
+        if node.index in seen:
+            continue
+        seen.add(node.index)
+        kinds.add(node.kind)
+        if node.kind == "shape":
+            stack.extend(onward(node))
+        else:
+            ends.add(node.kind)
+    return kinds, ends
 
 
 def _next(start: Node, ancestry: dict[int, set[int]]) -> tuple[list[Node], list[Node]]:

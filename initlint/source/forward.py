@@ -236,6 +236,8 @@ class Graph:
             return self.node("layer", flows, kind, instance)
         if kind == "GLU":
             return self.node("product", flows[:1], kind)
+        if kind.startswith("Transformer"):
+            return self.node("other", flows, kind)
         return self.unknown(flows)
 
     def function(

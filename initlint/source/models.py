@@ -24,6 +24,7 @@ from initlint.source.state import Unit
 from initlint.source.values import NONE, Applied, Either, Instance, Tensor, Unseen, Value
 from initlint.source.writes import Subject, law, lost, padding_write, seen, written
 from initlint.theory import fans
+from initlint.theory.misfit import PLAUSIBLE_SIZES
 
 if TYPE_CHECKING:
     from initlint.location import Location
@@ -263,6 +264,7 @@ class Emission:
             fan_out=fan_out,
             writes=writes,
             misfit=misfit,
+            projects=self._projects(tensor, shape) if used == "embedding" else None,
             least_fans=UNKNOWN if known(fan_in) and known(fan_out) else sizing.least_fans(cases),
             trainable=False if tensor.buffer else (UNKNOWN if tensor.trainable is None else tensor.trainable),
             is_buffer=tensor.buffer,
@@ -274,6 +276,22 @@ class Emission:
             if tensor.made is not None and isinstance(tensor.made[1], ast.Call)
             else UNKNOWN,
         )
+
+    def _projects(self, tensor: Tensor, shape: Any) -> Any:
+        """As Parameter.projects, for the table of an embedding."""
+        products = list(self.uses.nodes.get(id(tensor.cell), ()))
+        tied = False
+        for name in self.tensor_names.get(id(tensor.cell), ()):
+            holder = self.by_name.get(name.rpartition(".")[0])
+            if holder is not None and isinstance(holder.value, Instance) and holder.value.kind == "Linear":
+                tied = True
+                products += self.flows.by_instance.get(id(holder.value), ()) if self.flows is not None else ()
+        if not products:
+            return UNKNOWN if tied or self.flows is None else None
+        scaled = self.flows.scaled(products) if self.flows is not None else None
+        if scaled is None or not known(shape):
+            return UNKNOWN
+        return None if scaled else (shape[1] if known(shape[1]) else PLAUSIBLE_SIZES[0])
 
     def _role(self, layer: Instance, key: str, tensor: Tensor) -> Any:
         if layer.kind in KINDS and layer.arguments:

@@ -108,6 +108,9 @@ def _rows(event: Event, tensor: Tensor) -> Any:
 def _distribution(event: Event, subject: Subject, before: Distribution) -> Distribution:
     layer, key, shape = subject.layer, subject.key, subject.shape
     if event.function.endswith(".reset_parameters"):
+        kind = event.function.split(".")[-2]
+        if kind != layer.kind:  # of another layer, whose parameter this one took over
+            return defaults.default_distribution(kind, key, shape)
         if layer.kind == "PReLU":
             return schemes.constant(constant(layer.arguments.get("init", NONE)))
         weight = layer.cell.get("weight")
