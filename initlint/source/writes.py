@@ -49,7 +49,7 @@ def written(events: Sequence[Event], subject: Subject) -> tuple[Write, ...]:
                 application=applied,
                 rows=_rows(event, subject.tensor),
                 dtype=UNKNOWN if event.dtype is None else event.dtype,
-                of=None if event.of is None else law(event.of, subject.shape),
+                of=None if event.of is None else law(event.of, subject.shape, subject.table),
             )
         )
     return tuple(writes)
