@@ -109,28 +109,29 @@ def _rows() -> dict[str, Row]:
     truncated = _SCHEMES["trunc_normal_"][:-1]
     add("timm.layers.trunc_normal_", *truncated, same_as="torch.nn.init.trunc_normal_")
     add("timm.layers.trunc_normal_tf_", *truncated)
-    add("transformers.initialization.trunc_normal_tf_", *truncated)
     add("timm.layers.variance_scaling_", ("scale", 1.0), ("mode", "fan_in"), ("distribution", "normal"))
     add("timm.layers.lecun_normal_")
-    add("transformers.initialization.variance_scaling_", ("scale", 1.0), ("mode", "fan_in"), ("distribution", "normal"))
     add("transformers.initialization.lecun_normal_")
-    add("timm.layers.init_weight_vit", ("init_bias", 0.02), ("head_bias", 0.0), target_name="module", takes_module=True)
-    add("timm.layers.init_weight_jax", ("head_bias", 0.0), target_name="module", takes_module=True)
+    add("transformers.initialization.default_flax_embed_init_")
+    called, classifier = ("name", REQUIRED), ("classifier_name", "head")
+    own: dict[str, Any] = {"target_name": "module", "takes_module": True}
+    add("timm.layers.init_weight_vit", called, ("init_bias", 0.02), ("head_bias", 0.0), classifier, **own)
+    add("timm.layers.init_weight_jax", called, ("head_bias", 0.0), classifier, **own)
 
-    bias = ("bias", 0)
-    for name, *own in (
-        ("constant_init", ("val", REQUIRED)),
-        ("xavier_init", ("gain", 1), bias, ("distribution", "normal")),
-        ("normal_init", ("mean", 0), ("std", 1)),
-        ("trunc_normal_init", ("mean", 0), ("std", 1), ("a", -2), ("b", 2)),
-        ("uniform_init", ("a", 0), ("b", 1)),
-        ("kaiming_init", ("a", 0), ("mode", "fan_out"), ("nonlinearity", "relu"), bias, ("distribution", "normal")),
-        ("caffe2_xavier_init",),
-    ):
-        given = tuple(own) if bias in own else (*own, bias)  # type: ignore[assignment]
-        add(f"mmengine.model.{name}", *given, target_name="module", takes_module=True)
-    add("fvcore.nn.weight_init.c2_xavier_fill", target_name="module", takes_module=True)
-    add("fvcore.nn.weight_init.c2_msra_fill", target_name="module", takes_module=True)
+    mean, bias, kind = ("mean", 0), ("bias", 0), ("distribution", "normal")
+    of_modules: dict[str, tuple[tuple[str, Any], ...]] = {
+        "constant_init": (("val", REQUIRED), bias),
+        "xavier_init": (("gain", 1), bias, kind),
+        "normal_init": (mean, ("std", 1), bias),
+        "trunc_normal_init": (mean, ("std", 1), ("a", -2), ("b", 2), bias),
+        "uniform_init": (("a", 0), ("b", 1), bias),
+        "kaiming_init": (("a", 0), ("mode", "fan_out"), ("nonlinearity", "relu"), bias, kind),
+        "caffe2_xavier_init": (bias,),
+    }
+    for name, passed in of_modules.items():
+        add(f"mmengine.model.{name}", *passed, **own)
+    add("fvcore.nn.weight_init.c2_xavier_fill", **own)
+    add("fvcore.nn.weight_init.c2_msra_fill", **own)
 
     pyg = "torch_geometric.nn.inits."
     add(f"{pyg}glorot", target_name="value")
@@ -216,6 +217,7 @@ _PREFIXES = (
     ("mmengine.model.weight_init.", "mmengine.model."),
     ("mmengine.model.", "mmengine.model."),
     ("mmcv.cnn.utils.weight_init.", "mmengine.model."),
+    ("mmcv.cnn.weight_init.", "mmengine.model."),
     ("mmcv.cnn.", "mmengine.model."),
     ("fvcore.nn.weight_init.", "fvcore.nn.weight_init."),
     ("fvcore.nn.", "fvcore.nn.weight_init."),

@@ -10,6 +10,7 @@ from initlint.source.binding import bind_call
 from initlint.source.builtin_calls import SPECIAL
 from initlint.source.classes import torch_layer
 from initlint.source.constructing import fill, layer, stack_of_clones
+from initlint.source.module_initializers import deeds
 from initlint.source.modules import constant
 from initlint.source.reparametrizing import WRAPPERS, wrap
 from initlint.source.tensors import FACTORIES, factory, mapped
@@ -163,13 +164,19 @@ def _initialise(
     if target is NONE and len(made[1].args) > row.target >= 0:
         machine.nothing(made[1].args[row.target], frame, row.function)
     if row.deprecated or row.same_as or not row.takes_module:
-        if row.own or row.function in initializers.ROWS:
+        if isinstance(target, Instance) and row.function.startswith("torch_geometric."):
+            for _, module in machine.tree(target):
+                for _, tensor in machine.tensors(module):
+                    machine.write(tensor, row.function, bound.arguments, made)
+        elif row.own or row.function in initializers.ROWS:
             machine.write(target, row.function, bound.arguments, made)
         else:
             machine.taint(target)
-    elif isinstance(target, Instance):
-        for _, tensor in machine.tensors(target):
-            machine.write(tensor, row.function, bound.arguments, made)
+    elif isinstance(target, Instance) and (done := deeds(row.function, bound.arguments)):
+        held = dict(machine.tensors(target))
+        for attribute, function, arguments in done:
+            if attribute in held:
+                machine.write(held[attribute], function, arguments, made)
     else:
         machine.taint(target)
     return target

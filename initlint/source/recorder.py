@@ -19,7 +19,7 @@ from initlint.source.places import place
 from initlint.source.scan import Scan
 from initlint.source.state import Frame, Unit
 from initlint.source.values import Cell, Either, Instance, Ref, Tensor, Unseen, Value
-from initlint.theory import schemes
+from initlint.theory import library_schemes, schemes
 
 if TYPE_CHECKING:
     from initlint.source.calls import Calls
@@ -325,6 +325,8 @@ def drawn(row: initializers.Row, arguments: Mapping[str, Any], shape: Any = UNKN
         return schemes.NOTHING_KNOWN
     if row.own and row.same_as is None:
         return Distribution(family=UNKNOWN, mean=arguments.get("mean", UNKNOWN), std=arguments.get("std", UNKNOWN))
+    if row.function in library_schemes.LAWS:
+        return library_schemes.drawn(row.function, arguments, shape)
     return schemes.drawn(
         row.same_as if row.same_as and not row.function.startswith("torch.") else row.function, arguments, shape
     )
