@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from initlint.config import Configurations, inline
+from initlint.config import Config, Configurations, inline
 from initlint.engine import load, no_such_rule, registry, rows
 from initlint.facts import absent, known
 from initlint.findings import Finding, Severity
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from initlint.baseline import Baseline
     from initlint.live.process import Outcome
     from initlint.location import Location
     from initlint.rule import Rule
@@ -51,6 +52,8 @@ def check(
     fail_on: str | None = None,
     config: Sequence[str] = (),
     force_exclude: bool = False,
+    baseline: str | None = None,
+    update_baseline: bool = False,
     fix: bool = False,
     unsafe_fixes: bool = False,
     diff: bool = False,
@@ -64,6 +67,7 @@ def check(
     ``stdin_filename`` names. ``config`` holds a configuration file to use in place of those that lie about, and
     ``key = value`` lines; what is left open here is taken from the configuration. Without a target, the configured
     models and the working directory are checked. ``progress`` is called with a line before each model is built.
+    ``baseline`` is a file of known findings, which are left out; ``update_baseline`` writes it.
     ``fix`` first applies the fixes that reading proposes to the files, with ``unsafe_fixes`` also those that may change
     what is right; the report is of what remains. ``diff`` only shows that, in ``Report.mended``, and builds nothing.
 
@@ -75,6 +79,8 @@ def check(
         from initlint.mending import check_and_mend
 
         return check_and_mend(check, arguments_given)
+    if update_baseline and (fix or diff):
+        raise ValueError("a baseline is updated by a run that fixes nothing")
     started = time.perf_counter()
     configurations = _configurations(
         config,
@@ -90,6 +96,7 @@ def check(
     judgement.codes(configurations.asked)
     root = configurations.within(os.getcwd())
     judgement.codes(root)
+    known_findings = _known_findings(root, baseline, update=update_baseline)
     survey = Survey(configurations, judgement, static=root.static)
     asked = None
     if not root.static:
@@ -104,7 +111,7 @@ def check(
     for target in targets or (os.curdir,):
         survey.look_at(target, stdin=stdin, stdin_filename=stdin_filename)
     if asked is None or not (survey.models or ((batch or arguments) and not survey.failures)):
-        return _report(survey, root.fail_on, started)
+        return _report(survey, root.fail_on, started, baseline=known_findings, update_baseline=update_baseline)
     construction = Construction()
     construction.build(asked, survey.models, progress)
     for its_config, facts in construction.facts:
@@ -116,6 +123,8 @@ def check(
         outcomes=construction.outcomes,
         notes=construction.notes,
         failures=construction.failures,
+        baseline=known_findings,
+        update_baseline=update_baseline,
     )
 
 
@@ -257,6 +266,8 @@ def _report(
     outcomes: Sequence[Outcome] = (),
     notes: Iterable[str] = (),
     failures: Iterable[str] = (),
+    baseline: Baseline | None = None,
+    update_baseline: bool = False,
 ) -> Report:
     """What everything that was said amounts to: merged, suppressed where that is wished, with shown paths, counted."""
     files = len(survey.files)
@@ -270,12 +281,18 @@ def _report(
         line = None if where is None else survey.file(where.path).line(where.line)
         if shown.location is not None and line is not None:
             lines[shown.location] = line
-    findings = tuple(with_fingerprints(said, lines)) if said else ()
+    every = findings = tuple(with_fingerprints(said, lines)) if said else ()
+    old, about_baseline = 0, None
+    if baseline is not None:
+        models = {run.facts.models[0].name for run in outcomes if run.target in probed and run.facts is not None}
+        findings, old, about_baseline = baseline.settle(
+            every, lines, lambda path, code, model: survey.would_say(path, code, model, models), update=update_baseline
+        )
     count = Counter(finding.severity for finding in findings)
     return Report(
         findings=findings,
-        models=tuple(_run(outcome, findings) for outcome in outcomes),
-        notes=tuple(dict.fromkeys([*survey.notes, *notes])),
+        models=tuple(_run(outcome, every) for outcome in outcomes),
+        notes=tuple(dict.fromkeys([*survey.notes, *notes, *([about_baseline] if about_baseline else ())])),
         failures=tuple(dict.fromkeys([*survey.failures, *failures])),
         summary=Summary(
             files=files,
@@ -284,11 +301,22 @@ def _report(
             warning=count[Severity.WARNING],
             advice=count[Severity.ADVICE],
             suppressed=suppressed,
+            baseline=old,
             seconds=time.perf_counter() - started,
         ),
         fail_on=fail_on,
         lines=lines,
     )
+
+
+def _known_findings(root: Config, file: str | None, *, update: bool) -> Baseline | None:
+    """The baseline that a run asks for, else its configuration; None where neither does. Raises ValueError."""
+    if file is None and root.baseline is None and not update:
+        return None
+    from initlint.baseline import DEFAULT_NAME, chosen
+
+    folder = os.getcwd() if root.path is None else root.root
+    return chosen(file or root.baseline or os.path.join(folder, DEFAULT_NAME), update=update)
 
 
 def _shown(finding: Finding, survey: Survey) -> Finding:

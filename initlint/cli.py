@@ -83,6 +83,8 @@ def seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | 
     "--config", metavar="FILE", multiple=True, help="A configuration file, or a line of one: 'advice = true'."
 )
 @click.option("--force-exclude", is_flag=True, help="Exclude also what is named here.")
+@click.option("--baseline", metavar="FILE", help="Known findings, which are passed over.")
+@click.option("--update-baseline", is_flag=True, help="Make the findings of this run the known ones.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 although there are findings.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--output", metavar="FILE", help="Write the report there.")
@@ -129,6 +131,8 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
             fail_on=options["fail_on"],
             config=options["config"],
             force_exclude=options["force_exclude"],
+            baseline=options["baseline"],
+            update_baseline=options["update_baseline"],
             fix=options["fix"],
             unsafe_fixes=options["unsafe_fixes"],
             diff=options["diff"],
@@ -166,6 +170,8 @@ def refuse_contradictions(context: click.Context, targets: tuple[str, ...], opti
         raise click.UsageError("--quiet and --statistics exclude each other")
     if options["statistics"] and options["format_"] == "json":
         raise click.UsageError("--statistics goes with --format text; in JSON the summary counts")
+    if options["update_baseline"] and (options["fix"] or options["diff"]):
+        raise click.UsageError("--update-baseline goes without --fix and --diff: fix first, then update")
     if given("stdin_filename") and "-" not in targets:
         raise click.UsageError("--stdin-filename names what is read from -, which is not among the targets")
     if options["output"]:
@@ -231,25 +237,10 @@ def deliver(text: str, output: str | None) -> None:
         except BrokenPipeError:  # the reader has seen enough; the exit code still tells the verdict
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
-    target = os.path.realpath(output)
-    try:
-        if os.path.exists(target) and not os.path.isfile(target):  # a pipe or a device is written to
-            with open(target, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            return
-        import tempfile
+    from initlint.writing import put
 
-        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".initlint-")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+    try:
+        put(output, text)
     except OSError as error:
         raise click.ClickException(f"--output {output}: {error.strerror}") from None
 

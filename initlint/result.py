@@ -81,6 +81,8 @@ class Summary:
     warning: int = 0
     advice: int = 0
     suppressed: int = 0
+    baseline: int = 0
+    """Findings that are known from the baseline, and not among the report's."""
     seconds: float = 0.0
 
 
@@ -147,6 +149,7 @@ class Report:
                 "warning": self.summary.warning,
                 "advice": self.summary.advice,
                 "suppressed": self.summary.suppressed,
+                "baseline": self.summary.baseline,
                 "seconds": round(self.summary.seconds, 3),
             },
         }

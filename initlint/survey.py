@@ -329,6 +329,18 @@ class Survey:
         where = finding.location
         return self._config(STDIN if where is None else where.path).ignores_parameters(finding)
 
+    def would_say(self, path: str, code: str, model: str | None, probed: Container[str]) -> bool:
+        """Whether this run would have said it, were a finding still there.
+
+        It may be in the file of that absolute path ("" for none), of that code, and, where only a built model shows it,
+        of that model; ``probed`` are the models that were built and probed.
+        """
+        if path and not os.path.exists(path):
+            return True
+        if code not in self._judgement.codes(self._config(path or STDIN)):
+            return False
+        return self.files.get(path) is not None if model is None else model in probed
+
     def _config(self, path: str) -> Config:
         return self.configurations.of(os.path.abspath(path))
 

@@ -149,7 +149,9 @@ def _verdict(report: Report, color: bool) -> str:
     scope = _counted(summary.files, "file") + " read"
     scope += f", {_counted(audited, 'model')} audited" if runs else ""
     scope += f", {summary.suppressed} suppressed" if summary.suppressed else ""
-    return "; ".join((f"{', '.join(counts) or 'No findings'} ({scope})", *_fixes(report)))
+    scope += f", {summary.baseline} known from the baseline" if summary.baseline else ""
+    nothing = "No new findings" if summary.baseline else "No findings"
+    return "; ".join((f"{', '.join(counts) or nothing} ({scope})", *_fixes(report)))
 
 
 def _fixes(report: Report) -> Iterator[str]:
