@@ -266,7 +266,7 @@ class Emission:
             misfit=misfit,
             projects=self._projects(tensor, shape) if used == "embedding" else None,
             least_fans=UNKNOWN if known(fan_in) and known(fan_out) else sizing.least_fans(cases),
-            trainable=False if tensor.buffer else (UNKNOWN if tensor.trainable is None else tensor.trainable),
+            trainable=False if tensor.buffer else UNKNOWN if maybe or tensor.trainable is None else tensor.trainable,
             is_buffer=tensor.buffer,
             computed_by=tensor.cell.get("#computed"),
             lost=lost(self._history(layer, key, tensor, shape)),

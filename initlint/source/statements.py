@@ -337,6 +337,10 @@ class Statements(Modules):
         elif isinstance(target, ast.Subscript):
             holder = self.eval(target.value, frame)
             self.in_place(holder, "__setitem__", target, frame)
+            if isinstance(holder, Tensor) and isinstance(value, Const) and type(value.value) in (int, float):
+                part, fills = self.eval(target, frame), {"value": value.value}
+                self.write(part, "torch.Tensor.fill_", fills, (frame.unit, target), overwrites=False)
+                return
             self.set_element(holder, self.eval(target.slice, frame), value)
         elif isinstance(target, ast.Starred):
             self.assign(target.value, value, frame)
