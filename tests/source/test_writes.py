@@ -116,6 +116,12 @@ def test_ordered_dicts_and_add_module_name_layers() -> None:
     assert [each.name for each in found.layers] == ["body.a", "body.b", "body.c", "heads.x"]
 
 
+def test_an_element_that_is_set_to_a_number_is_a_write_of_its_rows() -> None:
+    found = parameter(model(net("self.fc = nn.Linear(8, 8)\nself.fc.bias.data[2:4] = 1")), "fc.bias")
+    assert writers(found) == ["reset_parameters", "fill_"]
+    assert (found.writes[-1].rows, found.writes[-1].overwrites) == ((2, 4), False)
+
+
 @pytest.mark.parametrize(
     "later",
     [
@@ -127,7 +133,7 @@ def test_ordered_dicts_and_add_module_name_layers() -> None:
         "for name in somewhere.names: getattr(self, name).weight.data.zero_()",
         "self.fc.apply(somewhere.init)",
         "self.fc.weight.data = somewhere.values()",
-        "self.fc.weight.data[0] = 1",
+        "self.fc.weight.data[0] = somewhere.value",
         "if somewhere.flag: nn.init.zeros_(self.fc.weight)",
         "while somewhere.flag(): nn.init.zeros_(self.fc.weight)",
         "copy.copy(self.fc)",
