@@ -390,6 +390,25 @@ class Parameter(Fact):
         return self.least_fans[1] if self.fan_out is UNKNOWN else self.fan_out
 
     @property
+    def unset_rows(self) -> tuple[int, int] | None:
+        """The first (first, end) of dimension 0 that nothing has set since its memory was allocated, None if all is."""
+        set_rows: list[tuple[int, int]] = []
+        bare = False
+        for write in self.writes:
+            if write.overwrites:
+                bare, set_rows = write.distribution.is_uninitialized, []
+            elif not absent(write.rows) and write.rows is not None:
+                set_rows.append(write.rows)
+        if not bare:
+            return None
+        first = 0
+        for start, end in sorted(set_rows):
+            if start > first:
+                return (first, start)
+            first = max(first, end)
+        return (first, self.shape[0]) if first < self.shape[0] else None
+
+    @property
     def statement(self) -> Location | None:
         """Where the finding points: the statement that wrote the values, else where it was made."""
         if self.writes is not UNKNOWN and self.writes:

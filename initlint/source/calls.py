@@ -129,6 +129,9 @@ class Calls(Attributes):
         if isinstance(function, Instance):
             if self.graph is not None:
                 return self.graph.module(function, positional, keywords, node, frame)
+            if self.lazy:
+                for cell in self.cells(function):
+                    self.put(cell, "#lazy", False)
             return UNSEEN
         if isinstance(function, Either):
             return self._call_either(function, positional, keywords, node, frame)

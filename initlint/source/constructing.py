@@ -42,6 +42,19 @@ def layer(
     return instance
 
 
+def lazy(
+    machine: Calls, name: str, positional: Sequence[Value], keywords: Mapping[str, Value], made: tuple[Unit, ast.AST]
+) -> Instance:
+    """A layer that takes its first size from the first batch it sees; up to then its parameters are ``#lazy``."""
+    instance = layer(machine, name.removeprefix("Lazy"), (UNSEEN, *positional), keywords, made)
+    instance.class_name = name
+    for cell in machine.cells(instance):
+        if "#writes" in cell:
+            cell["#lazy"] = True
+    machine.lazy = True
+    return instance
+
+
 def fill(
     machine: Calls,
     instance: Instance,
@@ -71,6 +84,7 @@ def fill(
         event = Event(f"torch.nn.{kind}.reset_parameters", {}, "framework", made, machine.now())
         tensor = Tensor(machine.cell(), row.shape, (event,), made)
         tensor.is_parameter = True
+        tensor.cell["#named"] = True
         machine.put(instance.cell, row.name, tensor if row.exists else Either((tensor, NONE)))
     if kind in ("LSTM", "GRU", "RNN") and not any(isinstance(v, Tensor) for v in instance.cell.values()):
         machine.put(instance.cell, "*", MADE)  # how many layers is not known

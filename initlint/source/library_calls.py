@@ -9,7 +9,8 @@ from initlint.source import folding, initializers
 from initlint.source.binding import bind_call
 from initlint.source.builtin_calls import SPECIAL
 from initlint.source.classes import torch_layer
-from initlint.source.constructing import fill, layer, stack_of_clones
+from initlint.source.constructing import fill, layer, lazy, stack_of_clones
+from initlint.source.constructors import KINDS
 from initlint.source.module_initializers import deeds
 from initlint.source.modules import constant
 from initlint.source.reparametrizing import WRAPPERS, wrap
@@ -107,6 +108,8 @@ def call_name(
         if kind == "Transformer" or kind.startswith("_"):
             return machine.opaque_call(positional, keywords)
         return layer(machine, kind, positional, keywords, made)
+    if name.startswith("torch.nn.Lazy") and name[13:] in KINDS:
+        return lazy(machine, name[9:], positional, keywords, made)
     row = machine.table.lookup(name)
     if row is not None:
         return _initialise(machine, row, positional, keywords, made, frame)

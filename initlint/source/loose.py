@@ -1,4 +1,4 @@
-"""What a module holds without registering it: layers in plain lists, and trained tensors that are no Parameters."""
+"""What a class does with what it holds: layers and tensors that it does not register, buffers that methods fill."""
 
 from __future__ import annotations
 
@@ -111,6 +111,45 @@ def _mentions(info: ClassInfo, name: str) -> tuple[bool, bool]:
             or any(isinstance(node, ast.Call) and _spells(node.func).startswith(_OPTIMISERS) for node in nodes)
         )
     return used, handled
+
+
+def refilled(info: ClassInfo | None, name: str) -> bool:
+    """Whether a buffer may be filled, or is not even read, by the methods of the class that registers it."""
+    read = False
+    for function in (found for one in (info.lineage if info is not None else ()) for found in one.methods.values()):
+        for node in ast.walk(function):
+            if isinstance(node, ast.Constant) and node.value == name and function.name != "__init__":
+                return True  # it is reached by its name
+            if isinstance(node, (ast.Call, ast.Assign, ast.AugAssign)) and _fills(node, name):
+                return True
+            if isinstance(node, ast.Attribute) and node.attr == name and isinstance(node.ctx, ast.Load):
+                read = read or function.name != "__init__"
+    return not read
+
+
+def _fills(node: ast.Call | ast.Assign | ast.AugAssign, name: str) -> bool:
+    if not isinstance(node, ast.Call):
+        return any(
+            _is_part(target, name) for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        )
+    function = node.func
+    pure = False
+    if isinstance(function, ast.Attribute):
+        if function.attr.endswith("_") and _is_part(function.value, name):
+            return True
+        pure = isinstance(function.value, ast.Name) and function.value.id in ("torch", "F")
+    given = [] if pure else list(node.args)
+    given += [keyword.value for keyword in node.keywords if keyword.arg == "out" or not pure]
+    return any(_is_part(argument, name) for argument in given)
+
+
+def _is_part(node: ast.expr, name: str) -> bool:
+    """Whether an expression is ``self.<name>`` or a part of it."""
+    while isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)):
+        if isinstance(node, ast.Attribute) and node.attr == name:
+            return True
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return False
 
 
 def _of(node: ast.expr, name: str, nodes: list[ast.AST]) -> bool:

@@ -14,7 +14,7 @@ from initlint.source.constructors import KINDS
 from initlint.source.exposure import Exposure
 from initlint.source.flows import Flow, Flows, Node
 from initlint.source.layouts import Uses
-from initlint.source.loose import loose
+from initlint.source.loose import loose, refilled
 from initlint.source.modules import constant
 from initlint.source.places import place
 from initlint.source.recorder import Seen
@@ -316,8 +316,12 @@ class Emission:
         if not events:
             return UNKNOWN
         last = events[-1]
-        if self.exposure.uninitialised and last.function in ("torch.empty", "torch.empty_like"):
+        whole = next((event for event in reversed(events) if event.overwrites), last)
+        bare = whole.function in ("torch.empty", "torch.empty_like")
+        if bare and (self.exposure.uninitialised or (tensor.buffer and refilled(layer.info, key))):
             return UNKNOWN
+        if bare and tensor.shape is not None and 0 in tensor.shape:
+            return UNKNOWN  # there is nothing in it
         if self.exposure.default and last.author == "framework":
             return UNKNOWN
         return written(events, self._history(layer, key, tensor, shape))

@@ -10,6 +10,7 @@ from initlint.facts import UNKNOWN
 from initlint.source.expressions import Expressions
 from initlint.source.layers import CONTAINERS
 from initlint.source.names import spelled
+from initlint.source.places import place
 from initlint.source.state import Frame, Unit
 from initlint.source.values import (
     MADE,
@@ -200,6 +201,8 @@ class Modules(Expressions):
             return
         for cell in self.cells(value):
             if "#writes" in cell:
+                if cell.get("#lazy"):
+                    self.put(cell, "#lazy", False)  # it may have been given a batch
                 self.put(cell, "#writes", None)
                 self.put(cell, "#trainable", None)
             elif "#items" not in cell:
@@ -229,6 +232,8 @@ class Modules(Expressions):
         if not isinstance(target, Tensor):
             return
         writes, lost = target.writes, target.cell.get("#lost")
+        if target.cell.get("#lazy"):
+            self.incident("lazy", made, _written(made[1]), raises=target.leaf, function=function)
         if writes is not None or lost is not None:
             whole = overwrites and not target.partial
             rows = target.rows if target.partial else None
@@ -292,9 +297,31 @@ class Modules(Expressions):
                 text = spelled(made[1]) if isinstance(made[1], ast.expr) else name
                 self.incident("not_a_parameter", made, text, raises=True, layer_kind=holder.kind)
             self.taint(value)
+        if isinstance(value, Tensor) and value.is_parameter and held is not value:
+            self._tie(held, value, made)
         if isinstance(value, (Items, Table)) or (isinstance(value, Tensor) and not value.is_parameter):
             self.put(holder.cell, f"#at:{name}", made)
         self.put(holder.cell, name, value)
+
+    def _tie(self, held: Value | None, value: Tensor, made: tuple[Unit, ast.AST] | None) -> None:
+        """A Parameter is given a name: its first, one more, or one that was shared until now.
+
+        In its cell, ``#named`` says that it has a name, ``#tied`` where it was given another one, and ``#parted`` holds
+        the node of the statement that took one of the two away.
+        """
+        old = held.cell if isinstance(held, Tensor) and held.cell is not value.cell else None
+        tied = None if old is None else old.get("#tied")
+        if value.cell.get("#named"):
+            self.put(value.cell, "#tied", made)
+            for cell in (value.cell, old):
+                if self.incidents is not None and cell is not None:
+                    self.incidents.pop(cell.get("#parted", 0), None)
+        elif old is not None and tied is not None and made is not None and self.journal is None:
+            text = spelled(made[1]) if isinstance(made[1], ast.expr) else "it"
+            self.put(old, "#tied", None)
+            self.put(old, "#parted", id(made[1]))
+            self.incident("untied", made, text, raises=False, function=None, tied=place(*tied))
+        self.put(value.cell, "#named", True)
 
     def _resize(self, holder: Tensor, value: Tensor, made: tuple[Unit, ast.AST]) -> None:
         before, after = holder.shape, value.shape
@@ -401,6 +428,15 @@ class Modules(Expressions):
         if isinstance(value, Tensor):
             return (), value.view(partial=True)
         return (), Unseen()
+
+
+def _written(node: ast.AST) -> str:
+    """What a call of an initialiser writes, as the source has it."""
+    if not isinstance(node, ast.Call):
+        return "it"
+    if isinstance(node.func, ast.Attribute) and not (node.args and isinstance(node.args[0], ast.Attribute)):
+        return spelled(node.func.value)
+    return spelled(node.args[0]) if node.args else "it"
 
 
 def _slot(key: Value) -> str | None:

@@ -113,6 +113,8 @@ class State(ABC):
         """Follows names into other files; None where this file is all there is."""
         self.incidents: dict[int, Incident] | None = None
         """What cannot do what it says, by the id of its node; None while what is run need not happen so."""
+        self.lazy = False
+        """Whether a layer has been made that has no shape before its first batch."""
         self.doubts = 0
         """How many branches are being run that may not be taken, and blocks whose exceptions are caught."""
         self.records_gradients = True

@@ -1,0 +1,112 @@
+"""INI418 uninitialized-buffer."""
+
+from collections.abc import Iterator
+
+from initlint.facts import Parameter
+from initlint.findings import Finding, Severity
+from initlint.rule import SOURCE, Bad, Good, Rule
+
+
+class UninitializedBuffer(Rule):
+    """A buffer is allocated with torch.empty, and the model reads it before anybody writes it.
+
+    ## What it does
+
+    Finds buffers whose last event is their allocation from uninitialised memory, in classes whose methods read them and
+    none of whose methods fills them.
+
+    ## Why it matters
+
+    `torch.empty` returns whatever the memory held
+    ([torch.empty](https://docs.pytorch.org/docs/stable/generated/torch.empty.html)), and a buffer is not trained: what
+    it holds at first it keeps. One that is not persistent does not even come with a checkpoint.
+
+    ## Example
+
+        self.register_buffer("scale", torch.empty(64))
+
+    ## Use instead
+
+        self.register_buffer("scale", torch.ones(64))
+
+    ## When it is right to do this
+
+    Where a method fills it before it is read, as a cache or a queue is, and where a checkpoint is always loaded.
+
+    ## Fix safety
+
+    No fix: what the buffer should hold is for the author to say.
+    """
+
+    code, name, severity = "INI418", "uninitialized-buffer", Severity.ERROR
+    needs = (SOURCE,)
+    bad = [
+        Bad("""
+            class Scale(nn.Module):
+                def __init__(self, width=64):
+                    super().__init__()
+                    self.register_buffer("scale", torch.empty(width))  #~
+
+                def forward(self, x):
+                    return x * self.scale
+            """),
+        Bad("""
+            class Rotary(nn.Module):
+                def __init__(self, width=64, length=128):
+                    super().__init__()
+                    self.register_buffer("angles", torch.Tensor(length, width), persistent=False)  #~
+                    self.fc = nn.Linear(width, width)
+
+                def forward(self, x):
+                    return self.fc(x) * torch.cos(self.angles[: x.shape[1]])
+            """),
+    ]
+    good = [
+        Good("""
+            class Memory(nn.Module):
+                def __init__(self, width=64):
+                    super().__init__()
+                    self.register_buffer("queue", torch.empty(128, width))
+                    self.register_buffer("mean", torch.empty(width))
+                    self.register_buffer("table", torch.empty(width))
+                    self.register_buffer("cache", torch.empty(width))
+                    self.register_buffer("none", torch.empty(0))
+                    self.register_buffer("unread", torch.empty(8))
+                    self.register_buffer("scale", torch.ones(width))
+                    nn.init.ones_(self.table)
+                    self._fill()
+
+                def _fill(self):
+                    fill(self.cache)
+
+                def update(self, keys):
+                    self.queue[: keys.shape[0]] = keys
+
+                def forward(self, x):
+                    self.mean.copy_(x.mean(0))
+                    return (x - self.mean) @ self.queue.t() + self.table + self.cache + self.none.sum() + self.scale
+            """),
+        Good("""
+            class Quantized(nn.Module):
+                def __init__(self, width=64):
+                    super().__init__()
+                    self.register_buffer("weight", torch.empty(width, width, dtype=torch.int8))
+
+                def forward(self, x):
+                    return x @ self.weight
+
+            def load(path):
+                model = Quantized()
+                model.load_state_dict(torch.load(path))
+                return model
+            """),
+    ]
+
+    def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
+        write = parameter.last_write
+        if parameter.is_buffer and write.distribution.is_uninitialized:
+            yield self.at(
+                parameter,
+                f"the buffer {parameter.name} is allocated by {write.function} and read before anything writes it",
+                help="make it with torch.zeros or torch.ones, or write it in the constructor",
+            )
