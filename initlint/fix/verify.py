@@ -45,7 +45,8 @@ class _Comparison:
             return ast.dump(old) == ast.dump(new)
         if type(old) is not type(new):
             return hasattr(old, "lineno")
-        return self._same_fields(old, new) or (isinstance(old, ast.expr) and _holds(new, old))
+        part = isinstance(old, ast.expr) and (_holds(new, old) or _holds(old, new))
+        return part or self._same_fields(old, new)
 
     def _same_fields(self, old: ast.AST, new: ast.AST) -> bool:
         for name in old._fields:
@@ -105,7 +106,7 @@ class _Comparison:
 
 
 def _holds(node: ast.AST, part: ast.AST) -> bool:
-    """Whether an expression has become a part of another one of its kind (``fc`` of ``fc.weight``)."""
+    """Whether an expression has another one of its kind for a part (``fc.weight`` has ``fc``)."""
     wanted = ast.dump(part)
     return any(type(inner) is type(part) and ast.dump(inner) == wanted for inner in ast.walk(node))
 
