@@ -16,17 +16,26 @@ from initlint.record import record
 
 __all__ = [
     "BothBounds",
+    "CallAtEnd",
     "CallFunction",
     "Change",
     "DropArgument",
     "DropData",
+    "GuardNotNone",
+    "HandTo",
+    "MakeAnew",
     "MethodToFunction",
+    "MoveToEnd",
     "NameArgument",
     "PassValue",
     "Rename",
+    "RepeatAnew",
+    "SplitBranch",
     "TakeAttribute",
     "TestForNone",
     "UnderNoGrad",
+    "WriteBy",
+    "ZeroPaddingRow",
     "as_plain",
     "from_plain",
 ]
@@ -115,6 +124,85 @@ class UnderNoGrad:
     at: Location | None
 
 
+@record(frozen=True, slots=True)
+class WriteBy:
+    """The call at ``at``, which writes a tensor, becomes one of another function that does, given by canonical name.
+
+    ``arguments`` are passed by name; a pair in the place of a value is a function, by canonical name, and its argument.
+    """
+
+    at: Location | None
+    function: str
+    arguments: tuple[tuple[str, str | float | tuple[str, str]], ...] = ()
+
+
+@record(frozen=True, slots=True)
+class GuardNotNone:
+    """The statement that holds the expression at ``at`` runs only where that is not None."""
+
+    at: Location | None
+
+
+@record(frozen=True, slots=True)
+class MoveToEnd:
+    """The statement at ``at`` becomes the last of its function."""
+
+    at: Location | None
+
+
+@record(frozen=True, slots=True)
+class CallAtEnd:
+    """The method at ``at`` ends with a call of another one of its class, which takes no argument."""
+
+    at: Location | None
+    method: str
+
+
+@record(frozen=True, slots=True)
+class ZeroPaddingRow:
+    """After the statement of the call at ``at``, which writes an embedding's weight, its padding row is zero again."""
+
+    at: Location | None
+
+
+@record(frozen=True, slots=True)
+class SplitBranch:
+    """The isinstance branch around the call at ``at`` gets a branch of its own for these classes.
+
+    That does the same but for the call, in whose place it calls ``function`` (a canonical name) on the same tensor.
+    """
+
+    at: Location | None
+    kinds: tuple[str, ...]
+    function: str
+
+
+@record(frozen=True, slots=True)
+class RepeatAnew:
+    """The list at ``at``, one expression times a number, becomes that many evaluations of the expression."""
+
+    at: Location | None
+
+
+@record(frozen=True, slots=True)
+class MakeAnew:
+    """The copy at ``at`` of an object becomes another one, made like the one at ``original``."""
+
+    at: Location | None
+    original: Location
+
+
+@record(frozen=True, slots=True)
+class HandTo:
+    """The value that the assignment at ``at`` assigns is handed to a function, given by its canonical name.
+
+    One that stands inside the value already is taken away.
+    """
+
+    at: Location | None
+    function: str
+
+
 Change = (
     NameArgument
     | PassValue
@@ -127,6 +215,15 @@ Change = (
     | DropData
     | TestForNone
     | UnderNoGrad
+    | WriteBy
+    | GuardNotNone
+    | MoveToEnd
+    | CallAtEnd
+    | ZeroPaddingRow
+    | SplitBranch
+    | RepeatAnew
+    | MakeAnew
+    | HandTo
 )
 
 _KINDS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in Change.__args__}

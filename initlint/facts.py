@@ -512,7 +512,9 @@ class Layer(Fact):
     ``aliases``: every name of one instance, in order, ``name`` first; ``aliased_at``: where the outermost module was
     made that stands under several names and holds this layer, None where the layer has one name. ``order``: see
     Write.order.
-    ``within``: qualified name of the function whose statement made it ("Net.__init__").
+    ``within``: qualified name of the function whose statement made it ("Net.__init__"). Where it is to be mended:
+    ``repeated_at`` is the ``[Layer(...)] * n`` that holds the layer of ``aliased_at``; ``template_at`` is where the
+    layer was made that this one is a copy of, in the same function. Both are None where there is no such place.
     """
 
     name: str
@@ -531,6 +533,8 @@ class Layer(Fact):
     origin: str = UNKNOWN
     aliases: tuple[str, ...] = UNKNOWN
     aliased_at: Location | None = UNKNOWN
+    repeated_at: Location | None = None
+    template_at: Location | None = None
     probe: LayerProbe = UNKNOWN
     model: Model = field(default=UNKNOWN, repr=False)
 

@@ -12,7 +12,7 @@ The subjects: ``call`` (InitCall), ``guard`` (Guard), ``incident`` (Incident), `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from initlint.facts import (
@@ -23,6 +23,7 @@ from initlint.facts import (
     Layer,
     Model,
     Parameter,
+    UnknownFact,
     known,
 )
 from initlint.findings import Finding, Fix, Related, Severity
@@ -109,15 +110,15 @@ class Rule:
         related: Iterable[Related] = (),
         layer: Layer | None = None,
         suspects: Iterable[Layer] = (),
-        fix: Fix | None = None,
+        fix: Fix | Callable[[], Fix | None] | None = None,
     ) -> Finding:
         """A finding that points at a fact.
 
         A parameter's finding points at the statement that wrote it. ``parameters`` are those that share the defect,
         where they are more than the subject itself. ``layer`` is the layer it is about, where the subject is
         a place and not a layer or a parameter. ``suspects`` are the layers whose findings would explain this one.
-        ``fix`` is what mends it (``safe(...)`` or ``unsafe(...)`` of ``initlint.findings``); it is left out where the
-        place of one of its changes is not known.
+        ``fix`` is what mends it (``safe(...)`` or ``unsafe(...)`` of ``initlint.findings``), or a function that says so,
+        where that takes facts on which the finding does not rest; what is not known leaves the finding without a fix.
         """
         names = tuple(parameter.name for parameter in parameters)
         if isinstance(subject, Parameter):
@@ -143,8 +144,19 @@ class Rule:
             evidence={} if evidence is None else {k: v for k, v in evidence.items() if known(v)},
             related=tuple(related),
             suspects=tuple(suspect.name for suspect in suspects),
-            fix=fix if fix is not None and all(change.at is not None for change in fix.changes) else None,
+            fix=_known_fix(fix),
         )
+
+
+def _known_fix(fix: Fix | Callable[[], Fix | None] | None) -> Fix | None:
+    """A fix whose places are all known; None for any other."""
+    try:
+        found = fix if fix is None or isinstance(fix, Fix) else fix()
+    except UnknownFact:
+        return None
+    if found is None or any(not known(change.at) or change.at is None for change in found.changes):
+        return None
+    return found
 
 
 def _place(subject: Fact | Location | None) -> Location | None:

@@ -16,6 +16,7 @@ from initlint.changes import (
     PassValue,
     Rename,
     TakeAttribute,
+    WriteBy,
 )
 from initlint.fix.document import Document
 from initlint.fix.edits import Splice
@@ -32,6 +33,8 @@ __all__ = [
     "pass_value",
     "rename",
     "take_attribute",
+    "target_of",
+    "write_by",
 ]
 
 
@@ -144,6 +147,37 @@ def method_to_function(document: Document, change: MethodToFunction) -> Iterator
         raise CannotFix("a comment stands in between")
     yield Splice(start, start, f"{spelled}(")
     yield Splice(end, opened + 1, ", " if call.args else "")
+
+
+def write_by(document: Document, change: WriteBy) -> Iterator[Splice]:
+    """``w.data.uniform_()`` to ``nn.init.ones_(w)``."""
+    call = document.find(change.at, cst.Call)
+    spelled, imports = document.names.spelled(change.function)
+    yield from imports
+    parts = [target_of(document, call)]
+    for name, value in change.arguments:
+        if isinstance(value, tuple):
+            function, more = document.names.spelled(value[0])
+            yield from more
+            parts.append(f'{name}={function}("{value[1]}")')
+        else:
+            parts.append(f'{name}="{value}"' if isinstance(value, str) else f"{name}={value:g}")
+    yield Splice(*document.span(call), f"{spelled}({', '.join(parts)})")
+
+
+def target_of(document: Document, call: cst.Call) -> str:
+    """What a call of an initialiser writes, as it is spelled: the receiver of a method, else the first argument."""
+    function = call.func
+    value: cst.BaseExpression | None = None
+    if isinstance(function, cst.Attribute) and document.names.resolved(document.source(function.value)) is None:
+        value = function.value
+    elif call.args and call.args[0].keyword is None and not call.args[0].star:
+        value = call.args[0].value
+    if isinstance(value, cst.Attribute) and value.attr.value == "data":
+        value = value.value
+    if not isinstance(value, (cst.Name, cst.Attribute, cst.Subscript)):
+        raise CannotFix("what the call writes is not plain")
+    return document.source(value)
 
 
 def take_attribute(document: Document, change: TakeAttribute) -> Iterator[Splice]:

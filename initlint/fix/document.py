@@ -95,6 +95,12 @@ class Document:
                 return node
         raise CannotFix("something else stands there now")
 
+    def node(self, location: Location | None) -> cst.CSTNode:
+        """What stands at a place, whatever it is; CannotFix where nothing does."""
+        for node in self._at.get(self.within(location), ()):
+            return node
+        raise CannotFix("something else stands there now")
+
     def expression(self, location: Location | None) -> cst.BaseExpression:
         """The expression that stands at a place; CannotFix where there is none."""
         for node in self._at.get(self.within(location), ()):
@@ -129,6 +135,23 @@ class Document:
             if isinstance(outer, cst.IndentedBlock):
                 return self.tree.default_indent if outer.indent is None else outer.indent
         return self.tree.default_indent
+
+    def statement(self, node: cst.CSTNode) -> cst.SimpleStatementLine | cst.BaseCompoundStatement:
+        """The innermost statement that a node is or stands in."""
+        if isinstance(node, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
+            return node
+        for outer in self.around(node):
+            if isinstance(outer, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
+                return outer
+        raise CannotFix("it stands in no statement")
+
+    def rows(self, statement: cst.CSTNode) -> tuple[int, int]:
+        """Where the lines of a statement start and end; CannotFix where it shares them with another."""
+        start, end = self._spans[statement]
+        first = self.lines.start_of(start)
+        if self.text[first:start].strip():
+            raise CannotFix("the statement does not begin its line")
+        return first, self.lines.end_of(end)
 
     def enclosing(self, node: cst.CSTNode, *kinds: type[Node]) -> Node:
         """The innermost node of one of these kinds around a node; CannotFix where there is none."""

@@ -9,7 +9,7 @@ from typing import Any
 from initlint import changes
 from initlint.changes import Change
 from initlint.findings import Edit, Finding, Fix
-from initlint.fix import calls, statements
+from initlint.fix import calls, expressions, statements
 from initlint.fix.document import Document
 from initlint.fix.edits import Splice, applied, clash, ordered
 from initlint.fix.errors import CannotFix
@@ -31,8 +31,17 @@ _WAYS: Mapping[type[Any], Callable[[Document, Any], Iterator[Splice]]] = {
     changes.PassValue: calls.pass_value,
     changes.Rename: calls.rename,
     changes.TakeAttribute: calls.take_attribute,
-    changes.TestForNone: statements.test_for_none,
+    changes.WriteBy: calls.write_by,
     changes.UnderNoGrad: statements.under_no_grad,
+    changes.GuardNotNone: statements.guard_not_none,
+    changes.MoveToEnd: statements.move_to_end,
+    changes.CallAtEnd: statements.call_at_end,
+    changes.ZeroPaddingRow: statements.zero_padding_row,
+    changes.TestForNone: expressions.test_for_none,
+    changes.RepeatAnew: expressions.repeat_anew,
+    changes.MakeAnew: expressions.make_anew,
+    changes.HandTo: expressions.hand_to,
+    changes.SplitBranch: expressions.split_branch,
 }
 
 

@@ -98,6 +98,8 @@ class _Comparison:
             return True
         start = self._lines.offset_in_bytes(line, node.col_offset)  # type: ignore[attr-defined]
         end = self._lines.offset_in_bytes(end_line, node.end_col_offset)  # type: ignore[attr-defined]
+        if hasattr(node, "body") and isinstance(node, ast.stmt):
+            end = self._lines.end_of(end)  # where a statement may be added to its block
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.decorator_list:
             start = min(
                 start, self._lines.offset_in_bytes(node.decorator_list[0].lineno, node.decorator_list[0].col_offset)

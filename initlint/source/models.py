@@ -78,6 +78,7 @@ class Emission:
         self.too_many = False
         self.visits = 0
         self.stacked: set[int] = set()
+        self.repetitions: dict[int, ast.BinOp] | None = None
         """The clones that are (part of) one of several slots."""
 
     def model(self, recorded: Recorded) -> Model:
@@ -203,6 +204,8 @@ class Emission:
             origin=UNKNOWN if named.uncertain else origin,
             aliases=UNKNOWN if named.uncertain else tuple(named.names),
             aliased_at=UNKNOWN if named.uncertain else self._shared_at(name),
+            repeated_at=self._repeated_at(name) if len(named.names) > 1 else None,
+            template_at=self._template_at(value),
         )
 
     def _flow(self, layer: Instance) -> Flow | None:
@@ -216,14 +219,48 @@ class Emission:
                     products += self.uses.nodes.get(id(held.cell), [])
         return self.flows.of(layer, products)
 
+    def _repeated_at(self, name: str) -> Location | None:
+        """As Layer.repeated_at."""
+        holder = self._shared(name)
+        made = holder.value.made if holder is not None and isinstance(holder.value, Instance) else None
+        if made is None or made[0] is not self.unit:
+            return None
+        if self.repetitions is None:  # looked for only where a layer has several names
+            self.repetitions = {
+                id(side.elts[0]): node
+                for node in ast.walk(self.unit.tree)
+                if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
+                for side in (node.left, node.right)
+                if isinstance(side, ast.List) and len(side.elts) == 1
+            }
+        found = self.repetitions.get(id(made[1]))
+        return None if found is None else place(self.unit, found)
+
+    def _template_at(self, layer: Instance) -> Location | None:
+        """As Layer.template_at."""
+        original, made = layer.template, layer.made
+        if original is None or made is None or original[0] is not self.unit or made[0] is not self.unit:
+            return None
+        home, own = self._within(original[1]), self._within(made[1])
+        if not known(home) or not known(own) or home != own or not isinstance(original[1], ast.Call):
+            return None
+        return place(*original)
+
     def _shared_at(self, name: str) -> Location | None:
         """As Layer.aliased_at."""
+        holder = self._shared(name)
+        if holder is None:
+            return None
+        made = holder.value.made if isinstance(holder.value, Instance) else None
+        return place(*made) if made is not None and isinstance(made[1], ast.Call) else UNKNOWN
+
+    def _shared(self, name: str) -> _Named | None:
+        """The outermost module with several names that a name leads through."""
         parts = name.split(".")
         for index in range(1, len(parts) + 1):
             holder = self.by_name.get(".".join(parts[:index]))
             if holder is not None and len(holder.names) > 1:
-                made = holder.value.made if isinstance(holder.value, Instance) else None
-                return place(*made) if made is not None and isinstance(made[1], ast.Call) else UNKNOWN
+                return holder
         return None
 
     def _parameter(

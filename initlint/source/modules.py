@@ -89,6 +89,7 @@ class Modules(Expressions):
             elif isinstance(part, Instance):
                 twin = Instance(part.kind, part.class_name, self.cell(), made, order, part.info)
                 twin.arguments, twin.opaque, twin.origin = part.arguments, part.opaque, "cloned"
+                twin.template = part.made if part is value else None
                 twins[id(part)] = twin
                 for key, held in list(part.cell.items()):
                     twin.cell[key] = copied(held, depth + 1)

@@ -393,7 +393,7 @@ class Instance(Value):
     unknown many). ``kind`` is the nearest torch.nn class, ``info`` the class that was read, if any.
     """
 
-    __slots__ = ("arguments", "cell", "class_name", "info", "kind", "made", "opaque", "order", "origin")
+    __slots__ = ("arguments", "cell", "class_name", "info", "kind", "made", "opaque", "order", "origin", "template")
 
     def __init__(
         self,
@@ -412,4 +412,5 @@ class Instance(Value):
         self.info = info
         self.arguments: dict[str, Value] = {}
         self.origin = "constructed"
+        self.template: tuple[Unit, ast.AST] | None = None
         self.opaque = False

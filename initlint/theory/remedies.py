@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from initlint.facts import Activation
 
-__all__ = ["initializer_for"]
+__all__ = ["initializer_for", "scheme_for"]
 
 _XAVIER = {"tanh", "sigmoid"}
 
@@ -25,3 +25,25 @@ def initializer_for(activation: Activation, weight: str = "weight") -> str:
     if name in ("selu", "identity"):
         return f"nn.init.kaiming_normal_({weight}, nonlinearity='linear')"
     return f"nn.init.normal_({weight}, std={activation.gain:.3g} / math.sqrt(fan_in))"
+
+
+Argument = str | float | tuple[str, str]
+"""A value, or a function by its canonical name and what it is called with."""
+
+
+def scheme_for(activation: Activation, function: str) -> tuple[str, tuple[tuple[str, Argument], ...]] | None:
+    """What ``initializer_for`` says, as an initialiser's canonical name and its arguments.
+
+    Uniform where ``function``, the initialiser in use, is. None where a formula would have to be written.
+    """
+    law = "uniform" if "uniform" in function else "normal"
+    name = activation.name
+    if name in ("relu", "relu6"):
+        return f"torch.nn.init.kaiming_{law}_", (("nonlinearity", "relu"),)
+    if name == "leaky_relu":
+        return f"torch.nn.init.kaiming_{law}_", (("a", activation.slope), ("nonlinearity", "leaky_relu"))
+    if name in _XAVIER:
+        return f"torch.nn.init.xavier_{law}_", (("gain", ("torch.nn.init.calculate_gain", name)),)
+    if name in ("selu", "identity"):
+        return f"torch.nn.init.kaiming_{law}_", (("nonlinearity", "linear"),)
+    return None

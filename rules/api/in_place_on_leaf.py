@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from initlint.changes import UnderNoGrad
 from initlint.facts import Incident
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Severity, safe
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 
@@ -38,13 +39,14 @@ class InPlaceOnLeaf(Rule):
 
     ## Fix safety
 
-    No fix: where `torch.no_grad()` is to begin is for the author to say.
+    Safe: the statement goes under `torch.no_grad()`. As it is, it raises.
     """
 
     code, name, severity = "INI507", "in-place-on-leaf", Severity.ERROR
     needs = (SOURCE,)
     bad = [
-        Bad("""
+        Bad(
+            """
             class Scale(nn.Module):
                 def __init__(self, width=8):
                     super().__init__()
@@ -52,8 +54,21 @@ class InPlaceOnLeaf(Rule):
                     self.weight.normal_(std=0.02)  #~
                     self.gain = nn.Parameter(torch.ones(width))
                     self.gain *= 0.1  #~
-            """),
-        Bad("""
+            """,
+            fixed="""
+            class Scale(nn.Module):
+                def __init__(self, width=8):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.empty(width, width))
+                    with torch.no_grad():
+                        self.weight.normal_(std=0.02)
+                    self.gain = nn.Parameter(torch.ones(width))
+                    with torch.no_grad():
+                        self.gain *= 0.1
+            """,
+        ),
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -67,7 +82,26 @@ class InPlaceOnLeaf(Rule):
                         m.bias[:4].zero_()  #~
                     elif isinstance(m, nn.Embedding):
                         m.weight[m.padding_idx] = 0  #~
-            """),
+            """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(8, 8)
+                    self.words = nn.Embedding(10, 8, padding_idx=0)
+                    self.apply(self._init_weights)
+
+                def _init_weights(self, m):
+                    if isinstance(m, nn.Linear):
+                        with torch.no_grad():
+                            m.weight.mul_(0.1)
+                        with torch.no_grad():
+                            m.bias[:4].zero_()
+                    elif isinstance(m, nn.Embedding):
+                        with torch.no_grad():
+                            m.weight[m.padding_idx] = 0
+            """,
+        ),
     ]
     good = [
         Good("""
@@ -121,4 +155,5 @@ class InPlaceOnLeaf(Rule):
                 incident,
                 f"{incident.text} is a Parameter and is changed in place while gradients are recorded: this raises",
                 help="do it under torch.no_grad(), or by a function of torch.nn.init",
+                fix=safe(UnderNoGrad(incident.location)),
             )

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from initlint.changes import GuardNotNone
 from initlint.facts import Incident
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Severity, safe
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 
@@ -39,13 +40,15 @@ class NoneBiasAccess(Rule):
 
     ## Fix safety
 
-    No fix yet: the guard may belong around several statements.
+    Safe: the statement goes under `if m.bias is not None:`. It raises as it is where the guard makes a difference, and
+    runs as before everywhere else.
     """
 
     code, name, severity = "INI509", "none-bias-access", Severity.ERROR
     needs = (SOURCE,)
     bad = [
-        Bad("""
+        Bad(
+            """
             def init_weights(m):
                 if isinstance(m, nn.Conv2d):
                     nn.init.xavier_uniform_(m.weight)
@@ -58,8 +61,25 @@ class NoneBiasAccess(Rule):
                     self.head = nn.Conv2d(8, 8, 1)
                     if init:
                         self.apply(init_weights)
-            """),
-        Bad("""
+            """,
+            fixed="""
+            def init_weights(m):
+                if isinstance(m, nn.Conv2d):
+                    nn.init.xavier_uniform_(m.weight)
+                    if m.bias is not None:
+                        m.bias.data.fill_(0.01)
+
+            class Net(nn.Module):
+                def __init__(self, init=True):
+                    super().__init__()
+                    self.conv = nn.Conv2d(3, 8, 3, bias=False)
+                    self.head = nn.Conv2d(8, 8, 1)
+                    if init:
+                        self.apply(init_weights)
+            """,
+        ),
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self, pretrained):
                     super().__init__()
@@ -70,8 +90,24 @@ class NoneBiasAccess(Rule):
                             if hasattr(layer, "bias"):
                                 nn.init.zeros_(layer.bias)  #~
                     nn.init.ones_(self.norm.weight)  #~
-            """),
-        Bad("""
+            """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self, pretrained):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(8, 8, bias=False) for _ in range(3)])
+                    self.norm = nn.BatchNorm1d(8, affine=False)
+                    if not pretrained:
+                        for layer in self.layers:
+                            if hasattr(layer, "bias"):
+                                if layer.bias is not None:
+                                    nn.init.zeros_(layer.bias)
+                    if self.norm.weight is not None:
+                        nn.init.ones_(self.norm.weight)
+            """,
+        ),
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -84,7 +120,23 @@ class NoneBiasAccess(Rule):
             def main():
                 net = Net()
                 net.apply(initialise)
-            """),
+            """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(8, 8, bias=False)
+
+            def initialise(m):
+                if type(m) == nn.Linear:
+                    if m.bias is not None:
+                        m.bias.data.zero_()
+
+            def main():
+                net = Net()
+                net.apply(initialise)
+            """,
+        ),
     ]
     good = [
         Good("""
@@ -139,4 +191,5 @@ class NoneBiasAccess(Rule):
                 incident,
                 f"{incident.text} is None here, for it meets a {incident.layer_kind} made without one: this raises",
                 help=f"guard it with if {incident.text} is not None",
+                fix=safe(GuardNotNone(incident.location)),
             )

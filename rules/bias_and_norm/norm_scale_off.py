@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from initlint.changes import SplitBranch, WriteBy
 from initlint.facts import Distribution, InitCall, Layer, Parameter, known, layer_family
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Fix, Severity, unsafe
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
 
@@ -43,7 +44,8 @@ class NormScaleOff(Rule):
 
     ## Fix safety
 
-    No fix yet: splitting the branch changes what is drawn.
+    Unsafe: norms get a branch of their own, which does the same but for the scale, and there `ones_` takes the place of
+    the draw. What the norms hold changes, which is the purpose; scales that were trained so are another model's.
     """
 
     code, name, severity = "INI305", "norm-scale-off", Severity.WARNING
@@ -70,6 +72,27 @@ class NormScaleOff(Rule):
                     return self.body(x)
             """,
             by=("source", "live"),
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Sequential(
+                        nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
+                        nn.Conv2d(32, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
+                    )
+                    self.apply(self._init_weights)
+
+                def _init_weights(self, m):
+                    if isinstance(m, nn.Conv2d):
+                        m.weight.data.normal_(0.0, 0.02)
+                        m.bias.data.zero_()
+                    elif isinstance(m, nn.BatchNorm2d):
+                        nn.init.ones_(m.weight)
+                        m.bias.data.zero_()
+
+                def forward(self, x):
+                    return self.body(x)
+            """,
         ),
         Bad(
             """
@@ -86,11 +109,18 @@ class NormScaleOff(Rule):
             """,
             by=("live",),
         ),
-        Bad("""
+        Bad(
+            """
             def weights_init(m):
                 if isinstance(m, nn.LayerNorm):
                     nn.init.uniform_(m.weight)  #~
-            """),
+            """,
+            fixed="""
+            def weights_init(m):
+                if isinstance(m, nn.LayerNorm):
+                    nn.init.ones_(m.weight)
+            """,
+        ),
     ]
     good = [
         Good(
@@ -154,7 +184,14 @@ class NormScaleOff(Rule):
                 f"{call.written} draws the scale of {', '.join(norms)} {self._around(call.distribution)}",
                 help="give norms a branch of their own: nn.init.ones_(m.weight), nn.init.zeros_(m.bias)",
                 evidence={"mean": call.distribution.mean, "std": call.distribution.std},
+                fix=self._fix(call, norms),
             )
+
+    def _fix(self, call: InitCall, norms: list[str]) -> Fix:
+        home = call.function.rpartition(".")[0]
+        ones = f"{home if home == 'transformers.initialization' else 'torch.nn.init'}.ones_"
+        alone = len(norms) == len(call.target.kinds)
+        return unsafe(WriteBy(call.location, ones) if alone else SplitBranch(call.location, tuple(norms), ones))
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
         if parameter.role != "norm_scale" or not parameter.trainable:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from initlint.changes import RepeatAnew
 from initlint.facts import Layer, slot
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Severity, unsafe
 from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
 
 
@@ -35,7 +36,9 @@ class AliasedLayers(Rule):
 
     ## Fix safety
 
-    No fix yet: a comprehension makes new layers, which changes the number of parameters.
+    Unsafe: `[Layer(...)] * n` becomes a comprehension, which makes n layers. That is nearly always what was meant, but
+    the number of parameters changes, and checkpoints of the shared layer load into n equal ones. A layer that was made
+    under a name of its own before is left alone.
     """
 
     code, name, severity = "INI107", "aliased-layers", Severity.WARNING
@@ -63,6 +66,26 @@ class AliasedLayers(Rule):
                     return x
             """,
             by=("source", "live"),
+            fixed="""
+            class Block(nn.Module):
+                def __init__(self, dim=16):
+                    super().__init__()
+                    self.up = nn.Linear(dim, dim)
+                    self.down = nn.Linear(dim, dim)
+
+                def forward(self, x):
+                    return x + self.down(F.relu(self.up(x)))
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.blocks = nn.ModuleList([Block() for _ in range(3)])
+
+                def forward(self, x):
+                    for block in self.blocks:
+                        x = block(x)
+                    return x
+            """,
         ),
         Bad(
             """
@@ -77,6 +100,17 @@ class AliasedLayers(Rule):
                     return x
             """,
             by=("source", "live"),
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(16, 16) for _ in range(6)])
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = torch.tanh(layer(x))
+                    return x
+            """,
         ),
         Bad(
             """
@@ -150,4 +184,5 @@ class AliasedLayers(Rule):
                 evidence={"slots": len(layer.aliases)},
                 parameters=layer.parameters,
                 layer=layer,
+                fix=lambda: unsafe(RepeatAnew(layer.repeated_at)),
             )

@@ -1,9 +1,10 @@
 """INI106 cloned-layers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from initlint.changes import MakeAnew
 from initlint.facts import Layer, Model, Parameter, slot
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Fix, Severity, unsafe
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
 
@@ -39,7 +40,9 @@ class ClonedLayers(Rule):
 
     ## Fix safety
 
-    No fix yet: a factory makes independent layers, which changes what is drawn.
+    Unsafe: where the layer is made in the function that copies it, each copy becomes a layer made in the same way, and
+    the template goes if nothing else needs it. What is drawn changes, which is the purpose; a template that was
+    loaded or changed before it was copied would be lost.
     """
 
     code, name, severity = "INI106", "cloned-layers", Severity.WARNING
@@ -61,6 +64,19 @@ class ClonedLayers(Rule):
                     return x
             """,
             by=("source", "live"),
+            fixed="""
+            import copy
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(16, 16) for _ in range(4)])
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = torch.tanh(layer(x))
+                    return x
+            """,
         ),
         Bad(
             """
@@ -143,7 +159,8 @@ class ClonedLayers(Rule):
         if layer.origin == "cloned" and "*" in slot(layer.name):
             copied = [p for p in layer.parameters if self._is_copied(p)]
             if copied:
-                yield self._finding(copied[0], copied, f"{layer.name} is a copy of a layer that was drawn once")
+                what = f"{layer.name} is a copy of a layer that was drawn once"
+                yield self._finding(copied[0], copied, what, lambda: self._fix(layer))
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         groups: dict[tuple[str, str], list[Parameter]] = {}
@@ -163,14 +180,20 @@ class ClonedLayers(Rule):
                 f"{first[1].name})",
             )
 
-    def _finding(self, where: Parameter, parameters: Iterable[Parameter], what: str) -> Finding:
+    def _finding(
+        self, where: Parameter, parameters: Iterable[Parameter], what: str, fix: Callable[[], Fix | None] | None = None
+    ) -> Finding:
         return self.at(
             where,
             f"{what}: the copies are no independent draws",
             help="build each layer of its own, or draw the copies anew: for p in stack.parameters(): if p.dim() > 1: "
             "nn.init.xavier_uniform_(p)",
             parameters=parameters,
+            fix=fix,
         )
+
+    def _fix(self, layer: Layer) -> Fix | None:
+        return None if layer.template_at is None else unsafe(MakeAnew(layer.location, layer.template_at))
 
     def _is_copied(self, parameter: Parameter) -> bool:
         """Its values are still those of the copy, and they were drawn at random."""

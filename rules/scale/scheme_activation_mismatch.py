@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 from initlint.facts import Chain, Layer, Parameter, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import accounts_for, excess_gain, flow, matrices
 from initlint.theory.remedies import initializer_for
+
+from ._redrawn import redrawn
 
 _DRIFT = 100.0
 _TOLERANCE = 1.15
@@ -46,7 +49,8 @@ class SchemeActivationMismatch(Rule):
 
     ## Fix safety
 
-    No fix yet: the call in the message changes what is drawn.
+    Unsafe: a call of torch.nn.init becomes the one of the same law, normal or uniform, that suits the activation. What
+    is drawn changes, which is the purpose, for every layer that the statement initialises.
     """
 
     code, name, severity = "INI201", "scheme-activation-mismatch", Severity.WARNING
@@ -68,6 +72,20 @@ class SchemeActivationMismatch(Rule):
                     return x
             """,
             by=("source", "live"),
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(16)])
+                    for layer in self.layers:
+                        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+                        nn.init.zeros_(layer.bias)
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.relu(layer(x))
+                    return x
+            """,
         ),
         Bad(
             """
@@ -167,6 +185,7 @@ class SchemeActivationMismatch(Rule):
                 },
                 parameters=[other for _, other in wrong],
                 suspects=[culprit for culprit, _ in wrong],
+                fix=partial(redrawn, matrix, activation),
             )
             return
 

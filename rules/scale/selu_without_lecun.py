@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 from initlint.facts import Chain, Layer, Parameter, absent, close
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import matrices
+
+from ._redrawn import redrawn
 
 _LAYERS = 2
 _TOLERANCE = 0.15
@@ -45,7 +48,8 @@ class SeluWithoutLecun(Rule):
 
     ## Fix safety
 
-    No fix yet: what is drawn changes.
+    Unsafe: a call of torch.nn.init becomes `kaiming_normal_` or `kaiming_uniform_` for "linear". What is drawn changes,
+    which is the purpose, for every layer that the statement initialises.
     """
 
     code, name, severity = "INI205", "selu-without-lecun", Severity.WARNING
@@ -85,6 +89,23 @@ class SeluWithoutLecun(Rule):
                     return self.body(x)
             """,
             by=("source", "live"),
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self, width=64):
+                    super().__init__()
+                    self.body = nn.Sequential(
+                        nn.Linear(width, width), nn.SELU(), nn.AlphaDropout(0.1),
+                        nn.Linear(width, width), nn.SELU(), nn.AlphaDropout(0.1),
+                        nn.Linear(width, 4),
+                    )
+                    for m in self.modules():
+                        if isinstance(m, nn.Linear):
+                            nn.init.kaiming_normal_(m.weight, nonlinearity="linear")
+                            nn.init.zeros_(m.bias)
+
+                def forward(self, x):
+                    return self.body(x)
+            """,
         ),
         Bad("""
             class Net(nn.Module):
@@ -166,8 +187,8 @@ class SeluWithoutLecun(Rule):
         selu = [(layer, matrix) for layer, matrix in matrices(chain) if _before_selu(layer)]
         if len(selu) < _LAYERS:
             return
-        wrong = [matrix for _, matrix in selu if not _is_lecun(matrix)]
-        for matrix in wrong:
+        wrong = [pair for pair in selu if not _is_lecun(pair[1])]
+        for layer, matrix in wrong:
             gain = _gain(matrix)
             yield self.at(
                 matrix,
@@ -175,6 +196,7 @@ class SeluWithoutLecun(Rule):
                 "1 / sqrt(fan_in) only",
                 help='use nn.init.kaiming_normal_(m.weight, nonlinearity="linear") and nn.init.zeros_(m.bias)',
                 evidence={"gain": gain},
+                fix=partial(redrawn, matrix, layer.activation),
             )
 
 

@@ -1,12 +1,15 @@
 """INI202 wrong-gain-argument."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from initlint.facts import Activation, Gain, Layer, Parameter, Write, absent, close
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
 from initlint.theory.gains import CALCULATE_GAIN_NAMES, torch_gain
 from initlint.theory.remedies import initializer_for
+
+from ._redrawn import redrawn
 
 _TOLERANCE = 0.15
 _SCALED = ("xavier_uniform_", "xavier_normal_", "orthogonal_")
@@ -45,7 +48,8 @@ class WrongGainArgument(Rule):
 
     ## Fix safety
 
-    No fix yet: the call in the message changes what is drawn.
+    Unsafe: a call of torch.nn.init becomes the one of the same law, normal or uniform, that suits the activation. What
+    is drawn changes, which is the purpose, for every layer that the statement initialises.
     """
 
     code, name, severity = "INI202", "wrong-gain-argument", Severity.WARNING
@@ -64,8 +68,20 @@ class WrongGainArgument(Rule):
                     return self.fc2(torch.tanh(self.fc1(x)))
             """,
             by=("source", "live"),
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc1 = nn.Linear(16, 32)
+                    self.fc2 = nn.Linear(32, 4)
+                    nn.init.xavier_normal_(self.fc1.weight, gain=nn.init.calculate_gain("tanh"))
+
+                def forward(self, x):
+                    return self.fc2(torch.tanh(self.fc1(x)))
+            """,
         ),
-        Bad("""
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self, width):
                     super().__init__()
@@ -78,8 +94,24 @@ class WrongGainArgument(Rule):
                     for layer in self.layers:
                         x = F.relu(layer(x))
                     return self.head(x)
-        """),
-        Bad("""
+        """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self, width):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(width, width) for _ in range(3)])
+                    self.head = nn.Linear(width, 4)
+                    for layer in self.layers:
+                        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.relu(layer(x))
+                    return self.head(x)
+            """,
+        ),
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -88,7 +120,18 @@ class WrongGainArgument(Rule):
 
                 def forward(self, x):
                     return self.body(x)
-        """),
+        """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Sequential(nn.Linear(16, 32), nn.LeakyReLU(0.01), nn.Linear(32, 4))
+                    nn.init.kaiming_uniform_(self.body[0].weight, a=0.01, nonlinearity="leaky_relu")
+
+                def forward(self, x):
+                    return self.body(x)
+            """,
+        ),
     ]
     good = [
         Good(
@@ -169,6 +212,7 @@ class WrongGainArgument(Rule):
             f"{activation.name} follows",
             help=f"use {initializer_for(activation)}",
             evidence={"nonlinearity": told, "gain": gain},
+            fix=partial(redrawn, parameter, activation),
         )
 
 

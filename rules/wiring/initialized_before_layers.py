@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from initlint.changes import MoveToEnd
 from initlint.facts import Application, Layer, Model
-from initlint.findings import Finding, Related, Severity
+from initlint.findings import Finding, Related, Severity, unsafe
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
 
@@ -39,7 +40,8 @@ class InitializedBeforeLayers(Rule):
 
     ## Fix safety
 
-    No fix yet: moving the call to the end changes what the later layers hold, which is its purpose.
+    Unsafe: the statement becomes the last of its function. What the later layers hold changes, which is the purpose; so
+    do layers between that were initialised otherwise on purpose and that the initialiser handles too.
     """
 
     code, name, severity = "INI402", "initialized-before-layers", Severity.ERROR
@@ -63,8 +65,25 @@ class InitializedBeforeLayers(Rule):
                     return self.head(F.relu(self.body(x)))
             """,
             by=("source", "live"),
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Linear(16, 16)
+                    self.head = nn.Linear(16, 4)
+                    self.apply(self._init_weights)
+
+                def _init_weights(self, m):
+                    if isinstance(m, nn.Linear):
+                        nn.init.trunc_normal_(m.weight, std=0.2)
+                        nn.init.zeros_(m.bias)
+
+                def forward(self, x):
+                    return self.head(F.relu(self.body(x)))
+            """,
         ),
-        Bad("""
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -76,7 +95,21 @@ class InitializedBeforeLayers(Rule):
 
                 def forward(self, x):
                     return self.out(F.relu(self.conv(x)))
-            """),
+            """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.conv = nn.Conv2d(3, 8, 3)
+                    self.out = nn.Conv2d(8, 8, 3)
+                    for m in self.modules():
+                        if isinstance(m, nn.Conv2d):
+                            nn.init.kaiming_normal_(m.weight)
+
+                def forward(self, x):
+                    return self.out(F.relu(self.conv(x)))
+            """,
+        ),
     ]
     good = [
         Good(
@@ -166,6 +199,7 @@ class InitializedBeforeLayers(Rule):
                     related=[
                         Related(layer.location, "made here") for layer in missed[:3] if layer.location is not None
                     ],
+                    fix=unsafe(MoveToEnd(application.location)),
                 )
 
     def _misses(self, application: Application, layer: Layer) -> bool:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from initlint.changes import CallAtEnd
 from initlint.facts import ClassFacts
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Severity, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 
@@ -47,13 +48,15 @@ class MissingPostInit(Rule):
 
     ## Fix safety
 
-    The call draws the model's weights from another distribution, which is its purpose.
+    Unsafe: `__init__` ends with `self.post_init()`. That draws the model's weights from another distribution, which is
+    its purpose, and those of a part that was loaded before as well.
     """
 
     code, name, severity = "INI407", "missing-post-init", Severity.ERROR
     needs = (SOURCE,)
     bad = [
-        Bad("""
+        Bad(
+            """
             from transformers import BertModel, BertPreTrainedModel
 
             class Tagger(BertPreTrainedModel):
@@ -64,8 +67,23 @@ class MissingPostInit(Rule):
 
                 def forward(self, x):
                     return self.head(self.bert(x)[0])
-            """),
-        Bad("""
+            """,
+            fixed="""
+            from transformers import BertModel, BertPreTrainedModel
+
+            class Tagger(BertPreTrainedModel):
+                def __init__(self, config):
+                    super().__init__(config)
+                    self.bert = BertModel(config)
+                    self.head = nn.Linear(config.hidden_size, config.num_labels)
+                    self.post_init()
+
+                def forward(self, x):
+                    return self.head(self.bert(x)[0])
+            """,
+        ),
+        Bad(
+            """
             from transformers import PretrainedConfig, PreTrainedModel
 
             class Block(nn.Module):
@@ -90,7 +108,35 @@ class MissingPostInit(Rule):
 
                 def forward(self, x):
                     return self.block(x)
-            """),
+            """,
+            fixed="""
+            from transformers import PretrainedConfig, PreTrainedModel
+
+            class Block(nn.Module):
+                def __init__(self, config):
+                    super().__init__()
+                    self.fc = nn.Linear(config.hidden_size, config.hidden_size)
+
+                def forward(self, x):
+                    return x + self.fc(x)
+
+            class NetPreTrainedModel(PreTrainedModel):
+                config_class = PretrainedConfig
+
+                def _init_weights(self, module):
+                    if isinstance(module, nn.Linear):
+                        nn.init.normal_(module.weight, std=self.config.initializer_range)
+
+            class Net(NetPreTrainedModel):
+                def __init__(self, config):
+                    super().__init__(config)
+                    self.block = Block(config)
+                    self.post_init()
+
+                def forward(self, x):
+                    return self.block(x)
+            """,
+        ),
     ]
     good = [
         Good("""
@@ -163,4 +209,5 @@ class MissingPostInit(Rule):
                 f"{klass.name} is a PreTrainedModel, and nothing in its construction calls post_init(): "
                 "_init_weights never runs, and its layers keep torch's default",
                 help="end __init__ with self.post_init()",
+                fix=unsafe(CallAtEnd(klass.constructor, "post_init")),
             )

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from initlint.changes import ZeroPaddingRow
 from initlint.facts import Parameter, absent
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Severity, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 
@@ -39,13 +40,15 @@ class PaddingRowOverwritten(Rule):
 
     ## Fix safety
 
-    No fix: the initialiser may serve many layers, and only some have a padding row.
+    Unsafe: after the initialiser the row of `padding_idx` is zeroed, in every embedding that has one. In a model that
+    is trained already that would be another row than the one it was trained with.
     """
 
     code, name, severity = "INI406", "padding-row-overwritten", Severity.WARNING
     needs = (SOURCE,)
     bad = [
-        Bad("""
+        Bad(
+            """
             class Recommender(nn.Module):
                 def __init__(self, args):
                     super().__init__()
@@ -57,8 +60,25 @@ class PaddingRowOverwritten(Rule):
                 def init_weights(self, module):
                     if isinstance(module, (nn.Linear, nn.Embedding)):
                         module.weight.data.normal_(mean=0.0, std=self.args.initializer_range)  #~
-            """),
-        Bad("""
+            """,
+            fixed="""
+            class Recommender(nn.Module):
+                def __init__(self, args):
+                    super().__init__()
+                    self.items = nn.Embedding(args.items, args.width, padding_idx=0)
+                    self.positions = nn.Embedding(args.length, args.width)
+                    self.args = args
+                    self.apply(self.init_weights)
+
+                def init_weights(self, module):
+                    if isinstance(module, (nn.Linear, nn.Embedding)):
+                        module.weight.data.normal_(mean=0.0, std=self.args.initializer_range)
+                        if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+                            nn.init.zeros_(module.weight[module.padding_idx])
+            """,
+        ),
+        Bad(
+            """
             def Embedding(count, width, padding_idx):
                 table = nn.Embedding(count, width, padding_idx=padding_idx)
                 nn.init.uniform_(table.weight, -0.1, 0.1)  #~
@@ -69,7 +89,22 @@ class PaddingRowOverwritten(Rule):
                 def __init__(self, count=100):
                     super().__init__()
                     self.tokens = Embedding(count, 16, -1)
-            """),
+            """,
+            fixed="""
+            def Embedding(count, width, padding_idx):
+                table = nn.Embedding(count, width, padding_idx=padding_idx)
+                nn.init.uniform_(table.weight, -0.1, 0.1)
+                if table.padding_idx is not None:
+                    nn.init.zeros_(table.weight[table.padding_idx])
+                nn.init.zeros_(table.weight[1:2])
+                return table
+
+            class Encoder(nn.Module):
+                def __init__(self, count=100):
+                    super().__init__()
+                    self.tokens = Embedding(count, 16, -1)
+            """,
+        ),
     ]
     good = [
         Good("""
@@ -122,6 +157,7 @@ class PaddingRowOverwritten(Rule):
                 f"{write.function.rpartition('.')[2]} draws over the padding row of {parameter.name}, which gets no "
                 "gradient and stays so",
                 help="zero the row of padding_idx again after the initialiser",
+                fix=unsafe(ZeroPaddingRow(write.location)),
                 parameters=(parameter,),
                 layer=parameter.layer,
             )

@@ -2,9 +2,19 @@
 
 from collections.abc import Iterator
 
+from initlint.changes import HandTo
 from initlint.facts import Loose, Model
-from initlint.findings import Finding, Severity
+from initlint.findings import Finding, Severity, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
+
+_REGISTERED = {
+    "list": "ModuleList",
+    "tuple": "ModuleList",
+    "set": "ModuleList",
+    "dict": "ModuleDict",
+    "tensor": "Parameter",
+}
+"""What takes the place of each holder, so that the module sees what it holds."""
 
 
 class UnregisteredParameter(Rule):
@@ -39,13 +49,15 @@ class UnregisteredParameter(Rule):
 
     ## Fix safety
 
-    No fix yet: once the layers are registered, the keys of the state dict change.
+    Unsafe: what is assigned is handed to `nn.ModuleList`, `nn.ModuleDict` or `nn.Parameter`. The state dict gets new
+    keys, so that older checkpoints no longer match, and what a list can and a ModuleList cannot would fail.
     """
 
     code, name, severity = "INI411", "unregistered-parameter", Severity.ERROR
     needs = (SOURCE,)
     bad = [
-        Bad("""
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self, depth, width=64):
                     super().__init__()
@@ -59,8 +71,25 @@ class UnregisteredParameter(Rule):
                     for layer, norm in zip(self.layers, self.norms):
                         x = norm(F.relu(layer(x)))
                     return self.heads[task](x)
-            """),
-        Bad("""
+            """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self, depth, width=64):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])
+                    self.heads = nn.ModuleDict({"a": nn.Linear(width, 2), "b": nn.Linear(width, 3)})
+                    self.norms = nn.ModuleList()
+                    for _ in range(depth):
+                        self.norms.append(nn.LayerNorm(width))
+
+                def forward(self, x, task):
+                    for layer, norm in zip(self.layers, self.norms):
+                        x = norm(F.relu(layer(x)))
+                    return self.heads[task](x)
+            """,
+        ),
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self, width=64, half=False):
                     super().__init__()
@@ -71,7 +100,20 @@ class UnregisteredParameter(Rule):
 
                 def forward(self, x):
                     return x @ self.query @ self.key @ self.value @ self.pairs
-            """),
+            """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self, width=64, half=False):
+                    super().__init__()
+                    self.query = nn.Parameter(torch.randn(width, width).cuda())
+                    self.key = nn.Parameter(torch.randn(width, width).to("cuda:0"))
+                    self.value = nn.Parameter(torch.randn(width, width) * 0.02)
+                    self.pairs = nn.Parameter(torch.randn(width, width, requires_grad=True))
+
+                def forward(self, x):
+                    return x @ self.query @ self.key @ self.value @ self.pairs
+            """,
+        ),
     ]
     good = [
         Good("""
@@ -128,6 +170,7 @@ class UnregisteredParameter(Rule):
                     self._tensor(held) if held.holder == "tensor" else self._layers(held),
                     help=self._help(held),
                     evidence={"attribute": held.name},
+                    fix=unsafe(HandTo(held.location, f"torch.nn.{_REGISTERED[held.holder]}")),
                 )
 
     def _layers(self, held: Loose) -> str:
@@ -144,4 +187,4 @@ class UnregisteredParameter(Rule):
     def _help(self, held: Loose) -> str:
         if held.holder == "tensor":
             return f"make it last: self.{held.name} = nn.Parameter(...)"
-        return f"put them into nn.{'ModuleDict' if held.holder == 'dict' else 'ModuleList'}"
+        return f"put them into nn.{_REGISTERED[held.holder]}"
