@@ -117,7 +117,7 @@ class Rule:
         A parameter's finding points at the statement that wrote it. ``parameters`` are those that share the defect,
         where they are more than the subject itself. ``layer`` is the layer it is about, where the subject is
         a place and not a layer or a parameter. ``suspects`` are the layers whose findings would explain this one.
-        ``fix`` is what mends it (``safe(...)`` or ``unsafe(...)`` of ``initlint.findings``), or a function that says so,
+        ``fix`` mends it (``safe(...)`` or ``unsafe(...)`` of ``initlint.findings``), or a function that says it,
         where that takes facts on which the finding does not rest; what is not known leaves the finding without a fix.
         """
         names = tuple(parameter.name for parameter in parameters)
