@@ -2,7 +2,8 @@
 
 ``dataclasses.dataclass`` compiles an ``__init__``, a ``__repr__``, a ``__setattr__`` and more for each class, close to
 a millisecond for a frozen one; some fifty classes would be a quarter of a static check of one file. ``record`` has the
-standard library collect the fields and shares the methods between all classes. ``fields``, ``replace``, ``asdict`` and
+standard library collect the fields, shares what methods it can between all classes, and compiles a class's
+``__init__`` when its first instance is made. ``fields``, ``replace``, ``asdict`` and
 ``is_dataclass`` work as usual; type checkers see the real thing.
 """
 
@@ -23,7 +24,7 @@ else:
         def wrap(cls):
             made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
             every = dataclasses.fields(made)
-            made.__init__ = _initializer(every, hasattr(made, "__post_init__"))
+            made.__init__ = _initializer(made, every, hasattr(made, "__post_init__"), frozen)
             made.__repr__ = _repr
             if frozen:
                 made.__setattr__ = made.__delattr__ = _refuse
@@ -39,43 +40,44 @@ else:
 _set = object.__setattr__
 
 
-def _initializer(every: tuple[dataclasses.Field[Any], ...], post: bool) -> Any:
-    """An ``__init__`` for a class with these fields."""
-    positional = tuple(field.name for field in every if field.init and not field.kw_only)
-    names = frozenset(field.name for field in every if field.init)
-    defaults: dict[str, Any] = {}
-    factories: dict[str, Any] = {}
-    for field in every:
-        if field.default is not dataclasses.MISSING:
-            defaults[field.name] = field.default
-        elif field.default_factory is not dataclasses.MISSING:
-            factories[field.name] = field.default_factory
-    needed = names - defaults.keys() - factories.keys()
+def _initializer(made: type[Any], every: tuple[dataclasses.Field[Any], ...], post: bool, frozen: bool) -> Any:
+    """An ``__init__`` that compiles the class's own when the first instance is made, and gives way to it."""
 
     def initialize(self: Any, *args: Any, **given: Any) -> None:
-        if args:
-            if len(args) > len(positional):
-                raise TypeError(f"{type(self).__name__} takes {len(positional)} positional arguments, not {len(args)}")
-            for name, value in zip(positional, args, strict=False):
-                if name in given:
-                    raise TypeError(f"{type(self).__name__} got {name} twice")
-                given[name] = value
-        if not given.keys() <= names or not needed <= given.keys():
-            wrong = sorted((given.keys() - names) | (needed - given.keys()))
-            raise TypeError(f"{type(self).__name__}: missing or unknown: {', '.join(wrong)}")
-        for name, value in defaults.items():
-            if name not in given:
-                _set(self, name, value)
-        for name, factory in factories.items():
-            if name not in given:
-                _set(self, name, factory())
-        for name, value in given.items():
-            _set(self, name, value)
-        if post:
-            self.__post_init__()
+        own = _compiled(every, post, frozen)
+        made.__init__ = own
+        own(self, *args, **given)
 
     initialize.__name__ = "__init__"
     return initialize
+
+
+def _compiled(every: tuple[dataclasses.Field[Any], ...], post: bool, frozen: bool) -> Any:
+    """An ``__init__`` for a class with these fields."""
+    held: dict[str, Any] = {"_set": _set}
+    positional: list[str] = ["self"]
+    by_name: list[str] = []
+    body: list[str] = []
+    for field in every:
+        name = value = field.name
+        if field.default is not dataclasses.MISSING:
+            held[f"_{name}"] = field.default
+            given = f"{name}=_{name}"
+        elif field.default_factory is not dataclasses.MISSING:
+            held[f"_{name}"], held["_missing"] = field.default_factory, dataclasses.MISSING
+            given, value = f"{name}=_missing", f"_{name}() if {name} is _missing else {name}"
+        else:
+            given = name
+        if field.init:
+            (by_name if field.kw_only else positional).append(given)
+        else:
+            value = f"_{name}" if field.default is not dataclasses.MISSING else f"_{name}()"
+        body.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
+    if post:
+        body.append("self.__post_init__()")
+    parameters = ", ".join([*positional, *(["*", *by_name] if by_name else [])])
+    exec(f"def __init__({parameters}):\n " + "\n ".join(body or ["pass"]), held)
+    return held["__init__"]
 
 
 def _repr(self: Any) -> str:
