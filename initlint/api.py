@@ -57,6 +57,7 @@ def check(
     fix: bool = False,
     unsafe_fixes: bool = False,
     diff: bool = False,
+    jobs: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Read files and directories, build and probe the models of named files, and judge what was seen.
@@ -70,6 +71,7 @@ def check(
     ``baseline`` is a file of known findings, which are left out; ``update_baseline`` writes it.
     ``fix`` first applies the fixes that reading proposes to the files, with ``unsafe_fixes`` also those that may change
     what is right; the report is of what remains. ``diff`` only shows that, in ``Report.mended``, and builds nothing.
+    ``jobs`` is how many processes read files, None for as many as pay.
 
     Raises ValueError for a code, batch, argument or size that means nothing, and for such a configuration; what goes
     wrong with one target is in ``Report.failures`` (asked for by name) or ``Report.notes`` (met on the way).
@@ -79,6 +81,8 @@ def check(
         from initlint.mending import check_and_mend
 
         return check_and_mend(check, arguments_given)
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs is at least 1, not {jobs}")
     if update_baseline and (fix or diff):
         raise ValueError("a baseline is updated by a run that fixes nothing")
     started = time.perf_counter()
@@ -97,7 +101,7 @@ def check(
     root = configurations.within(os.getcwd())
     judgement.codes(root)
     known_findings = _known_findings(root, baseline, update=update_baseline)
-    survey = Survey(configurations, judgement, static=root.static)
+    survey = Survey(configurations, judgement, static=root.static, jobs=jobs)
     asked = None
     if not root.static:
         from initlint.building import Asked, Construction, plan

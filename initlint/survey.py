@@ -7,12 +7,13 @@ place one name.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import os
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from initlint.checking import Checker, Verdict
 from initlint.config import Config, Configurations
 from initlint.engine import conclude, order
 from initlint.judgement import Judgement
@@ -21,43 +22,21 @@ from initlint.opened import STDIN, File, defines, opened, shown_path
 from initlint.record import record
 from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE
 from initlint.source.files import MAX_NOTEBOOK_BYTES, NOTEBOOK, Exclusion, FileTooLarge, load, walk
-from initlint.source.initializers import KNOWN, REQUIRED, Initializers, Row
-from initlint.source.reader import Project, SourceError, might_matter, read
+from initlint.source.reader import SourceError
 from initlint.suppressed import suppressions_of
 
 if TYPE_CHECKING:
     from initlint.facts import Facts
     from initlint.findings import Finding
-    from initlint.settings import InitializerTable, ModelTable
-    from initlint.source.notebook import Notebook
+    from initlint.settings import ModelTable
 
 __all__ = ["Planned", "Survey"]
 
+BYTES_A_PROCESS = 400_000
+"""How much source makes another process worth its start, some 30 ms."""
 
-@functools.cache
-def _initializers(tables: tuple[InitializerTable, ...]) -> Initializers:
-    """The initialisers that are known where a configuration adds some."""
-    if not tables:
-        return KNOWN
-    rows = []
-    for each in tables:
-        names = [name for name, _ in each.parameters]
-        rows.append(
-            Row(
-                each.name,
-                each.tensor,
-                tuple(
-                    (name, default[0] if default else REQUIRED)
-                    for name, default in each.parameters
-                    if name != each.tensor
-                ),
-                target=names.index(each.tensor),
-                same_as=each.like,
-                own=True,
-                meanings=each.meanings,
-            )
-        )
-    return Initializers(rows)
+_UNOPENED = File(b"")
+"""Stands for a file that was read and is not at hand."""
 
 
 def _file_of(config: Config, table: ModelTable) -> str:
@@ -82,7 +61,9 @@ class Survey:
     ``models`` are to be built; there are none in a static run.
     """
 
-    def __init__(self, configurations: Configurations, judgement: Judgement, *, static: bool) -> None:
+    def __init__(
+        self, configurations: Configurations, judgement: Judgement, *, static: bool, jobs: int | None = None
+    ) -> None:
         self.configurations = configurations
         self.said: list[Finding] = []
         self.notes: list[str] = []
@@ -90,8 +71,11 @@ class Survey:
         self.models: list[Planned] = []
         self.files: dict[str, File | None] = {}
         self._static = static
+        self._jobs = jobs
         self._judgement = judgement
-        self._project = Project()
+        self._checker = Checker(configurations, judgement)
+        self._met: set[str] = set()
+        """Files that were read and are not at hand."""
         self._judged: list[str] = []
         self._used: dict[str, set[tuple[int, str]]] = {}
 
@@ -106,7 +90,7 @@ class Survey:
             data = stdin() if stdin is not None else b""
             path = os.path.abspath(stdin_filename) if stdin_filename else STDIN
             if path == STDIN or not self._excluded(path):
-                self._read(path, data, named=True)
+                self._take(path, *self._checker.check(path, data, roots=not self._static), named=True)
         elif target.kind == "module":
             if self._static:
                 self.failures.append(f"{text}: has to be imported, which --static does not do")
@@ -165,14 +149,49 @@ class Survey:
             met[id(config)] = config
             return Exclusion(config.root, config.exclude, config.extend_exclude, config.respect_gitignore)
 
-        for found in walk(directory, self.notes.append, exclusion):
-            self._read_file(found, named=False)
+        found = map(os.path.abspath, walk(directory, self.notes.append, exclusion))
+        paths = [path for path in dict.fromkeys(found) if path not in self.files]
+        for path, verdict in zip(paths, self._checked(paths), strict=True):
+            self._take(path, verdict, None, named=False)
         inside = os.path.join(top, "")
         for config in met.values():
             whole = os.path.join(config.root, "").startswith(inside)
             self.look_at_models(
                 config, [table for table in config.models if whole or _file_of(config, table).startswith(inside)]
             )
+
+    def _checked(self, paths: list[str]) -> Iterator[Verdict]:
+        """The verdicts on files, in their order."""
+        for path in paths:
+            self._judgement.codes(self._config(path))  # a configuration that names no rule is told as such
+        processes = self._processes(paths)
+        if processes < 2:
+            for path in paths:
+                yield self._checker.check_path(path)[0]
+        else:
+            from initlint.pool import each
+
+            size = max(1, min(24, len(paths) // (8 * processes)))
+            batches = [paths[at : at + size] for at in range(0, len(paths), size)]
+            yield from each(lambda path: self._checker.check_path(path)[0], batches, processes, self._lost)
+
+    def _processes(self, paths: list[str]) -> int:
+        """How many processes are to read files: 1 where more would not pay."""
+        from initlint.pool import can_fork, usable_cores
+
+        if self._jobs == 1 or not can_fork():
+            return 1
+        if self._jobs is not None:
+            return min(self._jobs, len(paths))
+        total = 0
+        for path in paths:
+            with contextlib.suppress(OSError):
+                total += os.path.getsize(path)
+        return min(usable_cores(), 1 + total // BYTES_A_PROCESS)
+
+    def _lost(self, path: str) -> Verdict:
+        """What is said of a file that a process died of."""
+        return Verdict(complaints=(f"{shown_path(path)}: initlint died of it; please report this",), readable=False)
 
     def _excluded(self, path: str) -> bool:
         """Whether something that was named is left out all the same, as ``force-exclude`` has it."""
@@ -229,58 +248,24 @@ class Survey:
 
     def _read_file(self, path: str, *, named: bool) -> File | None:
         full = os.path.abspath(path)
-        if full in self.files:
-            return self.files[full]
-        say = self.failures.append if named else self.notes.append
-        try:
-            most = self.configurations.of(full).max_file_size
-            data = load(path, MAX_NOTEBOOK_BYTES if path.endswith(NOTEBOOK) else most)
-        except FileTooLarge as error:
-            self.notes.append(f"{shown_path(path)}: skipped, {error}")
-        except OSError as error:
-            say(f"{shown_path(path)}: cannot be read ({error.strerror})")
+        if full in self.files and (named is False or self._static or full not in self._met):
+            return self.file(full) if self.files[full] is not None else None
+        return self._take(full, *self._checker.check_path(full, roots=not self._static), named=named)
+
+    def _take(self, path: str, verdict: Verdict, file: File | None, *, named: bool) -> File | None:
+        """Take what came of reading a file; where ``file`` is not at hand, it is opened when it is needed."""
+        self.notes += verdict.notes
+        (self.failures if named else self.notes).extend(verdict.complaints)
+        if path not in self._met:
+            self.said += verdict.said
+        if file is None and verdict.readable:
+            self._met.add(path)
         else:
-            return self._read(full, data, named=named)
-        self.files[full] = None
-        return None
-
-    def _read(self, path: str, data: bytes, *, named: bool) -> File | None:
-        """Take what the rules say of a file's bytes; None where they cannot be parsed."""
-        say = self.failures.append if named else self.notes.append
-        config = self._config(path)
-        self._judgement.codes(config)  # a configuration that names no rule is told as such
-        table = _initializers(config.initializers)
-        self.files[path] = None
-        try:
-            self.files[path] = file = opened(path, data, config.max_file_size)
-            if file.notebook is not None:
-                self._remark(path, file.notebook, say)
-            if file.suppressions.skip_file or not (might_matter(file.data) or table.mentioned(file.data)):
-                return file
-            source = read(file.data, path, project=self._project, roots=not self._static, initializers=table)
-            self.judge(config, source.facts)
-        except SourceError as error:
-            say(_unparsable(shown_path(path), error))
-            self.files[path] = None
-            return None
-        except FileTooLarge as error:
-            self.notes.append(f"{shown_path(path)}: skipped, {error}")
-            return None
-        except Exception as error:  # one file must not cost the others their report
-            say(f"{shown_path(path)}: initlint failed on it ({type(error).__name__}: {error}); please report this")
-            return self.files[path]
-        self._judged.append(path)
-        self.files[path] = file = replace(
-            file, roots=source.roots, trains_at_import=source.trains_at_import is not None
-        )
+            self._met.discard(path)
+        self.files[path] = (file or _UNOPENED) if verdict.readable else None
+        if verdict.commented and path not in self._judged:
+            self._judged.append(path)
         return file
-
-    def _remark(self, path: str, notebook: Notebook, say: Callable[[str], None]) -> None:
-        """Say what of a notebook cannot be read."""
-        for number, fault in notebook.faults:
-            say(_unparsable(f"{shown_path(path)}:cell {number}", fault))
-        if notebook.language:
-            self.notes.append(f"{shown_path(path)}: a notebook in {notebook.language}, in which nothing is read")
 
     def judge(self, config: Config, facts: Facts) -> None:
         """Take what the rules say of facts."""
@@ -346,15 +331,10 @@ class Survey:
 
     def file(self, path: str) -> File:
         """A file that a finding points at, read now if it was not a target."""
-        if path not in self.files:
+        if self.files.get(path, _UNOPENED) is _UNOPENED:
             try:
-                self.files[path] = opened(path, load(path))
+                most = MAX_NOTEBOOK_BYTES if path.endswith(NOTEBOOK) else self._config(path).max_file_size
+                self.files[path] = opened(path, load(path, most), self._config(path).max_file_size)
             except (OSError, FileTooLarge, SourceError):
                 self.files[path] = None
         return self.files[path] or File(b"")
-
-
-def _unparsable(place: str, error: SourceError) -> str:
-    """One line on a file or a cell that cannot be parsed."""
-    where = ":".join(str(part) for part in (place, error.line, error.column) if part)
-    return f"{where}: cannot be parsed ({error.message})"

@@ -1,0 +1,148 @@
+"""One file, from bytes to what the rules say of it.
+
+A verdict is plain data: it is the same whether the file was read in this process, in another one, or in an earlier run.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from initlint.config import Config, Configurations
+from initlint.judgement import Judgement
+from initlint.opened import File, opened, shown_path
+from initlint.record import record
+from initlint.source.files import MAX_NOTEBOOK_BYTES, NOTEBOOK, FileTooLarge, load
+from initlint.source.initializers import KNOWN, REQUIRED, Initializers, Row
+from initlint.source.reader import Project, SourceError, might_matter, read
+
+if TYPE_CHECKING:
+    from initlint.findings import Finding
+    from initlint.settings import InitializerTable
+    from initlint.source.notebook import Notebook
+
+__all__ = ["Checker", "Verdict"]
+
+
+@record(frozen=True, slots=True)
+class Verdict:
+    """What came of reading one file.
+
+    ``said`` is what each rule says, not yet merged. ``complaints`` are failures of a file that was asked for by name,
+    and notes on one that was met; ``notes`` are notes on either. ``readable``: it could be read and parsed.
+    ``commented``: comments in it silence findings. ``looked_around``: other files may have had a say.
+    """
+
+    said: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    complaints: tuple[str, ...] = ()
+    readable: bool = True
+    commented: bool = False
+    looked_around: bool = False
+
+
+class Checker:
+    """Checks the files of one run; what it has learnt of their project it keeps."""
+
+    def __init__(self, configurations: Configurations, judgement: Judgement) -> None:
+        self.configurations = configurations
+        self.judgement = judgement
+        self.project = Project()
+
+    def config(self, path: str) -> Config:
+        """The configuration that holds for a file."""
+        return self.configurations.of(os.path.abspath(path))
+
+    def check_path(self, path: str, *, roots: bool = False) -> tuple[Verdict, File | None]:
+        """Check the file of that absolute path; the file is None where it cannot be read. ``roots`` as in ``check``."""
+        shown = shown_path(path)
+        try:
+            data = load(path, MAX_NOTEBOOK_BYTES if path.endswith(NOTEBOOK) else self.config(path).max_file_size)
+        except FileTooLarge as error:
+            return Verdict(notes=(f"{shown}: skipped, {error}",), readable=False), None
+        except OSError as error:
+            return Verdict(complaints=(f"{shown}: cannot be read ({error.strerror})",), readable=False), None
+        return self.check(path, data, roots=roots)
+
+    def check(self, path: str, data: bytes, *, roots: bool = False) -> tuple[Verdict, File | None]:
+        """Check a file's bytes; the file is None where they cannot be parsed.
+
+        ``roots``: the file is to tell what in it can be built. Raises ValueError where its configuration names no rule.
+        """
+        config = self.config(path)
+        codes = self.judgement.codes(config)
+        table = _initializers(config.initializers)
+        notes: list[str] = []
+        complaints: list[str] = []
+        file: File | None = None
+        said: list[Finding] = []
+        looked_around = False
+        try:
+            file = opened(path, data, config.max_file_size)
+            if file.notebook is not None:
+                _remark(path, file.notebook, notes, complaints)
+            if codes and not file.suppressions.skip_file and (might_matter(file.data) or table.mentioned(file.data)):
+                looked_around = True
+                source = read(file.data, path, project=self.project, roots=roots, initializers=table)
+                said = self.judgement.ask(config, source.facts, notes)
+                file = replace(file, roots=source.roots, trains_at_import=source.trains_at_import is not None)
+        except SourceError as error:
+            complaints.append(_unparsable(shown_path(path), error))
+            file = None
+        except FileTooLarge as error:
+            notes.append(f"{shown_path(path)}: skipped, {error}")
+            file = None
+        except Exception as error:  # one file must not cost the others their report
+            what = f"{type(error).__name__}: {error}"
+            complaints.append(f"{shown_path(path)}: initlint failed on it ({what}); please report this")
+        verdict = Verdict(
+            tuple(said),
+            tuple(notes),
+            tuple(complaints),
+            readable=file is not None,
+            commented=looked_around and file is not None and bool(file.suppressions.codes),
+            looked_around=looked_around,
+        )
+        return verdict, file
+
+
+def _remark(path: str, notebook: Notebook, notes: list[str], complaints: list[str]) -> None:
+    """Say what of a notebook cannot be read."""
+    for number, fault in notebook.faults:
+        complaints.append(_unparsable(f"{shown_path(path)}:cell {number}", fault))
+    if notebook.language:
+        notes.append(f"{shown_path(path)}: a notebook in {notebook.language}, in which nothing is read")
+
+
+def _unparsable(place: str, error: SourceError) -> str:
+    """One line on a file or a cell that cannot be parsed."""
+    where = ":".join(str(part) for part in (place, error.line, error.column) if part)
+    return f"{where}: cannot be parsed ({error.message})"
+
+
+@functools.cache
+def _initializers(tables: tuple[InitializerTable, ...]) -> Initializers:
+    """The initialisers that are known where a configuration adds some."""
+    if not tables:
+        return KNOWN
+    rows = []
+    for each in tables:
+        names = [name for name, _ in each.parameters]
+        rows.append(
+            Row(
+                each.name,
+                each.tensor,
+                tuple(
+                    (name, default[0] if default else REQUIRED)
+                    for name, default in each.parameters
+                    if name != each.tensor
+                ),
+                target=names.index(each.tensor),
+                same_as=each.like,
+                own=True,
+                meanings=each.meanings,
+            )
+        )
+    return Initializers(rows)
