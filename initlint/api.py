@@ -96,9 +96,10 @@ def check(
         static=static or None,
         force_exclude=force_exclude or None,
     )
-    judgement = Judgement()
-    judgement.codes(configurations.asked)
     root = configurations.within(os.getcwd())
+    judgement = Judgement(_folders(targets) if root.static else ())
+    judgement.plugins(root)
+    judgement.codes(configurations.asked)  # what was asked for is not put down to a file
     judgement.codes(root)
     known_findings = _known_findings(root, baseline, update=update_baseline)
     survey = Survey(configurations, judgement, static=root.static, jobs=jobs)
@@ -191,7 +192,12 @@ def audit(
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """Every rule as plain data: code, name, severity, the highest it may raise a finding to, needs, summary."""
+    """Every rule as plain data: code, name, severity, the highest it may raise a finding to, needs, summary.
+
+    The rules of plugins that the working directory's configuration names are among them, if a static check would take
+    them. Raises ValueError for a configuration that means nothing.
+    """
+    _plugins_here()
     entries = []
     for code, entry in registry().items():
         rule = load(code)
@@ -210,8 +216,13 @@ def catalogue() -> list[dict[str, Any]]:
 
 
 def explanation(code: str) -> str:
-    """The documentation of a rule, by its code or name; ValueError, naming near misses, for neither."""
+    """The documentation of a rule, by its code or name; ValueError, naming near misses, for neither.
+
+    Rules of plugins as in ``catalogue``.
+    """
     wanted = code.strip()
+    if not any(wanted.lower() in (entry.code.lower(), entry.name) for entry in registry().values()):
+        _plugins_here()
     named = {entry.name: known_code for known_code, entry in registry().items()}
     found = named.get(wanted.lower(), wanted.upper())
     if found not in registry():
@@ -219,6 +230,12 @@ def explanation(code: str) -> str:
     rule = load(found)
     highest = f", at most {rule.highest.label}" if rule.highest not in (None, rule.severity) else ""
     return f"{rule.code} {rule.name} [{rule.severity.label}{highest}]\n\n{_documentation(rule)}\n"
+
+
+def _plugins_here() -> None:
+    """Make the rules known of plugins that the working directory's configuration names."""
+    root = Configurations().within(os.getcwd())
+    Judgement((os.getcwd(),)).plugins(root)
 
 
 def _documentation(rule: Rule) -> str:
@@ -245,6 +262,12 @@ def _configurations(config: Iterable[str], **fields: Any) -> Configurations:
         else:
             raise ValueError(f"--config names two files, {file} and {each}")
     return Configurations(file, {**said, **_asked(**fields)})
+
+
+def _folders(targets: Sequence[str]) -> tuple[str, ...]:
+    """The directories that targets lie in."""
+    paths = [os.path.abspath(target.rpartition("::")[0] or target) for target in targets or (os.curdir,)]
+    return tuple(path if os.path.isdir(path) else os.path.dirname(path) for path in paths)
 
 
 def _some(codes: str | Iterable[str]) -> tuple[str, ...]:

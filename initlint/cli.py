@@ -266,7 +266,10 @@ def rules(format_: str) -> None:
     """List the rules: code, name, severity, and what each looks at."""
     from initlint.api import catalogue
 
-    entries = catalogue()
+    try:
+        entries = catalogue()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     if format_ == "json":
         import json
 

@@ -18,7 +18,7 @@ from initlint.findings import Finding, Severity
 from initlint.profile import rows
 from initlint.rule import SUBJECTS, Entry, Rule
 
-__all__ = ["Selection", "ask", "conclude", "judge", "load", "no_such_rule", "registry", "rows"]
+__all__ = ["Selection", "ask", "conclude", "enroll", "judge", "load", "no_such_rule", "registry", "rows"]
 
 SOURCES = ("source", "parameters", "graph", "probe")
 
@@ -32,18 +32,38 @@ STUCK = frozenset({"INI101", "INI102", "INI103"})
 """Codes that say a part of the model cannot train; whatever else gets no gradient is their echo."""
 
 
+_enrolled: dict[str, tuple[Entry, Rule]] = {}
+"""The rules of plugins, by code."""
+
+
 @functools.cache
 def registry() -> Mapping[str, Entry]:
-    """Every rule's entry by its code, in order of codes; imports no rule."""
+    """Every rule's entry by its code, in order of codes; imports no rule. Those of plugins come after our own."""
     from initlint_rules import RULES
 
-    return {entry.code: entry for entry in sorted(RULES, key=lambda entry: entry.code)}
+    own = {entry.code: entry for entry in sorted(RULES, key=lambda entry: entry.code)}
+    return own | {code: entry for code, (entry, _) in sorted(_enrolled.items())}
+
+
+def enroll(entry: Entry, rule: type[Rule]) -> None:
+    """Make a plugin's rule known. Raises ValueError where another rule has its code or its name."""
+    for other in registry().values():
+        same = "code" if other.code == entry.code else "name" if other.name == entry.name else None
+        if same is not None and (other != entry or entry.code not in _enrolled):
+            raise ValueError(
+                f"{entry.module}.{rule.__name__} has the {same} {getattr(entry, same)}, and so has {other.module}"
+            )
+    _enrolled[entry.code] = entry, rule()
+    registry.cache_clear()
+    load.cache_clear()
 
 
 @functools.cache
 def load(code: str) -> Rule:
     """The rule of that code, imported when first asked for; KeyError for a code that is not registered."""
     entry = registry()[code]
+    if code in _enrolled:
+        return _enrolled[code][1]
     for value in vars(importlib.import_module(entry.module)).values():
         if isinstance(value, type) and issubclass(value, Rule) and getattr(value, "code", None) == code:
             return value()
@@ -57,6 +77,7 @@ class Selection:
     ``select`` replaces the default set (everything but advice), ``extend_select`` adds to it, ``ignore`` takes away.
     A prefix does not switch advice on; a full code, ``ALL`` or ``advice`` does. ``severity`` gives codes another
     severity, by patterns too: a rule that it lifts above advice is in the default set, one made advice is not.
+    ``plugins`` are the codes of plugins that there are besides ours.
     """
 
     select: tuple[str, ...] | None = None
@@ -64,13 +85,15 @@ class Selection:
     ignore: tuple[str, ...] = ()
     advice: bool = False
     severity: tuple[tuple[str, Severity], ...] = ()
+    plugins: frozenset[str] = frozenset()
 
     def codes(self) -> frozenset[str]:
         """The codes selected; ValueError, naming near misses, for a pattern that matches no rule."""
         for pattern in (*(self.select or ()), *self.extend_select, *self.ignore, *(p for p, _ in self.severity)):
             if pattern != "ALL" and not any(code.startswith(pattern) for code in registry()):
                 raise ValueError(no_such_rule(pattern))
-        return frozenset(code for code, entry in registry().items() if self._takes(code, entry))
+        there = {code: entry for code, entry in registry().items() if code not in _enrolled or code in self.plugins}
+        return frozenset(code for code, entry in there.items() if self._takes(code, entry))
 
     def _takes(self, code: str, entry: Entry) -> bool:
         chosen = (*(self.select if self.select is not None else ()), *self.extend_select)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from initlint.config import Config
 from initlint.engine import Selection, ask
 from initlint.facts import Facts
@@ -19,9 +21,13 @@ class _Panel:
 
 
 class Judgement:
-    """The rules of every configuration of a run, each looked up once."""
+    """The rules of every configuration of a run, each looked up once.
 
-    def __init__(self) -> None:
+    ``trees`` are directories of which no code is run: the plugins in them are refused.
+    """
+
+    def __init__(self, trees: Iterable[str] = ()) -> None:
+        self._trees = tuple(trees)
         self._panels: dict[int, _Panel] = {}
 
     def codes(self, config: Config) -> frozenset[str]:
@@ -39,10 +45,24 @@ class Judgement:
         panel = self._panels.get(id(config))
         if panel is None:
             advice = config.advice or config.fail_on is Severity.ADVICE
-            selection = Selection(config.select, config.extend_select, config.ignore, advice, config.severity)
+            selection = Selection(
+                config.select, config.extend_select, config.ignore, advice, config.severity, self.plugins(config)
+            )
             try:
                 codes = selection.codes()
             except ValueError as error:
                 raise ValueError(f"{config.shown}: {error}" if config.path is not None else str(error)) from None
             panel = self._panels[id(config)] = _Panel(config, selection, codes)
         return panel
+
+    def plugins(self, config: Config) -> frozenset[str]:
+        """The codes of the rules that a configuration's plugins bring. Raises ValueError for a plugin that is none."""
+        if not config.plugins:
+            return frozenset()
+        from initlint.plugins import load
+
+        trees = (*self._trees, config.root) if self._trees else ()
+        try:
+            return frozenset(code for name in config.plugins for code in load(name, trees))
+        except ValueError as error:
+            raise ValueError(f"{config.shown}: {error}") from None
