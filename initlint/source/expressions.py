@@ -53,6 +53,8 @@ class Expressions(Conditions):
             return TRUE
         if value is False:
             return FALSE
+        if isinstance(value, int) and abs(value) > folding.LARGEST:
+            return UNSEEN
         return Const(value) if isinstance(value, (int, float, str)) else UNSEEN
 
     def _name(self, node: ast.Name, frame: Frame) -> Value:
@@ -309,6 +311,7 @@ class Expressions(Conditions):
     def _string(self, node: ast.JoinedStr, frame: Frame) -> Value:
         text, certain = "", True
         for part in node.values:
+            self.spend(len(text) >> 6)
             if isinstance(part, ast.Constant):
                 text += str(part.value)
                 continue

@@ -10,7 +10,7 @@ from typing import Any
 
 from initlint.facts import Gain
 
-_LARGEST = 10**15
+LARGEST = 10**15
 _LONGEST = 4096
 
 
@@ -96,9 +96,9 @@ FAILED: Any = object()
 
 
 def _bounded(value: Any) -> Any:
-    if isinstance(value, int) and abs(value) > _LARGEST:
+    if isinstance(value, int) and abs(value) > LARGEST:
         return FAILED
-    if isinstance(value, str) and len(value) > _LONGEST:
+    if isinstance(value, (str, tuple)) and len(value) > _LONGEST:
         return FAILED
     return value if isinstance(value, (int, float, str, bool, tuple)) or value is None else FAILED
 

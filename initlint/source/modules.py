@@ -394,6 +394,7 @@ class Modules(Expressions):
         if items.rest is not None:
             self.put(items.cell, "#items", (items.known, self.join([items.rest, value])))
         else:
+            self.spend(len(items.known) >> 6)
             self.put(items.cell, "#items", ((*items.known, value), None))
 
     def iterate(self, value: Value) -> tuple[tuple[Value, ...], Value | None]:
@@ -446,10 +447,21 @@ def _slot(key: Value) -> str | None:
     return key.pattern if isinstance(key, Unseen) and key.pattern else None
 
 
+MOST_CONSTANTS = 4_000
+
+
 def constant(value: Value, otherwise: Any = UNKNOWN) -> Any:
-    """The Python value of a constant or of a tuple of them."""
-    if isinstance(value, Const):
-        return value.value
-    if isinstance(value, Items) and value.rest is None:
-        return tuple(constant(item, otherwise) for item in value.known)
-    return otherwise
+    """The Python value of a constant or of a tuple of them; one that is very long as written out is none."""
+    left = MOST_CONSTANTS
+
+    def plain(part: Value) -> Any:
+        nonlocal left
+        left -= 1
+        if isinstance(part, Const):
+            return part.value
+        if isinstance(part, Items) and part.rest is None and left > 0:
+            return tuple(plain(item) for item in part.known)
+        return otherwise
+
+    found = plain(value)
+    return found if left >= 0 else otherwise

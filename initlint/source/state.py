@@ -182,7 +182,8 @@ class State(ABC):
         return Cell(self.now())
 
     def items(self, kind: str, items: tuple[Value, ...], rest: Value | None = None) -> Items:
-        """A new list, tuple or set."""
+        """A new list, tuple or set; a long one costs steps, for one that is added to itself doubles."""
+        self.spend(len(items) >> 6)
         return Items(kind, self.cell(), items, rest)
 
     def put(self, cell: Cell, key: str, value: Any) -> None:
