@@ -134,6 +134,16 @@ class WrongGainArgument(Rule):
         ),
     ]
     good = [
+        Good("""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(64, 64)
+                    nn.init.kaiming_normal_(self.fc.weight, nonlinearity="gelu")
+
+                def forward(self, x):
+                    return torch.tanh(self.fc(x))
+            """),
         Good(
             """
             class Net(nn.Module):
@@ -227,6 +237,8 @@ def _named(write: Write) -> tuple[str, float] | None:
     told, slope = write.arguments["nonlinearity"], write.arguments["a"]
     if told == "leaky_relu" and not 0 < slope < 1:
         return None  # the default, which says nothing, and the sqrt(5) of torch's own layers
+    if told not in CALCULATE_GAIN_NAMES:
+        return None  # the call raises, which is INI505's to say
     return told, torch_gain(told, slope)
 
 

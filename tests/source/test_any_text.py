@@ -177,10 +177,8 @@ def test_real_text_cut_short_anywhere() -> None:
 
 @many
 def test_whole_modules(examples: int) -> None:
-    hold(
-        examples // 10, hypothesmith.from_grammar(), lambda text: check((HEAD + text).encode("utf-8", "surrogatepass"))
-    )
-    hold(examples // 10, hypothesmith.from_node(), lambda text: check((HEAD + text).encode("utf-8", "surrogatepass")))
+    for modules in (hypothesmith.from_grammar(), hypothesmith.from_node()):
+        hold(examples // 10, modules, lambda text: check((HEAD + text).encode("utf-8", "surrogatepass")))
 
 
 KEYS = ["cells", "worksheets", "cell_type", "source", "input", "metadata", "language", "vscode", "languageId", "torch"]
