@@ -53,6 +53,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI307", "bias-filled-with-std", _W, "bias_and_norm", "initializer parameter"),
     _entry("INI401", "initializer-never-applied", _W, "wiring", "initializer"),
     _entry("INI402", "initialized-before-layers", _E, "wiring", "model"),
+    _entry("INI403", "init-overwrites-pretrained", _E, "wiring", "parameter"),
     _entry("INI404", "init-overwritten", _W, "wiring", "parameter"),
     _entry("INI405", "init-without-effect", _E, "wiring", "parameter"),
     _entry("INI406", "padding-row-overwritten", _W, "wiring", "parameter"),

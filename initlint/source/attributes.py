@@ -8,6 +8,7 @@ from typing import Any
 from initlint.source import folding, views
 from initlint.source.classes import torch_layer
 from initlint.source.container_methods import dict_method, list_method, string_method
+from initlint.source.loading import TRUNKS
 from initlint.source.module_methods import MODULE_METHODS, module_method, super_method, unseen_walk
 from initlint.source.modules import constant
 from initlint.source.names import canonical
@@ -113,6 +114,8 @@ class Attributes(Statements):
             return value.arguments[name]
         if name in MODULE_METHODS:
             return Method(value, name)
+        if value.origin == "pretrained" and name in TRUNKS:
+            return value
         return Unseen(f"self.{name}" if value is frame.receiver else "", None, None, name)
 
     def of_tensor(self, value: Tensor, name: str) -> Value:

@@ -11,6 +11,7 @@ from initlint.source.builtin_calls import SPECIAL
 from initlint.source.classes import torch_layer
 from initlint.source.constructing import fill, layer, lazy, stack_of_clones
 from initlint.source.constructors import KINDS
+from initlint.source.loading import LIBRARIES, pretrained
 from initlint.source.module_initializers import deeds
 from initlint.source.modules import constant
 from initlint.source.reparametrizing import WRAPPERS, wrap
@@ -146,6 +147,10 @@ def call_name(
         return positional[0]
     if name.startswith(_HARMLESS):
         return Unseen()
+    if name.startswith(LIBRARIES):
+        loaded = pretrained(machine, name, positional, keywords, made)
+        if loaded is not None:
+            return loaded
     if name.startswith("torch.") and not name.startswith(
         ("torch.nn.utils", "torch.nn.init", "torch.load", "torch.hub")
     ):

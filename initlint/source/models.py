@@ -167,6 +167,8 @@ class Emission:
         value, name = named.value, named.names[0]
         if not isinstance(value, Instance):
             return Layer(name=name, origin="unknown")
+        if value.origin == "pretrained" and value.kind == "Module":
+            return Layer(name=name, origin="unknown", location=place(*value.made) if value.made is not None else None)
         parameters: list[Parameter] = []
         for key, held in value.cell.items():
             options = held.options if isinstance(held, Either) else (held,)
@@ -423,6 +425,7 @@ class Emission:
             if not isinstance(named.value, Instance):
                 hidden = True
                 continue
+            hidden = hidden or (named.value.origin == "pretrained" and named.value.opaque)
             for held in named.value.cell.values():
                 for option in held.options if isinstance(held, Either) else (held,):
                     if not isinstance(option, Tensor) or not option.is_parameter:

@@ -276,6 +276,8 @@ def _walk(machine: Attributes, root: Instance, name: str) -> Value:
         return unseen_walk(machine, name)
     found: list[tuple[str, Value]] = []
     unseen = False
+    if root.origin == "pretrained" and what == "children":
+        return Walk(machine.cell(), (), machine.items("tuple", (Unseen(), root)) if named else root, root)
     if what == "children":
         found = list(machine.children(root))
     else:
