@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Misfit, Parameter, absent, known
+from initlint.facts import Layer, Misfit, Parameter, absent, known
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, PARAMETERS, SOURCE, Bad, Good, Rule
 
@@ -48,8 +48,8 @@ class WrongFan(Rule):
 
     ## When it is right to do this
 
-    Where a norm takes the output, which undoes the scale, the rule is silent; so it is within a factor of two
-    (queries, keys and values packed into one matrix, three gates).
+    Where a norm takes the output, which undoes the scale, or that of the pointwise half of a separable convolution, the
+    rule is silent; so it is within a factor of two (queries, keys and values packed into one matrix, three gates).
 
     ## Fix safety
 
@@ -190,6 +190,21 @@ class WrongFan(Rule):
             """,
             by=("source", "live"),
         ),
+        Good(
+            """
+            class Separable(nn.Module):
+                def __init__(self, dim=64):
+                    super().__init__()
+                    self.depthwise = nn.Conv2d(dim, dim, 3, padding=1, groups=dim, bias=False)
+                    self.pointwise = nn.Conv2d(dim, 4, 1, bias=False)
+                    self.norm = nn.BatchNorm2d(4)
+                    nn.init.kaiming_normal_(self.depthwise.weight, mode="fan_out", nonlinearity="relu")
+
+                def forward(self, x):
+                    return F.relu(self.norm(self.pointwise(self.depthwise(x))))
+            """,
+            by=("source", "live"),
+        ),
         Good("""
             class Wide(nn.Module):
                 def __init__(self, features):
@@ -212,7 +227,7 @@ class WrongFan(Rule):
         off = misfit.least if misfit.least >= _TWOFOLD else misfit.most
         if 1 / _TWOFOLD < off < _TWOFOLD:
             return
-        if parameter.role == "weight" and parameter.layer.normalized:
+        if parameter.role == "weight" and (parameter.layer.normalized or _normalized_next(parameter.layer)):
             return
         function = parameter.writes[-1].function.rpartition(".")[2]
         yield self.at(
@@ -222,6 +237,17 @@ class WrongFan(Rule):
             help=_help(parameter, function),
             evidence={"std_ratio": off, "fan_taken": misfit.taken, "fan": misfit.own},
         )
+
+
+def _normalized_next(layer: Layer) -> bool:
+    """Whether only another linear map stands between the layer and a norm (a separable convolution)."""
+    if absent(layer.activation) or layer.activation is None or layer.activation.name != "identity":
+        return False
+    for chain in layer.model.chains:
+        for this, following in zip(chain.layers, chain.layers[1:], strict=False):
+            if this is layer:
+                return following.normalized
+    return False
 
 
 def _told(misfit: Misfit) -> str:
