@@ -184,6 +184,8 @@ class Attributes(Statements):
             return UNSEEN
         if isinstance(receiver, Const) and isinstance(receiver.value, str):
             return string_method(self, receiver.value, name, positional)
+        if name == "_get_name" and isinstance(receiver, Unseen):
+            return TypeOf(receiver.text, named=True)
         if isinstance(receiver, Unseen) and name in (
             "parameters",
             "named_parameters",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from initlint.source.comprehensions import UNROLL
 from initlint.source.layers import CONTAINERS
 from initlint.source.modules import Walk, constant
 from initlint.source.values import (
@@ -89,6 +90,25 @@ def _reversed(machine: Calls, positional: list[Value], keywords: Keywords, made:
     return (
         machine.items("list", known[::-1]) if rest is None else machine.items("list", (), _any_of(machine, known, rest))
     )
+
+
+def _map(machine: Calls, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
+    if len(positional) != 2:
+        return machine.opaque_call(positional, keywords)
+    known, rest = machine.iterate(positional[1])
+    if len(known) > UNROLL:
+        return machine.opaque_call(positional, keywords)
+    results = tuple(machine.call(positional[0], [value], {}, made[1], frame) for value in known)
+    if rest is not None:
+        for value in (positional[0], rest):
+            machine.taint(value)
+    return machine.items("list", results, None if rest is None else MADE)
+
+
+def _filter(machine: Calls, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
+    if len(positional) != 2:
+        return machine.opaque_call(positional, keywords)
+    return machine.items("list", (), _any_of(machine, *machine.iterate(positional[1])))
 
 
 def _dictionary(machine: Calls, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
@@ -203,6 +223,8 @@ SPECIAL: Mapping[str, Callable[[Calls, list[Value], Keywords, Any, Frame], Value
     "set": _list,
     "sorted": _list,
     "reversed": _reversed,
+    "map": _map,
+    "filter": _filter,
     "dict": _dictionary,
     "OrderedDict": _dictionary,
     "isinstance": _isinstance,

@@ -215,6 +215,8 @@ class Calls(Attributes):
             self.exhaustive, self.records_gradients = exhaustive, records
             self.stack.pop()
             self.depth -= 1
+        if frame.yields:  # how often each is yielded is not followed
+            return self.items("list", (), self.join(frame.yields))
         if not frame.returns:
             return NONE
         return self.join(frame.returns)  # type: ignore[no-any-return]

@@ -226,6 +226,28 @@ class Conditions(State):
             kinds = tuple(name for name in names if name.endswith(part))
         return {text: tuple(dict.fromkeys(kinds))} if kinds else {}
 
+    def matched(self, pattern: ast.pattern, subject: Value, node: ast.expr, frame: Frame) -> tuple[bool | None, Kinds]:
+        """Whether a pattern of a match statement fits its subject (None: not known), and the kinds that do."""
+        patterns = pattern.patterns if isinstance(pattern, ast.MatchOr) else [pattern]
+        classes = [self.eval(one.cls, frame) for one in patterns if isinstance(one, ast.MatchClass)]
+        if len(classes) == len(patterns):
+            bare = not any(getattr(one, "patterns", ()) or getattr(one, "kwd_patterns", ()) for one in patterns)
+            verdicts = [self.is_instance(subject, one) for one in classes]
+            found = [self.kinds_of(one) for one in classes]
+            kinds = tuple(dict.fromkeys(kind for several in found for kind in several or ()))
+            named = isinstance(node, ast.Name) and None not in found
+            verdict = _any(verdicts)
+            if verdict and not bare:
+                verdict = None  # its attributes are looked at too
+            return verdict, ({node.id: kinds} if named and isinstance(node, ast.Name) else {})
+        texts = [self.eval(one.value, frame) for one in patterns if isinstance(one, ast.MatchValue)]
+        if len(texts) != len(patterns):
+            return None, {}
+        if isinstance(subject, TypeOf) and subject.named:
+            names = tuple(text.value for text in texts if isinstance(text, Const) and isinstance(text.value, str))
+            return None, ({subject.text: names} if len(names) == len(texts) else {})
+        return _any([self.compare(ast.Eq(), subject, text) for text in texts]), {}
+
     def _isinstance(self, node: ast.Call, frame: Frame) -> tuple[bool | None, Kinds, Kinds]:
         subject, classes = self.eval(node.args[0], frame), self.eval(node.args[1], frame)
         verdict = self.is_instance(subject, classes)
@@ -306,6 +328,10 @@ class Conditions(State):
         if isinstance(value, Table):
             return True if value.pairs else (False if value.rest is None else None)
         return None
+
+
+def _any(verdicts: Sequence[bool | None]) -> bool | None:
+    return True if True in verdicts else (None if None in verdicts else False)
 
 
 def _instance_of(subject: Instance, classes: Value) -> bool | None:

@@ -73,9 +73,9 @@ class Exposures:
             return Exposure(True, True, True)
         holders = {id(function): other for other in self.infos for function in other.methods.values()}
         uninitialised = False
-        for sites in (self.scan.initialising, self.scan.broad):
-            for function, calls in sites.items():
-                only_loads = sites is self.scan.broad and all(_loads(call) for call in calls)
+        for sites in (self.scan.initialising, self.scan.assigning, self.scan.broad):
+            for function, nodes in sites.items():
+                only_loads = sites is self.scan.broad and all(_loads(node) for node in nodes)
                 holder = holders.get(id(function))
                 if holder is not None:
                     related = holder in info.lineage
@@ -105,7 +105,7 @@ class Exposures:
             self.scans[unit.path] = scan(unit.tree, unit.path)
         found = self.scans[unit.path]
         methods = {id(function) for name, function in base.methods.items() if name != "forward"}
-        return any(id(function) in methods - ran for function in (*found.initialising, *found.broad))
+        return any(id(function) in methods - ran for function in (*found.initialising, *found.assigning, *found.broad))
 
     def _called_outside(self, function: ast.AST) -> bool:
         """Whether a function is mentioned anywhere but in classes."""
@@ -120,5 +120,5 @@ class Exposures:
         )
 
 
-def _loads(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Attribute) and call.func.attr in _BY_CHECKPOINT
+def _loads(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _BY_CHECKPOINT

@@ -354,13 +354,17 @@ class Expressions(Conditions):
         self.eval(node.value, frame)
         return UNSEEN
 
-    def _awaited(self, node: ast.Await | ast.YieldFrom, frame: Frame) -> Value:
+    def _awaited(self, node: ast.Await, frame: Frame) -> Value:
         self.eval(node.value, frame)
         return UNSEEN
 
     def _yield(self, node: ast.Yield, frame: Frame) -> Value:
-        if node.value is not None:
-            self.taint(self.eval(node.value, frame))
+        frame.yields.append(NONE if node.value is None else self.eval(node.value, frame))
+        return UNSEEN
+
+    def _yield_from(self, node: ast.YieldFrom, frame: Frame) -> Value:
+        known, rest = self.iterate(self.eval(node.value, frame))
+        frame.yields.extend(known if rest is None else (*known, rest))
         return UNSEEN
 
     def _call(self, node: ast.Call, frame: Frame) -> Value:
@@ -427,7 +431,7 @@ _EVALUATE: dict[type[ast.expr], Callable[[Any, Any, Frame], Value]] = {
     ast.NamedExpr: Expressions._walrus,
     ast.Starred: Expressions._starred,
     ast.Await: Expressions._awaited,
-    ast.YieldFrom: Expressions._awaited,
+    ast.YieldFrom: Expressions._yield_from,
     ast.Yield: Expressions._yield,
     ast.Call: Expressions._call,
 }

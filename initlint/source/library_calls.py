@@ -77,8 +77,6 @@ _HARMLESS = (
     "next",
     "frozenset",
     "bytes",
-    "filter",
-    "map",
     "slice",
     "torch.utils.checkpoint.",
     "torch.jit.is_scripting",

@@ -261,7 +261,13 @@ def deeds(found: Outline, name: str) -> tuple[bool, bool]:
                     loads = True
                 elif not _is_its_own(found, call, name):
                     initialises = True
-    return initialises, loads
+    return initialises or any(not _of_self(one) for several in found.scan.assigning.values() for one in several), loads
+
+
+def _of_self(node: ast.stmt) -> bool:
+    """Whether a statement assigns to an attribute of the very class it stands in."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+    return all(isinstance(target, ast.expr) and _dotted(target).count(".") == 1 for target in targets)
 
 
 def _is_its_own(found: Outline, call: ast.Call, name: str) -> bool:

@@ -289,7 +289,8 @@ class Emission:
         layout = self.uses.layout(tensor) if used == "weight" and layer.kind not in KINDS else None
         if layout is not None:
             fan_in, fan_out = fans.axes_fans(shape, layout.ins, layout.outs)
-        writes = UNKNOWN if named.uncertain or maybe else self._writes(layer, key, tensor, shape)
+        optional = maybe and layer.kind in KINDS and bool(layer.arguments)  # a bias that a layer may be made without
+        writes = UNKNOWN if named.uncertain or optional else self._writes(layer, key, tensor, shape)
         misfit, cases = UNKNOWN, []
         if known(writes) and tensor.writes and tensor.writes[-1].author == "user" and used in _MAPS:
             last = tensor.writes[-1]

@@ -129,7 +129,6 @@ _QUIET = frozenset(
         "register_state_dict_hook",
         "register_load_state_dict_post_hook",
         "_register_load_state_dict_pre_hook",
-        "_get_name",
         "register_full_backward_hook",
         "save_hyperparameters",
         "gradient_checkpointing_enable",
@@ -173,6 +172,8 @@ def module_method(
         if name == "requires_grad_":
             machine.freeze(receiver, first if first is not None else TRUE)
         return receiver
+    if name == "_get_name":
+        return Const(receiver.class_name)
     if name in _QUIET:
         return Unseen()
     if name == "apply" and first is not None:

@@ -22,6 +22,7 @@ _INITIALISES = re.compile(
     rb"\binit\.|_init\b|init_|\.apply\(|reset_param|load_state_dict|from_pretrained|\.(?:normal|uniform|zero|fill)_\("
 )
 _IMPORTS_BY_NAME = re.compile(rb"\bimport_module\b|\b__import__\b|\bspec_from_file_location\b|\brun_path\b")
+_PICTURES = re.compile(rb"[A-Za-z0-9+/=]{1000,}")
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 _SKIPPED = frozenset({".git", "node_modules", "__pycache__", ".venv", "venv", "build", "dist", ".tox", ".mypy_cache"})
 
@@ -75,6 +76,8 @@ class _Tree:
                 except OSError:
                     self.complete = False
                     continue
+                if entry.name.endswith(".ipynb"):
+                    data = _PICTURES.sub(b"", data)
                 self._bytes += len(data)
                 yield (os.path.realpath(entry.path) if entry.is_symlink() else entry.path), data
             below = [entry for entry in entries if _entered(entry)]

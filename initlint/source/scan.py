@@ -49,6 +49,8 @@ class Scan:
     """The calls by name alike to an initialiser's, by the outermost function (None: module level) they stand in."""
     broad: dict[ast.AST | None, list[ast.Call]] = field(default_factory=dict)
     """Calls that may write whatever a module holds (apply, load_state_dict), likewise."""
+    assigning: dict[ast.AST | None, list[ast.stmt]] = field(default_factory=dict)
+    """Assignments to what layers hold, likewise."""
     names: list[ast.Name] = field(default_factory=list)
     attributes: list[ast.Attribute] = field(default_factory=list)
     discarded: set[int] = field(default_factory=set)
@@ -98,6 +100,10 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
             found.discarded.add(id(node.value))  # type: ignore[attr-defined]
         if kind is ast.Call:
             calls.append((node, outermost))  # type: ignore[arg-type]
+        elif kind is ast.Assign or kind is ast.AugAssign:
+            for target in node.targets if kind is ast.Assign else (node.target,):  # type: ignore[attr-defined]
+                if _is_values(target):
+                    found.assigning.setdefault(outermost, []).append(node)  # type: ignore[arg-type]
         elif kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:
             found.functions[node] = within  # type: ignore[index, assignment]
             outermost, within = outermost or node, node
@@ -157,3 +163,10 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
         elif last in _BROAD:
             found.broad.setdefault(owner, []).append(call)
     return found
+
+
+def _is_values(target: ast.expr) -> bool:
+    """Whether assigning to something changes the values that a layer holds: ``m.weight.data``, ``m.bias[:]``."""
+    if type(target) is ast.Subscript:
+        target = target.value
+    return type(target) is ast.Attribute and target.attr in ("data", "weight", "bias")

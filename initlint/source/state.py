@@ -14,7 +14,6 @@ from initlint.record import record
 from initlint.source.initializers import KNOWN
 from initlint.source.values import (
     NONE,
-    UNSEEN,
     Applied,
     Cell,
     Class,
@@ -73,6 +72,7 @@ class Frame:
     owner: ClassInfo | None = None
     receiver: Value | None = None
     returns: list[Value] = field(default_factory=list)
+    yields: list[Value] = field(default_factory=list)
     refined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     branches: list[ast.AST] = field(default_factory=list)
     """The if-arms in force whose tests say something about a module."""
@@ -256,7 +256,7 @@ class State(ABC):
             return self._join_state(values, key)
         options: list[Value] = []
         for value in values:
-            for option in value.options if isinstance(value, Either) else (UNSEEN if value is MISSING else value,):
+            for option in value.options if isinstance(value, Either) else (NONE if value is MISSING else value,):
                 if len(options) > MOST_OPTIONS and self.graph is None:
                     if isinstance(option, (Instance, Tensor)) or _made(option):
                         return Unseen(made=True)

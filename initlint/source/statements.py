@@ -228,16 +228,7 @@ class Statements(Modules):
         arms: list[Callable[[], int]] = []
         total = False
         for case in node.cases:
-            kinds: dict[str, tuple[str, ...]] = {}
-            verdict: bool | None = None
-            patterns = case.pattern.patterns if isinstance(case.pattern, ast.MatchOr) else [case.pattern]
-            if all(isinstance(pattern, ast.MatchClass) for pattern in patterns):
-                found = [self.eval(pattern.cls, frame) for pattern in patterns if isinstance(pattern, ast.MatchClass)]
-                classes = self.items("tuple", tuple(found))
-                verdict = self.is_instance(subject, classes)
-                tested = self.kinds_of(classes)
-                if tested is not None and isinstance(node.subject, ast.Name):
-                    kinds = {node.subject.id: tested}
+            verdict, kinds = self.matched(case.pattern, subject, node.subject, frame)
             total = total or (isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None and not case.guard)
             if verdict is False and not self.exhaustive:
                 continue
@@ -250,9 +241,13 @@ class Statements(Modules):
                 with refining(frame, kinds, case.body[0]):
                     return self.run(case.body, frame)
 
-            if verdict is True and case.guard is None and not arms and not self.exhaustive:
-                return arm()
+            if verdict is True and case.guard is None and not self.exhaustive:
+                if not arms:
+                    return arm()
+                total = True
             arms.append(arm)
+            if total:
+                break
         if not total:
             arms.append(lambda: NEXT)
         return self.fork(arms)

@@ -416,3 +416,59 @@ def test_a_loop_in_a_method_runs_where_the_method_is_called() -> None:
     assert (application.within, application.covered) == ("Net.__init__", ("fc",))
     assert application.location is not None
     assert (PRELUDE + text).splitlines()[application.location.line - 1].strip() == "self._init_weights()"
+
+
+def test_a_parameter_that_only_some_arguments_make_is_what_it_is_where_it_is_made() -> None:
+    made = "self.w = nn.Parameter(torch.empty(3, 4))"
+    text = net(f"if torch.cuda.is_available():\n    {made}").replace("flag=False", "*, flag")
+    assert writers(parameter(model(text), "w")) == ["empty"]
+    written = net(f"if dim > depth + flag:\n    {made}\nif hasattr(self, 'w'):\n    nn.init.ones_(self.w)")
+    assert writers(parameter(model(written.replace("flag=False", "*, flag")), "w")) is None
+
+
+def test_a_layer_that_only_some_arguments_make_is_not_certainly_there() -> None:
+    text = net("if flag:\n    self.extra = nn.Linear(3, 4)").replace("flag=False", "*, flag")
+    extra = layer(model(text), "extra")
+    assert not known(extra.kind)
+    assert writers(parameter(model(text), "extra.weight")) is None
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "list(map(lambda m: nn.init.zeros_(m.weight), [self.fc, self.out]))",
+        "[nn.init.zeros_(m.weight) for m in (self.fc, self.out)]",
+        "for name in ('fc', 'out'):\n    nn.init.zeros_(getattr(self, name).weight)",
+        "for i, m in enumerate([self.fc, self.out]):\n    nn.init.zeros_(m.weight)",
+        "for m in self.modules():\n    if m._get_name() == 'Linear':\n        nn.init.zeros_(m.weight)",
+        "for m in self.modules():\n    match m:\n        case nn.Linear():\n            nn.init.zeros_(m.weight)",
+        "for m in self.modules():\n    match type(m).__name__:\n        case 'Linear' | 'Bilinear':\n"
+        "            nn.init.zeros_(m.weight)",
+        "match depth:\n    case 3:\n        for m in self.children(): nn.init.zeros_(m.weight)\n    case _:\n        pass",
+    ],
+)
+def test_however_a_loop_over_layers_is_written(loop: str) -> None:
+    found = model(net(f"self.fc = nn.Linear(dim, dim)\nself.out = nn.Linear(dim, 1)\n{loop}"))
+    for name in ("fc", "out"):
+        assert writers(parameter(found, f"{name}.weight")) == ["reset_parameters", "zeros_"]
+        assert writers(parameter(found, f"{name}.bias")) == ["reset_parameters"]
+
+
+def test_what_a_generator_yields_is_held_any_number_of_times() -> None:
+    layers = "def layers(n):\n    for _ in range(n):\n        yield nn.Linear(3, 3)\n"
+    found = model(layers + net("self.all = nn.Sequential(*layers(depth))"))
+    assert any(layer.name.startswith("all.") for layer in found.layers)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        "for p, q in zip(self.parameters(), other.parameters()):\n            p.data = q.data",
+        "self.fc.weight[:] = other.fc.weight",
+        "self.fc.bias = other.fc.bias",
+        "self.fc.weight.data += 1",
+    ],
+)
+def test_a_method_that_sets_values_may_be_called_later(later: str) -> None:
+    rest = f"    def copy(self, other):\n        {later}\n"
+    assert writers(parameter(model(net("self.fc = nn.Linear(3, 4)") + rest), "fc.weight")) is None
