@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import field
 from typing import TYPE_CHECKING
@@ -39,7 +40,18 @@ _MODULE_NAMES = (
     "ScriptModule",
     "FairseqEncoder",
     "FairseqDecoder",
+    "FairseqIncrementalDecoder",
+    "FairseqModel",
+    "FairseqEncoderDecoderModel",
+    "FairseqEncoderModel",
+    "FairseqLanguageModel",
+    "AbsESPnetModel",
     "Module",
+)
+_MODULES_OF_LIBRARIES = re.compile(
+    r"(?:timm\.(?:models|layers)|torchvision\.(?:models|ops)|torch_geometric\.nn|mmcv\.(?:cnn|ops)|diffusers\.models)\."
+    r"(?:\w+\.)*[A-Z]\w*(?<!Weights)(?<!Config)(?<!Output)(?<!Cfg)$|"
+    r"transformers\.(?:\w+\.)*[A-Z]\w*(?:Model|Layer|Encoder|Decoder|Attention|MLP|Embeddings|For[A-Z]\w*)$"
 )
 PLAIN_BASES = frozenset(
     {
@@ -152,7 +164,9 @@ def torch_layer(name: str) -> str | None:
 
 def is_module_name(name: str) -> bool:
     """Whether a class outside the file is an nn.Module, going by its name."""
-    return torch_layer(name) is not None or name.rpartition(".")[2].endswith(_MODULE_NAMES)
+    if torch_layer(name) is not None or name.rpartition(".")[2].endswith(_MODULE_NAMES):
+        return True
+    return _MODULES_OF_LIBRARIES.match(name) is not None
 
 
 def class_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import stat
@@ -10,13 +11,14 @@ from dataclasses import field
 
 from initlint.record import record
 from initlint.source.mentions import Mentions, deeds
+from initlint.source.names import LIBRARIES, module_name
 from initlint.source.packages import Packages
 
 MOST_FILES = 400
 MOST_BYTES = 8_000_000
 MOST_ENTRIES = 20_000
-MOST_PARSED = 150
-"""In a project of more files, a mention of a name is taken for what it may be."""
+MOST_PARSED = 24
+"""Where more files mention a name, each is taken to mean what is asked about."""
 
 _INITIALISES = re.compile(
     rb"\binit\.|_init\b|init_|\.apply\(|reset_param|load_state_dict|from_pretrained|\.(?:normal|uniform|zero|fill)_\("
@@ -129,42 +131,31 @@ class Project:
 
         Of a method, ``lineage`` holds the (path, name) of its class and of the classes that it derives from.
         """
-        mentions = self._mentions(path)
+        mentions, found = self._looked_at(path, self._mentioning(path, name))
+        if mentions is None:
+            return False if not found else None if None in found else True
         own = frozenset((os.path.realpath(file), one) for file, one in lineage)
-        for other in self._mentioning(path, name):
-            if other is None:
-                return None
-            if mentions is None:
-                return True
-            if (
-                mentions.may_call(other, name, own)
-                if lineage
-                else mentions.may_name(other, name, os.path.realpath(path))
-            ):
-                return True
-        return False
+        if lineage:
+            return any(mentions.may_call(other, name, own) for other in found if other)
+        return any(mentions.may_name(other, name, os.path.realpath(path)) for other in found if other)
 
     def treats(self, name: str, path: str) -> tuple[bool, bool]:
         """Whether some other file may initialise what a class of this one holds, and whether one may load it.
 
-        Where not all of them could be looked at, both. Such a file mentions the class by name. Since many classes share
-        a name, some file (a package may pass the class on) must also mention the module that it would be imported from,
-        or the one that names it import by a string; in a project that is small enough to be looked into, the name must
-        be this class's.
+        Where not all of them could be looked at, both. Such a file mentions the class by name, and means this one of
+        the classes that may share it. Where mentions are not looked into, some file (a package may pass the class on)
+        must also mention the module that it would be imported from, or the one that names it import by a string.
         """
-        mentions = self._mentions(path)
+        mentions, found = self._looked_at(path, self._mentioning(path, name, _INITIALISES))
+        if mentions is None:
+            guilty = bool(found) and (None in found or self._may_import(path, name))
+            return guilty, guilty
         initialises = loads = False
-        for other in self._mentioning(path, name, _INITIALISES):
-            if other is None:
-                return True, True
-            if mentions is None:
-                return (True, True) if self._may_import(path, name) else (False, False)
-            outline = mentions.outline(other)
-            if mentions.may_name(other, name, os.path.realpath(path)):
+        for other in found:
+            if other is not None and mentions.may_name(other, name, os.path.realpath(path)):
+                outline = mentions.outline(other)
                 does = (True, True) if outline is None else deeds(outline, name)
                 initialises, loads = initialises or does[0], loads or does[1]
-                if initialises:
-                    break
         return initialises, loads
 
     def _may_import(self, path: str, name: str) -> bool:
@@ -175,14 +166,20 @@ class Project:
             True for _ in self._mentioning(path, name, _IMPORTS_BY_NAME)
         )
 
-    def _mentions(self, path: str) -> Mentions | None:
-        """What answers for a project that is small enough for its files to be parsed; None for larger ones."""
-        tree, root = self._tree(path), self.root(path)
-        if any(index >= MOST_PARSED for index, _ in enumerate(tree)) or not tree.complete:
-            return None
+    def _looked_at(self, path: str, mentioning: Iterator[str | None]) -> tuple[Mentions | None, list[str | None]]:
+        """What tells the mentions of a name apart, and the files that have them; None where each is taken for it.
+
+        So they are in the files of a library that is known by name, where there are many, and where some are left.
+        """
+        if module_name(path)[:1] and module_name(path)[0] in LIBRARIES:
+            return None, list(itertools.islice(mentioning, 1))
+        found = list(itertools.islice(mentioning, MOST_PARSED + 1))
+        if len(found) > MOST_PARSED or None in found:
+            return None, found
+        root = self.root(path)
         if root not in self.looks:
             self.looks[root] = Mentions(self.packages, root)
-        return self.looks[root]
+        return self.looks[root], found
 
     def _mentioning(self, path: str, word: str, besides: re.Pattern[bytes] | None = None) -> Iterator[str | None]:
         """The files other than ``path`` that hold a whole word, and what ``besides`` matches; None if some are left."""

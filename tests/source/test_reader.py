@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from initlint.facts import known
 from initlint.source.reader import SourceError, might_matter, read
 
 from .reading import PRELUDE, facts, net, source
@@ -177,3 +178,42 @@ def test_mutated_modules_are_read_or_refused(sample: str, seed: int) -> None:
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_odd_modules_are_read(sample: str) -> None:
     facts(sample)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "pytorch_lightning.LightningModule",
+        "lightning.pytorch.LightningModule",
+        "lightning.LightningModule",
+        "transformers.PreTrainedModel",
+        "transformers.BertForMaskedLM",
+        "transformers.models.bert.modeling_bert.BertModel",
+        "mmengine.model.BaseModule",
+        "mmcv.runner.BaseModule",
+        "timm.models.vision_transformer.VisionTransformer",
+        "timm.layers.Mlp",
+        "torchvision.models.ResNet",
+        "torchvision.ops.FeaturePyramidNetwork",
+        "torch_geometric.nn.MessagePassing",
+        "fairseq.models.FairseqIncrementalDecoder",
+        "espnet2.train.abs_espnet_model.AbsESPnetModel",
+    ],
+)
+def test_classes_of_libraries_are_modules(base: str) -> None:
+    module, _, name = base.rpartition(".")
+    for text in (f"import {module} as library\n", f"from {module} import {name} as Base\n"):
+        spelled = f"library.{name}" if " as library" in text else "Base"
+        source_text = f"{text}class Net({spelled}):\n    def __init__(self):\n        super().__init__()\n"
+        (found,) = facts(source_text + "        self.fc = nn.Linear(3, 4)\n").classes
+        assert found.is_module
+        assert [layer.name for layer in found.model.layers if known(layer.kind)] == ["fc"]
+
+
+@pytest.mark.parametrize(
+    "base", ["torchvision.models.ResNet50_Weights", "transformers.BertConfig", "transformers.Trainer", "enum.Enum"]
+)
+def test_other_classes_of_libraries_are_not(base: str) -> None:
+    module, _, name = base.rpartition(".")
+    (found,) = facts(f"from {module} import {name}\nclass Net({name}):\n    pass\n").classes
+    assert not known(found.is_module) or not found.is_module

@@ -444,7 +444,8 @@ def test_a_layer_that_only_some_arguments_make_is_not_certainly_there() -> None:
         "for m in self.modules():\n    match m:\n        case nn.Linear():\n            nn.init.zeros_(m.weight)",
         "for m in self.modules():\n    match type(m).__name__:\n        case 'Linear' | 'Bilinear':\n"
         "            nn.init.zeros_(m.weight)",
-        "match depth:\n    case 3:\n        for m in self.children(): nn.init.zeros_(m.weight)\n    case _:\n        pass",
+        "match depth:\n    case 3:\n        for m in self.children(): nn.init.zeros_(m.weight)\n"
+        "    case _:\n        pass",
     ],
 )
 def test_however_a_loop_over_layers_is_written(loop: str) -> None:
