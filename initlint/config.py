@@ -109,6 +109,9 @@ def _digest(config: Config) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+_MAY_CONFIGURE = rb"""(?mx) tool["'\s]*\.["'\s]*initlint | ^\s*\[\s*["']?tool["']?\s*\] | ^\s*["']?tool["']?\s*="""
+"""The ways to spell [tool.initlint] in TOML; a pyproject.toml that has none of them is not parsed."""
+
 _FILES = (".initlint.toml", "initlint.toml", "pyproject.toml")
 
 
@@ -207,7 +210,7 @@ def _read(path: str, *, whole: bool = False) -> dict[str, Any] | None:
     except OSError as error:
         raise ConfigError(f"{shown}: cannot be read ({error.strerror})") from None
     is_project = os.path.basename(path) == "pyproject.toml"
-    if is_project and b"initlint" not in data:
+    if is_project and not (b"initlint" in data and re.search(_MAY_CONFIGURE, data)):
         if whole:
             raise ConfigError(f"{shown}: has no [tool.initlint]")
         return None

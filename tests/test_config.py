@@ -65,6 +65,24 @@ def test_one_directory_may_hold_several() -> None:
     assert of("a.py").ignore == ()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[tool.initlint]\nadvice = true\n",
+        "[ tool . 'initlint' ]\nadvice = true\n",
+        '["tool"."initlint"]\nadvice = true\n',
+        "tool.initlint.advice = true\n",
+        "[tool]\ninitlint.advice = true\n",
+        "[tool]\ninitlint = { advice = true }\n",
+        "tool = { initlint = { advice = true } }\n",
+        "[project]\nname = 'initlint-user'\n[tool.black]\n[tool.initlint]\nadvice = true\n",
+    ],
+)
+def test_every_spelling_of_the_table(text: str) -> None:
+    write("pyproject.toml", text)
+    assert of("a.py").advice
+
+
 def test_a_file_that_is_named_stands_in_place_of_all_others() -> None:
     write("pyproject.toml", '[tool.initlint]\nignore = ["INI1"]\n')
     other = write("other/some.toml", 'ignore = ["INI2"]\n')
@@ -226,6 +244,14 @@ def test_lines_of_the_command_line() -> None:
     assert inline("[[model]]\ntarget = 'a.py'")["models"][0].target == "a.py"
     with pytest.raises(ConfigError, match=r"^--config: selct is no key: did you mean select\?$"):
         inline("selct = []")
+
+
+def test_what_the_readme_shows_is_understood() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    (shown,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    write("pyproject.toml", shown)
+    config = of("a.py")
+    assert (len(config.models), len(config.initializers), config.severity) == (1, 1, (("INI305", Severity.ERROR),))
 
 
 SCALARS = st.one_of(

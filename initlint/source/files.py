@@ -6,13 +6,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
-from initlint.globs import included, relative_to
+from initlint.globs import can_be_read, included, relative_to
 from initlint.record import record
-
-if TYPE_CHECKING:
-    import pathspec
 
 __all__ = ["MAX_BYTES", "MAX_NOTEBOOK_BYTES", "NOTEBOOK", "Exclusion", "FileTooLarge", "load", "walk"]
 
@@ -165,9 +161,9 @@ def _joined(directory: str, name: str) -> str:
 
 
 class _Ignores:
-    """The .gitignore files in force in one directory, the outermost first."""
+    """The .gitignore files in force in one directory, the outermost first: their directories and patterns."""
 
-    def __init__(self, specs: tuple[tuple[str, pathspec.GitIgnoreSpec], ...] = ()) -> None:
+    def __init__(self, specs: tuple[tuple[str, tuple[str, ...]], ...] = ()) -> None:
         self._specs = specs
 
     @classmethod
@@ -182,37 +178,33 @@ class _Ignores:
                 return cls()  # no repository: what lies above has no say
             parents.append(parent)
             current = parent
-        found = cls()
+        found = cls().within(os.path.join(current, ".git", "info"), {"exclude"}, "exclude", current)
         for parent in reversed(parents):
             found = found.within(parent, {".gitignore"})
         return cls() if found.ignored(top, is_directory=True) else found
 
-    def within(self, directory: str, names: set[str]) -> _Ignores:
-        """With the .gitignore of ``directory`` added, if it has one."""
-        path = os.path.join(directory, ".gitignore")
-        if ".gitignore" not in names or not _is_regular(path):
+    def within(self, directory: str, names: set[str], name: str = ".gitignore", base: str | None = None) -> _Ignores:
+        """With the .gitignore of ``directory`` added, if it has one; ``base`` is what it speaks of."""
+        path = os.path.join(directory, name)
+        if name not in names or not _is_regular(path):
             return self
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
                 lines = file.read().splitlines()
         except OSError:
             return self
-        import pathspec
-
-        try:
-            spec = pathspec.GitIgnoreSpec.from_lines(lines)
-        except ValueError:  # git passes over a pattern that it cannot read; here the file as a whole
+        patterns = tuple(line for line in lines if line.strip() and line[0] != "#" and can_be_read(line))
+        if not patterns:
             return self
-        return _Ignores((*self._specs, (os.path.abspath(directory), spec)))
+        return _Ignores((*self._specs, (os.path.abspath(base or directory), patterns)))
 
     def ignored(self, path: str, is_directory: bool) -> bool:
         """Whether the innermost file that speaks of a path ignores it."""
         if not self._specs:
             return False
         absolute = os.path.abspath(path)
-        for base, spec in reversed(self._specs):
-            relative = os.path.relpath(absolute, base).replace(os.sep, "/")
-            verdict = spec.check_file(relative + "/" if is_directory else relative).include
+        for base, patterns in reversed(self._specs):
+            verdict = included(patterns, os.path.relpath(absolute, base), is_directory=is_directory)
             if verdict is not None:
                 return verdict
         return False

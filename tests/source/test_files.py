@@ -50,6 +50,21 @@ def test_gitignore_the_inner_file_and_the_last_pattern_win(tmp_path: Path) -> No
     assert found(tmp_path) == ["gen/keep.py", "src/sub/x_pb2.py", "src/top.py"]
 
 
+def test_a_pattern_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    make(tmp_path, "a.py", "b.py")
+    (tmp_path / ".gitignore").write_text("[z-a]\n!\n# a.py\n\n \na.py\n\\\n")
+    assert found(tmp_path) == ["b.py"]
+
+
+def test_what_a_clone_excludes_by_itself(tmp_path: Path) -> None:
+    make(tmp_path, "pkg/a.py", "pkg/b.py", "pkg/c.py")
+    (tmp_path / ".git/info").mkdir(parents=True)
+    (tmp_path / ".git/info/exclude").write_text("# mine\n/pkg/a.py\nc.py\n")
+    (tmp_path / ".gitignore").write_text("!c.py\n")
+    assert found(tmp_path) == ["pkg/b.py", "pkg/c.py"]
+    assert found(tmp_path / "pkg") == ["b.py", "c.py"]
+
+
 def test_gitignore_of_the_repository_above_counts(tmp_path: Path) -> None:
     make(tmp_path, "pkg/a.py", "pkg/b.py", "pkg/deep/a.py")
     (tmp_path / ".git").mkdir()
