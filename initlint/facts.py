@@ -43,12 +43,14 @@ __all__ = [
     "LayerProbe",
     "Loose",
     "Misfit",
+    "Mishap",
     "Model",
     "Parameter",
     "Probe",
     "Repeat",
     "Script",
     "Statistics",
+    "Step",
     "Target",
     "UnknownFact",
     "Write",
@@ -902,13 +904,54 @@ class ClassFacts(Fact):
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
+class Step(Fact):
+    """One thing that a script does. ``text``: what is called or set, as written.
+
+    ``order`` counts the steps of a script as it runs. ``arms`` are the branches that it stands in, outermost first:
+    (the if, the arm of it).
+    """
+
+    location: Location
+    text: str = UNKNOWN
+    order: int = UNKNOWN
+    arms: tuple[tuple[int, int], ...] = ()
+
+    def precedes(self, other: Step) -> bool:
+        """Whether it happens before another, on some path through the script."""
+        chosen = dict(self.arms)
+        return self.order < other.order and all(chosen.get(test, arm) == arm for test, arm in other.arms)
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Mishap(Fact):
+    """A step that undoes an earlier one (``related``), or is undone. ``form``: told by the field that holds it."""
+
+    form: str
+    text: str
+    location: Location
+    related: tuple[Location, ...] = ()
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Script(Fact):
-    """The top level of a file: when it seeds, builds, loads and trains (locations in order of running)."""
+    """What a file does that is run as a program: its top level and the functions of the file that this calls.
+
+    ``seeds`` set torch's global seed; ``builds`` make models at random that are then trained; ``trains`` are backward
+    passes and calls of a trainer. ``seeded_elsewhere``: something may seed at a time that is not known (transformers'
+    Trainer, a ``seed=`` that is handed on, another file of the project).
+    ``untrained``: layers put in "late", when the optimiser was built, or "frozen" with all the rest.
+    ``wiped``: an initialiser is applied ("apply") to what has just been loaded.
+    ``unmatched``: loads that are not strict and match no key, for these are "prefixed", "bare" or "nested".
+    """
 
     path: str
-    seeds: tuple[Location, ...] = ()
-    builds: tuple[Location, ...] = ()
-    trains: tuple[Location, ...] = ()
+    seeds: tuple[Step, ...] = ()
+    builds: tuple[Step, ...] = ()
+    trains: tuple[Step, ...] = ()
+    seeded_elsewhere: bool = UNKNOWN
+    untrained: tuple[Mishap, ...] = UNKNOWN
+    wiped: tuple[Mishap, ...] = UNKNOWN
+    unmatched: tuple[Mishap, ...] = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

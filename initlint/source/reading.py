@@ -27,6 +27,7 @@ from initlint.source.reader import Source
 from initlint.source.recorder import Recorder, Seen
 from initlint.source.roots import roots_of, trains_at_import, whole_classes
 from initlint.source.scan import Function, Scan, scan
+from initlint.source.scripts import scripts_of
 from initlint.source.state import Frame, OutOfBudget, Unit
 from initlint.source.values import Cell, Class, Func, Instance, Ref, Table, Unseen, Value
 
@@ -79,6 +80,7 @@ class Reading:
                 initializers=initializers,
                 classes=classes,
                 models=models,
+                scripts=scripts_of(self.unit, self.scan, self.project),
             ),
             roots=roots_of(self.scan, self.infos, self.unit) if roots else (),
             trains_at_import=trains_at_import(self.unit) if roots else None,

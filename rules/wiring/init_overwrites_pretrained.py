@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Application, Parameter, Write
+from initlint.facts import Application, Parameter, Script, Write
 from initlint.findings import Finding, Related, Severity
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
@@ -46,6 +46,19 @@ class InitOverwritesPretrained(Rule):
     code, name, severity = "INI403", "init-overwrites-pretrained", Severity.ERROR
     needs = (SOURCE, PARAMETERS)
     bad = [
+        Bad("""
+            from models import Net
+
+            def weights_init(m):
+                if isinstance(m, nn.Conv2d):
+                    nn.init.xavier_uniform_(m.weight)
+
+            if __name__ == "__main__":
+                net = Net()
+                net.load_state_dict(torch.load("net.pt"))
+                net = net.cuda()
+                net.apply(weights_init)  #~
+            """),
         Bad("""
             from torchvision.models import resnet50
 
@@ -104,6 +117,30 @@ class InitOverwritesPretrained(Rule):
         ),
     ]
     good = [
+        Good("""
+            from models import SSD
+
+            def weights_init(m):
+                if isinstance(m, nn.Conv2d):
+                    nn.init.xavier_uniform_(m.weight)
+
+            def train(resume):
+                net = SSD()
+                if resume:
+                    net.load_weights("ssd.pth")
+                    net.load_state_dict(torch.load("ssd.pth"))
+                else:
+                    net.vgg.load_state_dict(torch.load("vgg.pth"))
+                if not resume:
+                    net.extras.apply(weights_init)
+                    net.loc.apply(weights_init)
+                other = SSD()
+                other.apply(weights_init)
+                other.load_state_dict(net.state_dict())
+
+            if __name__ == "__main__":
+                train(False)
+            """),
         Good(
             """
             def trained():
@@ -157,6 +194,15 @@ class InitOverwritesPretrained(Rule):
                     return self.head(self.backbone(x))
             """),
     ]
+
+    def check_script(self, script: Script) -> Iterator[Finding]:
+        for mishap in script.wiped:
+            yield self.at(
+                mishap,
+                f"{mishap.text}.{mishap.form} draws {mishap.text} anew, which was loaded before: the weights are lost",
+                help="run it over the new layers only, or before the weights are loaded",
+                related=[Related(location, "loaded here") for location in mishap.related],
+            )
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
         writes = parameter.writes
