@@ -167,8 +167,10 @@ _GAINS = {
 
 def calculate_gain(nonlinearity: Any, parameter: Any = None) -> Any:
     """torch.nn.init.calculate_gain, FAILED where it would raise or the arguments are not constants."""
+    if not isinstance(nonlinearity, str):
+        return FAILED
     if nonlinearity == "leaky_relu":
         slope = 0.01 if parameter is None else parameter
         return Gain.of(math.sqrt(2 / (1 + slope**2)), nonlinearity) if isinstance(slope, (int, float)) else FAILED
-    gain = _GAINS.get(nonlinearity) if isinstance(nonlinearity, str) else None
+    gain = _GAINS.get(nonlinearity)
     return FAILED if gain is None else Gain.of(gain, nonlinearity)

@@ -288,7 +288,9 @@ def _walk(machine: Attributes, root: Instance, name: str) -> Value:
                 found.append((prefix, module))
                 continue
             for own, tensor in machine.tensors(module, buffers=what == "buffers"):
-                if all(tensor is not seen for _, seen in found):
+                if tensor.cell.get("#computed") is not None:
+                    unseen = True  # it is no parameter any more; those that it is computed from are
+                elif all(tensor is not seen for _, seen in found):
                     found.append((f"{prefix}.{own}" if prefix else own, tensor))
     values: list[Value] = []
     for key, value in found:

@@ -83,6 +83,20 @@ class InitWithoutEffect(Rule):
             class Block(nn.Module):
                 def __init__(self, width=16):
                     super().__init__()
+                    self.conv = weight_norm(nn.Conv1d(width, width, 3))
+                    for p in self.parameters():  # weight_g and weight_v, not weight
+                        if p.dim() > 1:
+                            nn.init.xavier_uniform_(p)
+                    for name, p in self.named_parameters():
+                        if "weight" in name:
+                            nn.init.xavier_uniform_(p.data)
+            """),
+        Good("""
+            from torch.nn.utils import weight_norm
+
+            class Block(nn.Module):
+                def __init__(self, width=16):
+                    super().__init__()
                     conv = nn.Conv1d(width, width, 3)
                     conv.weight.data.normal_(0, 0.01)
                     self.conv = weight_norm(conv)

@@ -109,3 +109,13 @@ def test_what_is_no_source_is_passed_over(tmp_path: Path) -> None:
     assert not is_known(tmp_path)  # gone.py cannot be read
     (tmp_path / "gone.py").unlink()
     assert is_known(tmp_path)
+
+
+@pytest.mark.parametrize("cloned", [False, True])
+def test_what_others_may_initialise_is_no_less_so_for_being_copied(tmp_path: Path, cloned: bool) -> None:
+    layer = "copy.deepcopy(nn.Linear(8, 8))" if cloned else "nn.Linear(8, 8)"
+    text = "import copy\n" + PRELUDE + net(f"self.fc = {layer}")
+    (tmp_path / "encoder.py").write_text(text)
+    (tmp_path / "train.py").write_text(f"from encoder import Net\n{INITIALISES}")
+    (model,) = read(text.encode(), str(tmp_path / "encoder.py"), project=Project()).facts.models
+    assert not known(parameter(model, "fc.weight").writes)

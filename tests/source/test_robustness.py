@@ -25,3 +25,18 @@ def test_arms_that_know_different_things_can_be_joined() -> None:
         """)
     calls = read(text.encode(), "m.py").facts.calls
     assert [call.function for call in calls] == ["torch.nn.init.normal_"] * 2
+
+
+def test_a_gain_that_is_chosen_by_what_is_not_known() -> None:
+    text = textwrap.dedent("""\
+        import torch
+        from torch import nn
+
+        def layer(kind, slope):
+            conv = nn.Conv1d(8, 8, 3)
+            nn.init.xavier_uniform_(conv.weight, torch.nn.init.calculate_gain(kind))
+            nn.init.xavier_uniform_(conv.weight, torch.nn.init.calculate_gain("leaky_relu", slope))
+            return conv
+        """)
+    calls = read(text.encode(), "m.py").facts.calls
+    assert [call.function for call in calls] == ["torch.nn.init.xavier_uniform_"] * 2
