@@ -336,7 +336,8 @@ class Parameter(Fact):
     ``misfit`` is that of the last write, None where that is no fan-scaled draw. ``least_fans``: what fan-in and fan-out
     are at least, where they depend on sizes that were not read (each of those taken to be 16). ``projects``: of an
     embedding that is the output projection too, and no constant scales what goes in or comes out, how many terms a
-    logit sums at least; else None.
+    logit sums at least; else None. ``gain``: std x sqrt(fan_in), where it follows from the scheme whatever the sizes
+    that were not read are.
     """
 
     name: str
@@ -358,6 +359,7 @@ class Parameter(Fact):
     misfit: Misfit | None = UNKNOWN
     least_fans: tuple[int, int] = UNKNOWN
     projects: int | None = UNKNOWN
+    gain: float = UNKNOWN
     layer: Layer = field(default=UNKNOWN, repr=False)
 
     @property
@@ -380,6 +382,12 @@ class Parameter(Fact):
         if not last.overwrites:  # what a partial write leaves is not what it drew
             raise UnknownFact
         return last
+
+    @property
+    def gain_as_used(self) -> float:
+        """std x sqrt(fan_in): what the layer multiplies the scale of its inputs by."""
+        std = self.distribution.std
+        return self.gain if std is UNKNOWN or self.fan_in is UNKNOWN else std * math.sqrt(self.fan_in)
 
     @property
     def least_fan_in(self) -> int:

@@ -130,6 +130,12 @@ def call_name(
             value = folding.call(name, [numbers])
             return UNSEEN if value is folding.FAILED else Const(value)
         return UNSEEN
+    if name == "torch.nn.utils.skip_init" and positional:
+        skipped = machine.call(positional[0], positional[1:], keywords, node, frame)
+        if isinstance(skipped, Instance):
+            for _, tensor in machine.tensors(skipped):
+                machine.write(tensor, "torch.empty", {}, made)
+        return skipped
     if name.endswith(".__init__") and positional and isinstance(positional[0], Instance):
         base = torch_layer(name[:-9])
         if base is not None:

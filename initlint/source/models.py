@@ -291,11 +291,15 @@ class Emission:
             fan_in, fan_out = fans.axes_fans(shape, layout.ins, layout.outs)
         optional = maybe and layer.kind in KINDS and bool(layer.arguments)  # a bias that a layer may be made without
         writes = UNKNOWN if named.uncertain or optional else self._writes(layer, key, tensor, shape)
-        misfit, cases = UNKNOWN, []
-        if known(writes) and tensor.writes and tensor.writes[-1].author == "user" and used in _MAPS:
+        misfit, gain, cases = UNKNOWN, UNKNOWN, []
+        if known(writes) and tensor.writes and used in _MAPS:
             last = tensor.writes[-1]
-            cases = sizing.cases(layer, key, tensor, layout)
-            misfit = sizing.misfit_of(last, law(last, seen(last), self.table), layer, cases)
+            drawn = writes[-1].distribution if last.author == "framework" else law(last, seen(last), self.table)
+            if last.author == "user":
+                cases = sizing.cases(layer, key, tensor, layout)
+                misfit = sizing.misfit_of(last, drawn, layer, cases)
+            if not known(fan_in) or not known(writes[-1].distribution.std):
+                gain = sizing.gain_of(last, drawn, layer, cases)
         return Parameter(
             name=name,
             role=role,
@@ -304,6 +308,7 @@ class Emission:
             fan_out=fan_out,
             writes=writes,
             misfit=misfit,
+            gain=gain,
             projects=self._projects(tensor, shape) if used == "embedding" else None,
             least_fans=UNKNOWN if known(fan_in) and known(fan_out) else sizing.least_fans(cases),
             trainable=False if tensor.buffer else UNKNOWN if maybe or tensor.trainable is None else tensor.trainable,

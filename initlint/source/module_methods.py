@@ -222,6 +222,11 @@ def module_method(
             machine.put(receiver.cell, "*", MADE)
             machine.put(receiver.cell, "#flag", True)
             return UNSEEN
+    if name == "to_empty":
+        for _, module in machine.tree(receiver):
+            for _, tensor in machine.tensors(module):
+                machine.write(tensor, "torch.empty", {}, made)
+        return receiver
     if name == "get_submodule":
         key = constant(first, None) if first is not None else None
         value = receiver

@@ -7,6 +7,7 @@ their number.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from initlint.source.modules import constant
 from initlint.source.shapes import MAYBE
 from initlint.source.values import MADE, UNSEEN, Const, Event, Instance, Tensor, Value
 from initlint.theory.fans import GATES, Fans, axes_fans, layer_fans, torch_fans
-from initlint.theory.misfit import PLAUSIBLE_SIZES, misfit
+from initlint.theory.misfit import PLAUSIBLE_SIZES, fan_of, misfit
 
 MOST_UNKNOWN = 4
 _FEW = {"kernel_size": (3, 7), "stride": (1, 2), "groups": (1, PLAUSIBLE_SIZES[0])}
@@ -118,15 +119,38 @@ def misfit_of(event: Event, law: Distribution, layer: Instance, found: Sequence[
     """What ``Parameter.misfit`` says of the last event that wrote a tensor."""
     if law.scheme is None:
         return None if known(law.family) else UNKNOWN
-    orthogonal = law.scheme == "orthogonal"
-    target = event.target
-    if target is None or target.axes is None or (orthogonal and layer.kind in KINDS and layer.kind not in GATES):
+    if law.scheme == "orthogonal" and layer.kind in KINDS and layer.kind not in GATES:
         return UNKNOWN  # type: ignore[no-any-return]
-    mode = "longer" if orthogonal else law.mode
-    if not known(mode):
-        return UNKNOWN  # type: ignore[no-any-return]
+    pairs = _taken(event, found)
+    return UNKNOWN if pairs is None or not known(_mode(law)) else misfit(_mode(law), pairs)
+
+
+def _mode(law: Distribution) -> str:
+    return "longer" if law.scheme == "orthogonal" else law.mode
+
+
+def _taken(event: Event, found: Sequence[Case]) -> list[tuple[Fans, Fans]] | None:
+    """For each case, the fans that the initialiser takes and those of the map; None where it saw something else."""
+    if event.target is None or event.target.axes is None:
+        return None
     pairs = []
     for shape, own in found:
-        seen = tuple(1 if axis is None else shape[axis] for axis in target.axes)
+        seen = tuple(1 if axis is None else shape[axis] for axis in event.target.axes)
         pairs.append((torch_fans(seen) if len(seen) > 1 else Fans(UNKNOWN, UNKNOWN), own))
-    return misfit(mode, pairs)
+    return pairs
+
+
+def gain_of(event: Event, law: Distribution, layer: Instance, found: Sequence[Case]) -> float:
+    """As Parameter.gain."""
+    if law.scheme is None or not known(law.gain):
+        return UNKNOWN  # type: ignore[no-any-return]
+    whole = event.overwrites and (layer.kind == "Linear" or constant(layer.arguments.get("groups", UNSEEN), None) == 1)
+    if known(law.mode) and law.mode == "fan_in" and whole and layer.kind in ("Linear", "Conv1d", "Conv2d", "Conv3d"):
+        return law.gain
+    gains = []
+    for taken, own in _taken(event, found) or ():
+        fan = fan_of(taken, _mode(law)) if known(_mode(law)) else UNKNOWN
+        if not known(fan) or not known(own.fan_in):
+            return UNKNOWN  # type: ignore[no-any-return]
+        gains.append(law.gain * math.sqrt(own.fan_in / fan))
+    return gains[0] if gains and max(gains) - min(gains) < 1e-9 else UNKNOWN

@@ -68,8 +68,8 @@ def flow(chain: Chain) -> Flow:
         return signal_flow(chain)
     stages = [
         ChainLayer(
-            weight_std=matrix.distribution.std,
-            fan_in=matrix.fan_in,
+            weight_std=matrix.gain_as_used,
+            fan_in=1,
             fan_out=UNKNOWN,  # only the way forward is asked for
             bias_std=_bias_scale(layer),
             phi=layer.activation.name if layer.activation is not None else UNKNOWN,
@@ -121,7 +121,7 @@ def excess_gain(layer: Layer, matrix: Parameter) -> float:
     """The gain a weight has (std x sqrt(fan_in)) over the gain that the nonlinearity behind it needs."""
     if absent(layer.activation) or layer.activation is None:
         return UNKNOWN  # type: ignore[no-any-return]
-    return matrix.distribution.std * math.sqrt(matrix.fan_in) / layer.activation.gain
+    return matrix.gain_as_used / layer.activation.gain
 
 
 def output_scale(layer: Layer) -> tuple[float, str]:
@@ -132,7 +132,7 @@ def output_scale(layer: Layer) -> tuple[float, str]:
     """
     if known(layer.probe):
         return layer.probe.forward_std, "on this batch"
-    return layer.weight.distribution.std * math.sqrt(layer.weight.fan_in), "for inputs of unit scale"
+    return layer.weight.gain_as_used, "for inputs of unit scale"
 
 
 def accounts_for(excesses: Iterable[float], ratio: float) -> bool:

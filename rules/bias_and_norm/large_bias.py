@@ -85,6 +85,18 @@ class LargeBias(Rule):
             """,
             by=("source", "live"),
         ),
+        Bad("""
+            class Net(nn.Module):
+                def __init__(self, width):
+                    super().__init__()
+                    self.fc1 = nn.Linear(width, width)
+                    self.fc2 = nn.Linear(width, 4)
+                    nn.init.kaiming_normal_(self.fc1.weight, nonlinearity="linear")
+                    nn.init.constant_(self.fc1.bias, 2.0)  #~
+
+                def forward(self, x):
+                    return self.fc2(F.relu(self.fc1(x)))
+        """),
     ]
     good = [
         Good(

@@ -76,6 +76,20 @@ class ConstantWeight(Rule):
             """,
             by=("live",),
         ),
+        Bad("""
+            class Net(nn.Module):
+                def __init__(self, width):
+                    super().__init__()
+                    self.fc1 = nn.Linear(width, width)
+                    self.fc2 = nn.Linear(width, width)
+                    for m in self.modules():
+                        if isinstance(m, nn.Linear):
+                            nn.init.constant_(m.weight, 0.5)  #~
+                            nn.init.zeros_(m.bias)
+
+                def forward(self, x):
+                    return self.fc2(torch.tanh(self.fc1(x)))
+        """),
     ]
     good = [
         Good(
@@ -136,12 +150,11 @@ class ConstantWeight(Rule):
         if not is_only_path(chain):
             return
         hidden = weights[0]
-        if hidden.distribution.value != 0 and hidden.shape[0] > 1:
+        if hidden.distribution.value != 0 and hidden.least_fan_out > 1:
             yield self.at(
                 hidden,
                 f"{hidden.name} is {hidden.distribution.value:g} everywhere, and so is every weight behind it "
-                "constant: the "
-                f"{hidden.shape[0]} units compute the same and get the same gradient",
+                "constant: its units compute the same and get the same gradient",
                 help="draw it from a random scheme such as nn.init.kaiming_normal_",
                 evidence={"value": hidden.distribution.value},
                 parameters=weights,

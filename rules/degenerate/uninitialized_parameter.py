@@ -70,8 +70,30 @@ class UninitializedParameter(Rule):
             """,
             by=("source", "live"),
         ),
+        Bad("""
+            class Net(nn.Module):
+                def __init__(self, n, m):
+                    super().__init__()
+                    self.skipped = nn.utils.skip_init(nn.Linear, n, m, bias=False)  #~
+                    self.emptied = nn.Linear(n, m, bias=False, device="meta").to_empty(device="cpu")  #~
+
+                def forward(self, x):
+                    return self.skipped(x) + self.emptied(x)
+        """),
     ]
     good = [
+        Good("""
+            class Net(nn.Module):
+                def __init__(self, n, m):
+                    super().__init__()
+                    self.skipped = nn.utils.skip_init(nn.Linear, n, m, bias=False)
+                    self.emptied = nn.Linear(n, m, device="meta").to_empty(device="cpu")
+                    nn.init.xavier_uniform_(self.skipped.weight)
+                    self.emptied.reset_parameters()
+
+                def forward(self, x):
+                    return self.skipped(x) + self.emptied(x)
+        """),
         Good(
             """
             class Attention(nn.Module):

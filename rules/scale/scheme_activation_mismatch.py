@@ -1,6 +1,5 @@
 """INI201 scheme-activation-mismatch."""
 
-import math
 from collections.abc import Iterator
 from functools import partial
 
@@ -100,6 +99,36 @@ class SchemeActivationMismatch(Rule):
             """,
             by=("live",),
         ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self, width):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(width, width) for _ in range(16)])
+                    for layer in self.layers:
+                        nn.init.xavier_uniform_(layer.weight)  #~
+                        nn.init.zeros_(layer.bias)
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.relu(layer(x))
+                    return x
+        """,
+            fixed="""
+            class Net(nn.Module):
+                def __init__(self, width):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(width, width) for _ in range(16)])
+                    for layer in self.layers:
+                        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+                        nn.init.zeros_(layer.bias)
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.relu(layer(x))
+                    return x
+        """,
+        ),
     ]
     good = [
         Good(
@@ -168,7 +197,7 @@ class SchemeActivationMismatch(Rule):
             activation, law = layer.activation, matrix.distribution
             if activation is None:
                 continue
-            gain = law.std * math.sqrt(matrix.fan_in)
+            gain = matrix.gain_as_used
             yield self.at(
                 matrix,
                 f"{law.scheme} gives {matrix.name} gain {gain:.2f} and the {activation.name} that follows needs "

@@ -1,10 +1,9 @@
 """INI205 selu-without-lecun."""
 
-import math
 from collections.abc import Iterator
 from functools import partial
 
-from initlint.facts import Chain, Layer, Parameter, absent, close
+from initlint.facts import Chain, Layer, Parameter, close
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import matrices
@@ -189,7 +188,7 @@ class SeluWithoutLecun(Rule):
             return
         wrong = [pair for pair in selu if not _is_lecun(pair[1])]
         for layer, matrix in wrong:
-            gain = _gain(matrix)
+            gain = matrix.gain_as_used
             yield self.at(
                 matrix,
                 f"{matrix.name} has {gain:.2g} / sqrt(fan_in) before SELU, which normalises itself with "
@@ -204,14 +203,6 @@ def _before_selu(layer: Layer) -> bool:
     return layer.activation is not None and layer.activation.name == "selu" and not layer.normalized
 
 
-def _gain(matrix: Parameter) -> float:
-    """std x sqrt(fan_in), which a scheme scaled by fan-in says without the sizes."""
-    law = matrix.distribution
-    if not absent(law.scheme) and law.mode == "fan_in":
-        return law.gain
-    return law.std * math.sqrt(matrix.fan_in)
-
-
 def _is_lecun(matrix: Parameter) -> bool:
-    gain = _gain(matrix)
+    gain = matrix.gain_as_used
     return close(gain, 1, relative=_TOLERANCE) or close(gain, _BY_TORCH)
