@@ -18,7 +18,18 @@ from initlint.findings import Finding, Severity
 from initlint.profile import rows
 from initlint.rule import SUBJECTS, Entry, Rule
 
-__all__ = ["Selection", "ask", "conclude", "enroll", "judge", "load", "no_such_rule", "registry", "rows"]
+__all__ = [
+    "Selection",
+    "ask",
+    "check_patterns",
+    "conclude",
+    "enroll",
+    "judge",
+    "load",
+    "no_such_rule",
+    "registry",
+    "rows",
+]
 
 SOURCES = ("source", "parameters", "graph", "probe")
 
@@ -89,9 +100,7 @@ class Selection:
 
     def codes(self) -> frozenset[str]:
         """The codes selected; ValueError, naming near misses, for a pattern that matches no rule."""
-        for pattern in (*(self.select or ()), *self.extend_select, *self.ignore, *(p for p, _ in self.severity)):
-            if pattern != "ALL" and not any(code.startswith(pattern) for code in registry()):
-                raise ValueError(no_such_rule(pattern))
+        check_patterns((*(self.select or ()), *self.extend_select, *self.ignore, *(p for p, _ in self.severity)))
         there = {code: entry for code, entry in registry().items() if code not in _enrolled or code in self.plugins}
         return frozenset(code for code, entry in there.items() if self._takes(code, entry))
 
@@ -111,6 +120,13 @@ class Selection:
             ((_rank(pattern, code), severity) for pattern, severity in self.severity), default=(-1, None)
         )
         return severity if rank >= 0 else None
+
+
+def check_patterns(patterns: Iterable[str]) -> None:
+    """Raise ValueError, naming near misses, for a pattern that matches no rule."""
+    for pattern in patterns:
+        if pattern != "ALL" and not any(code.startswith(pattern) for code in registry()):
+            raise ValueError(no_such_rule(pattern))
 
 
 def _rank(pattern: str, code: str) -> int:

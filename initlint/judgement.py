@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from initlint.config import Config
-from initlint.engine import Selection, ask
+from initlint.engine import Selection, ask, check_patterns
 from initlint.facts import Facts
 from initlint.findings import Finding, Severity
 from initlint.record import record
@@ -50,6 +50,7 @@ class Judgement:
             )
             try:
                 codes = selection.codes()
+                check_patterns(code for _, ignored in config.per_file_ignores for code in ignored)
             except ValueError as error:
                 raise ValueError(f"{config.shown}: {error}" if config.path is not None else str(error)) from None
             panel = self._panels[id(config)] = _Panel(config, selection, codes)

@@ -237,6 +237,8 @@ def test_initialisers_of_ones_own(found: Found, statement: str, call: str, count
         (("--select", "INI777"), "no rule is called 'INI777'"),
         ((), "sub/initlint.toml: no rule is called 'INI888'"),
         (("--config", "static = true", "--batch", "3x3"), "static is true"),
+        (("--config", 'per-file-ignores = { "a.py" = ["INI99"] }'), "no rule is called 'INI99'"),
+        (("--config", "severity = { INI99 = 'error' }"), "no rule is called 'INI99'"),
     ],
 )
 def test_what_means_nothing_is_one_line_and_exit_2(initlint: Run, arguments: tuple[str, ...], said: str) -> None:
