@@ -895,10 +895,10 @@ class Initializer(Fact):
 class ClassFacts(Fact):
     """A class as it was read. ``bases`` are canonical names; ``model`` holds the layers of a module class.
 
-    ``constructor``: its own ``__init__``, None where it has none. ``finished``: of a class derived from
-    transformers.PreTrainedModel that makes layers in an ``__init__`` of its own, whether anything in the class or its
-    bases calls post_init() or initialises otherwise; UNKNOWN of every other class, of one that others derive
-    from, and where what is out of sight may do so.
+    ``calls``: the calls of initialisers in its methods. ``constructor``: its own ``__init__``, None where it has none.
+    ``finished``: of a class derived from transformers.PreTrainedModel that makes layers in an ``__init__`` of its own,
+    whether anything in the class or its bases calls post_init() or initialises otherwise; UNKNOWN of every other class,
+    of one that others derive from, and where what is out of sight may do so.
     """
 
     name: str
@@ -909,6 +909,7 @@ class ClassFacts(Fact):
     model: Model = UNKNOWN
     constructor: Location | None = UNKNOWN
     finished: bool = UNKNOWN
+    calls: tuple[InitCall, ...] = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

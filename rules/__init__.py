@@ -64,6 +64,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI412", "parameter-replaced", _W, "wiring", "incident"),
     _entry("INI413", "partial-write", _E, "wiring", "parameter"),
     _entry("INI414", "filter-matches-nothing", _E, "wiring", "guard"),
+    _entry("INI415", "adapter-not-neutral", _W, "wiring", "klass model"),
     _entry("INI416", "reset-misses-sibling", _W, "wiring", "initializer"),
     _entry("INI418", "uninitialized-buffer", _E, "wiring", "parameter"),
     _entry("INI419", "checkpoint-matches-nothing", _E, "wiring", "script"),

@@ -268,6 +268,7 @@ class Reading:
                     model=model,
                     constructor=place(info.unit, made) if (made := info.methods.get("__init__")) else None,
                     finished=finished(info, self.infos, self.scan, self.unit, self.project),
+                    calls=tuple(call for call, seen in recorded if seen[0].owner is info),
                 )
             )
         return tuple(classes), tuple(models)
