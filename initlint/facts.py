@@ -832,7 +832,8 @@ class Incident(Fact):
     """A statement, met while modules are made and initialised, that cannot do to a parameter what it says.
 
     ``kind``: "none" (asks something of a weight or bias that is None), "not_a_parameter" (puts a plain tensor under the
-    name of a Parameter), "resized" (gives it data of another shape), "leaf" (changes a Parameter in place while
+    name of a Parameter), "merged" (gives a name, whose own Parameter goes, the one that its module has as ``other``),
+    "resized" (gives it data of another shape), "leaf" (changes a Parameter in place while
     gradients are recorded), "lazy" (writes a parameter that has no shape yet), "untied" (parts two names of one
     Parameter). ``raises``: Python or torch refuses it. ``text``: what it is done to, as written or as its layer has it
     ("m.bias"); ``function``: the function or method that does it. ``layer_kind``: of the layer that holds it.
@@ -848,6 +849,7 @@ class Incident(Fact):
     before: tuple[int, ...] = UNKNOWN
     after: tuple[int, ...] = UNKNOWN
     tied: Location | None = UNKNOWN
+    other: str = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -98,6 +98,11 @@ class Exposures:
         initialised, loaded = self.project.treats(info.name, self.path)
         return Exposure(False, uninitialised or initialised or loaded, initialised)
 
+    def holders_treated(self, info: ClassInfo) -> bool:
+        """Whether other files may write into what holds an instance of ``info``, if it be by way of several classes."""
+        holding = [other for other in self.infos if id(info) in self.used.get(id(other), set())]
+        return self.project is not None and any(any(self.project.treats(one.name, self.path)) for one in holding)
+
     def _leaves_out(self, base: ClassInfo, ran: set[int]) -> bool:
         """Whether a class of another file has a method that initialises, for somebody to call later."""
         unit = base.unit

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts import UNKNOWN, Application, Chain, InitCall, Layer, Model, Parameter, known
@@ -60,8 +61,17 @@ class Emission:
     """Writes one built class down."""
 
     def __init__(
-        self, built: Built, exposure: Exposure, flows: Flows | None, uses: Uses, unit: Unit, scan: Scan
+        self,
+        built: Built,
+        exposure: Exposure,
+        flows: Flows | None,
+        uses: Uses,
+        unit: Unit,
+        scan: Scan,
+        held_elsewhere: Callable[[], bool],
     ) -> None:
+        self.held_elsewhere = functools.cache(held_elsewhere)
+        """Whether other files may write into it by way of a class that holds it."""
         self.functions = scan.functions
         self.holders = scan.holders
         self.table = scan.table
@@ -364,6 +374,8 @@ class Emission:
         whole = next((event for event in reversed(events) if event.overwrites), last)
         bare = whole.function in ("torch.empty", "torch.empty_like")
         if bare and (self.exposure.uninitialised or (tensor.buffer and refilled(layer.info, key))):
+            return UNKNOWN
+        if bare and self.held_elsewhere():
             return UNKNOWN
         if bare and tensor.shape is not None and 0 in tensor.shape:
             return UNKNOWN  # there is nothing in it

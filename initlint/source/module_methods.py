@@ -187,6 +187,8 @@ def module_method(
         if not isinstance(key, str) and positional and isinstance(positional[0], Unseen):
             key = positional[0].pattern
         if isinstance(key, str):
+            if name == "register_parameter":
+                _merge(machine, receiver, key, value, made)
             machine.set_attribute(receiver, key, value)
         else:
             machine.many_more(receiver.cell, value)
@@ -254,6 +256,15 @@ def module_method(
     if name in ("forward", "__init__", "__getattr__"):
         return UNSEEN
     return machine.opaque_call([receiver, *positional], keywords)
+
+
+def _merge(machine: Attributes, receiver: Instance, key: str, value: Value, made: Any) -> None:
+    """A name's own Parameter gives way to one that the module has under another name."""
+    held = receiver.cell.get(key)
+    if isinstance(held, Tensor) and held.is_parameter and isinstance(value, Tensor) and held.cell is not value.cell:
+        others = [name for name, other in receiver.cell.items() if other is value and name != key]
+        if others:
+            machine.incident("merged", made, key, raises=False, function="register_parameter", other=others[0])
 
 
 def unseen_walk(machine: Attributes, name: str) -> Value:

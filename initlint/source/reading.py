@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -253,7 +254,8 @@ class Reading:
             if built is not None:
                 flows, used = self._flows(built, id(info) in wholes)
                 exposure = exposures.of(info, set(built.ran))
-                model = Emission(built, exposure, flows, used, self.unit, self.scan).model(recorded)
+                elsewhere = functools.partial(exposures.holders_treated, info)
+                model = Emission(built, exposure, flows, used, self.unit, self.scan, elsewhere).model(recorded)
                 models.append(model)
             classes.append(
                 ClassFacts(

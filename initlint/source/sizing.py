@@ -96,6 +96,8 @@ def _bare_cases(tensor: Tensor, layout: Layout) -> Iterator[Case]:
     values: Sequence[Value] = tensor.sizes or (UNSEEN,) * len(whole)
     named = [(str(axis), value) for axis, value in enumerate(values) if whole[axis] is None]
     for chosen in _choices(named):
+        if len(chosen) < len(named):
+            return  # a size that is no number: what is called with it raises
         shape = tuple(chosen[str(axis)] if size is None else size for axis, size in enumerate(whole))
         yield shape, axes_fans(shape, layout.ins, layout.outs)
 

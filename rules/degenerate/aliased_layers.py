@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from initlint.changes import RepeatAnew
-from initlint.facts import Layer, slot
+from initlint.facts import Incident, Layer, slot
 from initlint.findings import Finding, Severity, unsafe
 from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
 
@@ -14,7 +14,7 @@ class AliasedLayers(Rule):
     ## What it does
 
     Finds containers whose slots are one instance: `nn.ModuleList([layer] * 6)`, `nn.Sequential(*[layer] * 6)`, a loop
-    that appends the same object.
+    that appends the same object. Also a Parameter that is registered again under a name that has one of its own.
 
     ## Why it matters
 
@@ -125,8 +125,30 @@ class AliasedLayers(Rule):
             """,
             by=("source", "live"),
         ),
+        Bad("""
+            class Cell(nn.Module):
+                def __init__(self, width=16, bias=True):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.randn(width, width))
+                    if bias:
+                        self.bias_ih = nn.Parameter(torch.zeros(width))
+                        self.register_parameter("bias_ih", self.bias_ih)
+                        self.bias_hh = nn.Parameter(torch.zeros(width))
+                        self.register_parameter("bias_ih", self.bias_hh)  #~
+            """),
     ]
     good = [
+        Good("""
+            class Cell(nn.Module):
+                def __init__(self, width=16, tie=False):
+                    super().__init__()
+                    self.weight_ih = nn.Parameter(torch.randn(width, width))
+                    self.register_parameter("weight_ih", self.weight_ih)
+                    self.weight_hh = nn.Parameter(torch.randn(width, width))
+                    self.register_parameter("shared", self.weight_hh)
+                    if tie:
+                        self.weight_hh = self.weight_ih
+            """),
         Good(
             """
             class Net(nn.Module):
@@ -185,4 +207,12 @@ class AliasedLayers(Rule):
                 parameters=layer.parameters,
                 layer=layer,
                 fix=lambda: unsafe(RepeatAnew(layer.repeated_at)),
+            )
+
+    def check_incident(self, incident: Incident) -> Iterator[Finding]:
+        if incident.kind == "merged":
+            yield self.at(
+                incident,
+                f"{incident.text} is given the Parameter that {incident.other} is, and its own is gone: one has two names",
+                help=f'write register_parameter("{incident.other}", ...)',
             )
