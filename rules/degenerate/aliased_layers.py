@@ -213,6 +213,6 @@ class AliasedLayers(Rule):
         if incident.kind == "merged":
             yield self.at(
                 incident,
-                f"{incident.text} is given the Parameter that {incident.other} is, and its own is gone: one has two names",
+                f"{incident.text} is given the Parameter of {incident.other}, and its own is gone: one has two names",
                 help=f'write register_parameter("{incident.other}", ...)',
             )
