@@ -58,6 +58,7 @@ def check(
     unsafe_fixes: bool = False,
     diff: bool = False,
     jobs: int | None = None,
+    cache: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Read files and directories, build and probe the models of named files, and judge what was seen.
@@ -71,7 +72,8 @@ def check(
     ``baseline`` is a file of known findings, which are left out; ``update_baseline`` writes it.
     ``fix`` first applies the fixes that reading proposes to the files, with ``unsafe_fixes`` also those that may change
     what is right; the report is of what remains. ``diff`` only shows that, in ``Report.mended``, and builds nothing.
-    ``jobs`` is how many processes read files, None for as many as pay.
+    ``jobs`` is how many processes read files, None for as many as pay. With ``cache``, what was said of the files of a
+    directory is kept for the next run, in ``.initlint_cache`` or the directory that ``INITLINT_CACHE_DIR`` names.
 
     Raises ValueError for a code, batch, argument or size that means nothing, and for such a configuration; what goes
     wrong with one target is in ``Report.failures`` (asked for by name) or ``Report.notes`` (met on the way).
@@ -102,7 +104,7 @@ def check(
     judgement.codes(configurations.asked)  # what was asked for is not put down to a file
     judgement.codes(root)
     known_findings = _known_findings(root, baseline, update=update_baseline)
-    survey = Survey(configurations, judgement, static=root.static, jobs=jobs)
+    survey = Survey(configurations, judgement, static=root.static, jobs=jobs, cache=_cache_of(root) if cache else None)
     asked = None
     if not root.static:
         from initlint.building import Asked, Construction, plan
@@ -230,6 +232,15 @@ def explanation(code: str) -> str:
     rule = load(found)
     highest = f", at most {rule.highest.label}" if rule.highest not in (None, rule.severity) else ""
     return f"{rule.code} {rule.name} [{rule.severity.label}{highest}]\n\n{_documentation(rule)}\n"
+
+
+def _cache_of(root: Config) -> str:
+    """Where what earlier runs said is kept: beside the configuration, or in the working directory."""
+    from initlint.cache import DIRECTORY
+
+    return os.environ.get("INITLINT_CACHE_DIR") or os.path.join(
+        os.path.dirname(root.path) if root.path is not None else os.getcwd(), DIRECTORY
+    )
 
 
 def _plugins_here() -> None:

@@ -1,46 +1,27 @@
-"""One file, from bytes to what the rules say of it.
-
-A verdict is plain data: it is the same whether the file was read in this process, in another one, or in an earlier run.
-"""
+"""One file, from bytes to what the rules say of it."""
 
 from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.config import Config, Configurations
 from initlint.judgement import Judgement
 from initlint.opened import File, opened, shown_path
-from initlint.record import record
 from initlint.source.files import MAX_NOTEBOOK_BYTES, NOTEBOOK, FileTooLarge, load
 from initlint.source.initializers import KNOWN, REQUIRED, Initializers, Row
 from initlint.source.reader import Project, SourceError, might_matter, read
+from initlint.verdict import Verdict
 
 if TYPE_CHECKING:
     from initlint.findings import Finding
     from initlint.settings import InitializerTable
     from initlint.source.notebook import Notebook
 
-__all__ = ["Checker", "Verdict"]
-
-
-@record(frozen=True, slots=True)
-class Verdict:
-    """What came of reading one file.
-
-    ``said`` is what each rule says, not yet merged. ``complaints`` are failures of a file that was asked for by name,
-    and notes on one that was met; ``notes`` are notes on either. ``readable``: it could be read and parsed.
-    ``commented``: comments in it silence findings. ``looked_around``: other files may have had a say.
-    """
-
-    said: tuple[Finding, ...] = ()
-    notes: tuple[str, ...] = ()
-    complaints: tuple[str, ...] = ()
-    readable: bool = True
-    commented: bool = False
-    looked_around: bool = False
+__all__ = ["Checker"]
 
 
 class Checker:
@@ -50,6 +31,8 @@ class Checker:
         self.configurations = configurations
         self.judgement = judgement
         self.project = Project()
+        self.digest: Callable[[bytes], bytes] | None = None
+        """What makes the digest that a verdict is given, where somebody asks for one."""
 
     def config(self, path: str) -> Config:
         """The configuration that holds for a file."""
@@ -104,6 +87,7 @@ class Checker:
             readable=file is not None,
             commented=looked_around and file is not None and bool(file.suppressions.codes),
             looked_around=looked_around,
+            digest=self.digest(data) if self.digest is not None else b"",
         )
         return verdict, file
 

@@ -83,6 +83,7 @@ def seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | 
     "--config", metavar="FILE", multiple=True, help="A configuration file, or a line of one: 'advice = true'."
 )
 @click.option("--jobs", metavar="N", type=click.IntRange(1), help="Processes that read files; by default what pays.")
+@click.option("--no-cache", is_flag=True, help="Neither use nor keep what is known of files from earlier runs.")
 @click.option("--force-exclude", is_flag=True, help="Exclude also what is named here.")
 @click.option("--baseline", metavar="FILE", help="Known findings, which are passed over.")
 @click.option("--update-baseline", is_flag=True, help="Make the findings of this run the known ones.")
@@ -133,6 +134,7 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
             config=options["config"],
             force_exclude=options["force_exclude"],
             jobs=options["jobs"],
+            cache=not options["no_cache"],
             baseline=options["baseline"],
             update_baseline=options["update_baseline"],
             fix=options["fix"],

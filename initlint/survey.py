@@ -7,13 +7,13 @@ place one name.
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from initlint.checking import Checker, Verdict
+from initlint.bulk import Bulk
+from initlint.checking import Checker
 from initlint.config import Config, Configurations
 from initlint.engine import conclude, order
 from initlint.judgement import Judgement
@@ -24,6 +24,7 @@ from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE
 from initlint.source.files import MAX_NOTEBOOK_BYTES, NOTEBOOK, Exclusion, FileTooLarge, load, walk
 from initlint.source.reader import SourceError
 from initlint.suppressed import suppressions_of
+from initlint.verdict import Verdict
 
 if TYPE_CHECKING:
     from initlint.facts import Facts
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from initlint.settings import ModelTable
 
 __all__ = ["Planned", "Survey"]
-
-BYTES_A_PROCESS = 400_000
-"""How much source makes another process worth its start, some 30 ms."""
 
 _UNOPENED = File(b"")
 """Stands for a file that was read and is not at hand."""
@@ -62,7 +60,13 @@ class Survey:
     """
 
     def __init__(
-        self, configurations: Configurations, judgement: Judgement, *, static: bool, jobs: int | None = None
+        self,
+        configurations: Configurations,
+        judgement: Judgement,
+        *,
+        static: bool,
+        jobs: int | None = None,
+        cache: str | None = None,
     ) -> None:
         self.configurations = configurations
         self.said: list[Finding] = []
@@ -71,9 +75,9 @@ class Survey:
         self.models: list[Planned] = []
         self.files: dict[str, File | None] = {}
         self._static = static
-        self._jobs = jobs
         self._judgement = judgement
         self._checker = Checker(configurations, judgement)
+        self._bulk = Bulk(self._checker, jobs=jobs, cache=cache)
         self._met: set[str] = set()
         """Files that were read and are not at hand."""
         self._judged: list[str] = []
@@ -151,7 +155,7 @@ class Survey:
 
         found = map(os.path.abspath, walk(directory, self.notes.append, exclusion))
         paths = [path for path in dict.fromkeys(found) if path not in self.files]
-        for path, verdict in zip(paths, self._checked(paths), strict=True):
+        for path, verdict in zip(paths, self._bulk.verdicts(paths), strict=True):
             self._take(path, verdict, None, named=False)
         inside = os.path.join(top, "")
         for config in met.values():
@@ -159,39 +163,6 @@ class Survey:
             self.look_at_models(
                 config, [table for table in config.models if whole or _file_of(config, table).startswith(inside)]
             )
-
-    def _checked(self, paths: list[str]) -> Iterator[Verdict]:
-        """The verdicts on files, in their order."""
-        for path in paths:
-            self._judgement.codes(self._config(path))  # a configuration that names no rule is told as such
-        processes = self._processes(paths)
-        if processes < 2:
-            for path in paths:
-                yield self._checker.check_path(path)[0]
-        else:
-            from initlint.pool import each
-
-            size = max(1, min(24, len(paths) // (8 * processes)))
-            batches = [paths[at : at + size] for at in range(0, len(paths), size)]
-            yield from each(lambda path: self._checker.check_path(path)[0], batches, processes, self._lost)
-
-    def _processes(self, paths: list[str]) -> int:
-        """How many processes are to read files: 1 where more would not pay."""
-        from initlint.pool import can_fork, usable_cores
-
-        if self._jobs == 1 or not can_fork():
-            return 1
-        if self._jobs is not None:
-            return min(self._jobs, len(paths))
-        total = 0
-        for path in paths:
-            with contextlib.suppress(OSError):
-                total += os.path.getsize(path)
-        return min(usable_cores(), 1 + total // BYTES_A_PROCESS)
-
-    def _lost(self, path: str) -> Verdict:
-        """What is said of a file that a process died of."""
-        return Verdict(complaints=(f"{shown_path(path)}: initlint died of it; please report this",), readable=False)
 
     def _excluded(self, path: str) -> bool:
         """Whether something that was named is left out all the same, as ``force-exclude`` has it."""

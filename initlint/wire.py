@@ -17,7 +17,7 @@ from initlint import facts
 from initlint.facts import UNKNOWN, Fact
 from initlint.location import Location
 
-__all__ = ["dumps", "loads"]
+__all__ = ["decoded", "dumps", "encoded", "loads"]
 
 _CLASSES: dict[str, type[Any]] = {
     name: value
@@ -57,6 +57,20 @@ def loads(text: str) -> Any:
         return built[_index(document["root"], built)]
     except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise ValueError(f"not facts: {error!r:.200}") from error
+
+
+def encoded(value: Any) -> Any:
+    """A value that holds no fact, as JSON can hold it. Raises TypeError for what facts do not hold."""
+    writer = _Writer()
+    found = writer.encode(value)
+    if writer.rows:
+        raise TypeError("a fact stands by itself")
+    return found
+
+
+def decoded(value: Any) -> Any:
+    """The value that ``encoded`` wrote; raises ValueError, TypeError or KeyError for anything else."""
+    return _decode(value, [])
 
 
 class _Writer:

@@ -1,0 +1,282 @@
+"""What earlier runs said of files that have not changed, nor anything that had a say.
+
+A verdict holds for a file of the same bytes under the same configuration, rules, initlint and Python; where other files
+were looked at, only while every source file of their project, and every name in its directories, is the same. That is
+told by digests of contents; a file whose size, times and inode are the same is taken to have the same content, unless
+it was written so shortly before that a later write might not show.
+
+Nothing that goes wrong here is an error: a store that is locked, damaged, full or not writable is done without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from initlint.record import record
+
+__all__ = ["DIRECTORY", "Cache", "Entry", "digest_of", "sources_digest"]
+
+Answer = TypeVar("Answer")
+
+DIRECTORY = ".initlint_cache"
+_SCHEMA = 1
+_SETTLED_NS = 2_000_000_000
+"""Age from which a file's times tell whether it was written since: so slowly tick the clocks of some file systems."""
+_MOST_BYTES = 100_000_000
+_MOST_ENTRIES = 100_000
+_SOURCES = (".py", ".ipynb")
+_SKIPPED = frozenset({"node_modules", "__pycache__", "venv"})
+_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# This directory holds what initlint remembers of earlier runs.\n"
+
+_TABLES = {
+    "digests": "path TEXT PRIMARY KEY, stamp TEXT, digest BLOB",
+    "verdicts": "path TEXT, settings TEXT, digest BLOB, world BLOB, verdict TEXT, PRIMARY KEY (path, settings)",
+    "outside": "path TEXT PRIMARY KEY",
+}
+
+
+def digest_of(data: bytes) -> bytes:
+    """What stands for a file's content."""
+    return blake2b(data, digest_size=16).digest()
+
+
+@record(frozen=True, slots=True)
+class Entry:
+    """One verdict to be kept: of a file of that digest, under those settings.
+
+    ``looked_around``: other files of its project may have had a say.
+    """
+
+    path: str
+    settings: str
+    digest: bytes
+    looked_around: bool
+    verdict: str
+
+
+class Cache:
+    """The store of one run. ``roots`` are the directories of the projects that the files belong to."""
+
+    def __init__(self, directory: str, roots: Iterable[str]) -> None:
+        self._directory = directory
+        self._roots = tuple(sorted(set(roots)))
+        self._stamps: dict[str, tuple[str, bytes]] = {}
+        self._fresh: dict[str, tuple[str, bytes]] = {}
+        self._outside: tuple[str, ...] = ()
+        self._world: bytes | None = None
+        self._store: sqlite3.Connection | None = None
+
+    def find(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """The verdicts that still hold for files, each given with its settings."""
+        marks = sorted(set(settings.values()))
+        asked = f"SELECT * FROM verdicts WHERE settings IN ({','.join('?' * len(marks))})"
+
+        def load(store: sqlite3.Connection) -> list[Any]:
+            self._stamps = {path: (stamp, digest) for path, stamp, digest in store.execute("SELECT * FROM digests")}
+            self._outside = tuple(path for (path,) in store.execute("SELECT path FROM outside ORDER BY path"))
+            return store.execute(asked, marks).fetchall()
+
+        rows = self._trying(load) or []
+        self.close()  # what comes next may copy this process
+        self._world = self._look_around()
+        return {
+            path: verdict
+            for path, mark, digest, world, verdict in rows
+            if settings.get(path) == mark and (world is None or world == self._world) and self.digest(path) == digest
+        }
+
+    def keep(self, entries: Sequence[Entry], valid: Iterable[str], outside: Iterable[str]) -> None:
+        """Store verdicts. ``valid`` are the files whose stored ones hold; ``outside`` was asked for beyond the roots.
+
+        A verdict on a file that has changed since the run began is not kept.
+        """
+        before, asked = self._world, sorted({*self._outside, *outside})
+        if asked != list(self._outside):
+            self._outside = tuple(asked)
+            self._world = self._look_around()
+        kept = [entry for entry in entries if self.digest(entry.path) == entry.digest]
+        kept = [entry for entry in kept if not entry.looked_around or self._world is not None]
+        if not kept and not self._fresh and before == self._world:
+            return
+
+        def store_all(store: sqlite3.Connection) -> None:
+            with store:
+                store.execute("BEGIN IMMEDIATE")
+                store.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", _flat(self._fresh))
+                store.executemany("INSERT OR IGNORE INTO outside VALUES (?)", [(path,) for path in asked])
+                store.executemany(
+                    "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?)",
+                    [(e.path, e.settings, e.digest, self._world if e.looked_around else None, e.verdict) for e in kept],
+                )
+                if before != self._world:
+                    store.executemany(
+                        "UPDATE verdicts SET world = ? WHERE path = ? AND world = ?",
+                        [(self._world, path, before) for path in valid],
+                    )
+
+        self._trying(store_all)
+
+    def close(self) -> None:
+        """Let the store go."""
+        if self._store is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._store.close()
+            self._store = None
+
+    def digest(self, path: str) -> bytes | None:
+        """The digest of a file's content, which is read only if that may have changed; None for what is no file."""
+        try:
+            about = os.stat(path)
+        except OSError:
+            return None
+        return self._digest(path, about)
+
+    def _digest(self, path: str, about: os.stat_result) -> bytes | None:
+        if not stat.S_ISREG(about.st_mode):
+            return None
+        stamp = f"{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino} {about.st_dev}"
+        known = self._stamps.get(path)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        try:
+            now = time.time_ns()
+            with open(path, "rb", buffering=0) as file:
+                digest = digest_of(file.read())
+        except OSError:
+            return None
+        if now - max(about.st_mtime_ns, about.st_ctime_ns) > _SETTLED_NS:
+            self._fresh[path] = self._stamps[path] = (stamp, digest)
+        return digest
+
+    def _look_around(self) -> bytes | None:
+        """What stands for all that the files of a project may be told by others; None where that is too much."""
+        state = blake2b(digest_size=16)
+        try:
+            for root in self._roots:
+                for line in self._tree(root):
+                    state.update(line)
+        except OverflowError:
+            return None
+        for path in self._outside:
+            state.update(f"\n{path}\0{os.path.isdir(path)}\0".encode("utf-8", "surrogatepass"))
+            state.update(self.digest(path) or b"")
+        return state.digest()
+
+    def _tree(self, root: str) -> Iterator[bytes]:
+        """A line for every entry below a directory, and for the marks of a project above it."""
+        parents = [root]
+        while os.path.dirname(parents[-1]) != parents[-1] and len(parents) < 12:
+            parents.append(os.path.dirname(parents[-1]))
+        for parent in parents[1:]:
+            marks = [os.path.exists(os.path.join(parent, name)) for name in _MARKS]
+            yield f"{parent} {marks}\n".encode("utf-8", "surrogatepass")
+        pending, seen = [root], 0
+        while pending:
+            directory = pending.pop()
+            try:
+                with os.scandir(directory) as entries:
+                    listed = sorted(entries, key=lambda entry: entry.name)
+            except OSError:
+                yield f"{directory}?\n".encode("utf-8", "surrogatepass")
+                continue
+            seen += len(listed)
+            if seen > _MOST_ENTRIES:
+                raise OverflowError
+            for entry in listed:
+                name = entry.name
+                if name in (DIRECTORY, "__pycache__"):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if not name.startswith(".") and name not in _SKIPPED:
+                        pending.append(entry.path)
+                    yield f"{entry.path}/\n".encode("utf-8", "surrogatepass")
+                    continue
+                yield f"{entry.path}\0".encode("utf-8", "surrogatepass")
+                if name.endswith(_SOURCES):
+                    try:
+                        yield self._digest(entry.path, entry.stat()) or b"?"
+                    except OSError:
+                        yield b"?"
+
+    def _trying(self, action: Callable[[sqlite3.Connection], Answer]) -> Answer | None:
+        """What an action on the store answers; None where the store cannot be had."""
+        try:
+            return action(self._opened())
+        except sqlite3.OperationalError:  # locked, full, not writable
+            self.close()
+        except (sqlite3.Error, sqlite3.Warning, OverflowError, TypeError, ValueError):
+            self.close()
+            self._discard()
+        except OSError:
+            self.close()
+        return None
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._store is None:
+            path = self._prepared()
+            self._store = store = sqlite3.connect(path, timeout=5, isolation_level=None)
+            if not _is_current(store, path):
+                with contextlib.suppress(sqlite3.OperationalError):  # another run is at it
+                    store.execute("PRAGMA journal_mode = WAL")
+                with store:
+                    store.execute("BEGIN EXCLUSIVE")
+                    if not _is_current(store, path):
+                        for name, columns in _TABLES.items():
+                            store.execute(f"DROP TABLE IF EXISTS {name}")
+                            store.execute(f"CREATE TABLE {name} ({columns}) WITHOUT ROWID")
+                        store.execute(f"PRAGMA user_version = {_SCHEMA}")
+        return self._store
+
+    def _prepared(self) -> str:
+        """The path of the store, in a directory that other tools know to leave alone."""
+        os.makedirs(self._directory, exist_ok=True)
+        for name, text in (("CACHEDIR.TAG", _TAG), (".gitignore", "*\n")):
+            path = os.path.join(self._directory, name)
+            if not os.path.exists(path):
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+        return os.path.join(self._directory, "static.sqlite")
+
+    def _discard(self) -> None:
+        """Remove a store that is damaged."""
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(self._directory, "static.sqlite" + suffix))
+
+
+_MARKS = ("__init__.py", "pyproject.toml", "setup.py", "setup.cfg", ".git")
+
+
+def _is_current(store: sqlite3.Connection, path: str) -> bool:
+    """Whether a store is laid out as it should be, and has not grown beyond all use."""
+    (version,) = store.execute("PRAGMA user_version").fetchone()
+    return version == _SCHEMA and os.path.getsize(path) <= _MOST_BYTES
+
+
+def _flat(stamps: Mapping[str, tuple[str, bytes]]) -> list[tuple[str, str, bytes]]:
+    return [(path, stamp, digest) for path, (stamp, digest) in stamps.items()]
+
+
+def sources_digest(directories: Iterable[str]) -> str:
+    """What stands for the code in directories: its names, sizes and times."""
+    state = blake2b(repr(sys.version_info[:3]).encode(), digest_size=16)
+    pending = list(directories)
+    while pending:
+        directory = pending.pop()
+        with os.scandir(directory) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.is_dir():
+                    if entry.name != "__pycache__":
+                        pending.append(entry.path)
+                elif entry.name.endswith(".py"):
+                    about = entry.stat()
+                    state.update(f"{entry.path} {about.st_size} {about.st_mtime_ns}\n".encode())
+    return state.hexdigest()
