@@ -278,5 +278,5 @@ def sources_digest(directories: Iterable[str]) -> str:
                         pending.append(entry.path)
                 elif entry.name.endswith(".py"):
                     about = entry.stat()
-                    state.update(f"{entry.path} {about.st_size} {about.st_mtime_ns}\n".encode())
+                    state.update(f"{entry.name} {about.st_size} {about.st_mtime_ns}\n".encode())
     return state.hexdigest()
