@@ -28,6 +28,7 @@ __all__ = [
     "Application",
     "Branch",
     "Chain",
+    "Change",
     "ClassFacts",
     "Consumer",
     "Distribution",
@@ -877,12 +878,26 @@ class Repeat(Fact):
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
+class Change(Fact):
+    """A statement of an initialiser that scales a tensor (``text``, as written) in place.
+
+    ``fresh``: the same function has drawn it anew before, so that calling it twice scales it once.
+    """
+
+    text: str
+    location: Location
+    fresh: bool = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Initializer(Fact):
     """A function or method that initialises a module it is given.
 
     ``callers``: the places in reach that call or apply it (by name, as a callback, through a base class);
     UNKNOWN where they cannot all be seen (the class has a base that may call it, the name is exported, …).
-    ``repeats``: the attributes that it sets twice.
+    ``repeats``: the attributes that it sets twice. ``seeds``: the places in it that set torch's global seed for good.
+    ``rescales``: what it scales in place, if it is one that frameworks may call again (``reset_parameters``, and
+    ``_init_weights`` of a transformers model).
     """
 
     name: str
@@ -891,6 +906,8 @@ class Initializer(Fact):
     branches: tuple[Branch, ...] = UNKNOWN
     callers: tuple[Location, ...] = UNKNOWN
     repeats: tuple[Repeat, ...] = UNKNOWN
+    seeds: tuple[Location, ...] = UNKNOWN
+    rescales: tuple[Change, ...] = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
@@ -900,7 +917,8 @@ class ClassFacts(Fact):
     ``calls``: the calls of initialisers in its methods. ``constructor``: its own ``__init__``, None where it has none.
     ``finished``: of a class derived from transformers.PreTrainedModel that makes layers in an ``__init__`` of its own,
     whether anything in the class or its bases calls post_init() or initialises otherwise; UNKNOWN of every other class,
-    of one that others derive from, and where what is out of sight may do so.
+    of one that others derive from, and where what is out of sight may do so. ``seeds``: the places in the
+    constructor that set torch's global seed for good.
     """
 
     name: str
@@ -912,6 +930,7 @@ class ClassFacts(Fact):
     constructor: Location | None = UNKNOWN
     finished: bool = UNKNOWN
     calls: tuple[InitCall, ...] = UNKNOWN
+    seeds: tuple[Location, ...] = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -14,6 +14,7 @@ from initlint.source.project import Project
 from initlint.source.recorder import Seen
 from initlint.source.repeats import repeats_of
 from initlint.source.scan import INIT_LIKE, Function, Scan
+from initlint.source.side_effects import rescales_of, seeds_in
 from initlint.source.state import Unit
 
 Recorded = Sequence[tuple[InitCall, list[Seen]]]
@@ -49,9 +50,20 @@ def initializers_of(
                 branches=tuple(_branches(unit, calls)),
                 callers=_callers(function, info, scan, unit, mentions, infos, project),
                 repeats=repeats_of(function, info, unit) if info is not None else (),
+                seeds=_seeds(function, info, calls, scan, unit),
+                rescales=() if info is None else rescales_of(function, info, [call for call, _ in calls], unit),
             )
         )
     return tuple(found)
+
+
+def _seeds(
+    function: Function, info: ClassInfo | None, calls: list[tuple[InitCall, Seen]], scan: Scan, unit: Unit
+) -> tuple[Location, ...]:
+    """As Initializer.seeds, of a function that initialises what it is given or the module that it belongs to."""
+    if not calls or not (info.is_module if info is not None else _initialises_argument(function, calls)):
+        return ()
+    return seeds_in(function, scan, unit)
 
 
 def _is_empty(function: Function) -> bool:

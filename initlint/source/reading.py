@@ -29,6 +29,7 @@ from initlint.source.recorder import Recorder, Seen
 from initlint.source.roots import roots_of, trains_at_import, whole_classes
 from initlint.source.scan import Function, Scan, scan
 from initlint.source.scripts import scripts_of
+from initlint.source.side_effects import seeds_in
 from initlint.source.state import Frame, OutOfBudget, Unit
 from initlint.source.values import Cell, Class, Func, Instance, Ref, Table, Unseen, Value
 
@@ -269,6 +270,9 @@ class Reading:
                     is_module=True if info.is_module else (False if info.is_plain else UNKNOWN),
                     model=model,
                     constructor=place(info.unit, made) if (made := info.methods.get("__init__")) else None,
+                    seeds=seeds_in(info.methods.get("__init__"), self.scan, info.unit)
+                    if info.unit is self.unit
+                    else (),
                     finished=finished(info, self.infos, self.scan, self.unit, self.project),
                     calls=tuple(call for call, seen in recorded if seen[0].owner is info),
                 )

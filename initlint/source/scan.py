@@ -53,6 +53,8 @@ class Scan:
     """Assignments to what layers hold, likewise."""
     names: list[ast.Name] = field(default_factory=list)
     attributes: list[ast.Attribute] = field(default_factory=list)
+    seeding: list[ast.Call] = field(default_factory=list)
+    """Calls that may set a seed, by their name."""
     discarded: set[int] = field(default_factory=set)
     """The calls (by their id) that are a statement by themselves: nothing takes what they return."""
     caught: list[tuple[int, int]] = field(default_factory=list)
@@ -147,6 +149,9 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
             if (type(base) is ast.Name and base.id in modules) or (type(base) is ast.Attribute and base.attr == "init"):
                 found.initialising.setdefault(owner, []).append(call)
                 continue
+            if "seed" in last:
+                found.seeding.append(call)
+                continue
             if (
                 type(base) is ast.Name
                 and base.id in _LIBRARIES
@@ -162,6 +167,8 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
             found.initialising.setdefault(owner, []).append(call)
         elif last in _BROAD:
             found.broad.setdefault(owner, []).append(call)
+        elif "seed" in last:
+            found.seeding.append(call)
     return found
 
 
