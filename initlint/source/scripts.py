@@ -16,6 +16,7 @@ from initlint.facts import Mishap, Script, Step
 from initlint.source.names import spelled
 from initlint.source.places import place
 from initlint.source.scan import Scan
+from initlint.source.script_log import Log
 from initlint.source.script_steps import (
     NOTHING,
     Maker,
@@ -52,10 +53,10 @@ def scripts_of(unit: Unit, scan: Scan, project: Project | None) -> tuple[Script,
         return ()
     flow = _Flow(unit, scan)
     try:
-        flow.run([node for node in unit.tree.body if not isinstance(node, (ast.ClassDef, *_FUNCTIONS))], {})
+        flow.run([node for node in unit.tree.body if not isinstance(node, (ast.ClassDef, *_FUNCTIONS))], flow.globals)
     except _TooLong:
         return ()
-    return (flow.script(project),)
+    return (flow.log.script(unit, project),)
 
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -104,18 +105,8 @@ class _Flow:
         self.left = MOST_STEPS
         self.order = 0
         self.returned: Any = NOTHING
-        self.seeds: list[Step] = []
-        self.trains: list[Step] = []
-        self.made: list[tuple[Step, Thing]] = []
-        self.optimizers: list[tuple[Step, list[tuple[Thing, str]], bool]] = []
-        self.replaced: list[tuple[Step, Thing, str]] = []
-        self.frozen: list[tuple[Step, Thing, str]] = []
-        self.thawed: list[Step] = []
-        self.loaded: list[tuple[Step, Thing, str]] = []
-        self.applied: list[tuple[Step, Thing, str]] = []
-        self.unmatched: list[Mishap] = []
+        self.log = Log()
         self.saved: dict[str, StateDict] = {}
-        self.seeded_elsewhere = False
 
     # statements
 
@@ -182,7 +173,7 @@ class _Flow:
                 continue
             found = self._path(target, env) if holder is not None else None
             if found is not None and isinstance(value, Thing) and value.maker.fresh:
-                self.replaced.append((self._step(node, spelled(target)), *found))
+                self.log.replaced.append((self._step(node, spelled(target)), *found))
             self._bind(target, value, env)
 
     def _bind(self, target: ast.expr, value: Any, env: Env) -> None:
@@ -193,7 +184,7 @@ class _Flow:
         elif isinstance(target, ast.Subscript):
             read_state_dict(target, env)
         elif isinstance(target, (ast.Name, ast.Attribute)):
-            (env if env is not self.globals else self.globals)[spelled(target)] = value
+            env[spelled(target)] = value
 
     def _for(self, node: ast.For | ast.AsyncFor, env: Env) -> None:
         over = self.eval(node.iter, env)
@@ -202,16 +193,16 @@ class _Flow:
             if wanted is not None:
                 step = self._step(node, spelled(node.iter))
                 if wanted:
-                    self.thawed.append(step)
+                    self.log.thawed.append(step)
                 else:
-                    self.frozen.extend((step, thing, part) for thing, part in over.of)
+                    self.log.frozen.extend((step, thing, part) for thing, part in over.of)
                 return
         self._bind(node.target, NOTHING, env)
         self.run(node.body, env)
 
     def _grad(self, holder: ast.expr, value: ast.expr, env: Env) -> None:
         if not (isinstance(value, ast.Constant) and value.value is False):
-            self.thawed.append(self._step(holder, spelled(holder)))
+            self.log.thawed.append(self._step(holder, spelled(holder)))
 
     # expressions
 
@@ -253,19 +244,18 @@ class _Flow:
         named = {keyword.arg: self.eval(keyword.value, env) for keyword in node.keywords}
         name = self._canonical(callee)
         if seeds_by_itself(name, node):
-            self.seeded_elsewhere = True
+            self.log.seeded_elsewhere = True
         if isinstance(callee, ast.Name):
             held = self.unit.globals.get(callee.id)
             if isinstance(held, Func) and isinstance(held.node, _FUNCTIONS) and callee.id not in env:
                 return self._follow(held.node, values, named)
         if is_seed(name):
-            self.seeds.append(self._step(node, written))
+            self.log.seeds.append(self._step(node, written))
             return NOTHING
         if is_optimizer(name):
             of = [pair for value in (*values, *named.values()) for pair in _of(value)]
             of += [(value, "") for value in values if isinstance(value, Thing)]
-            certain = all(not isinstance(part, ast.Starred) for part in node.args)
-            self.optimizers.append((self._step(node, written), of, certain))
+            self.log.optimizers.append((self._step(node, written), of))
             return NOTHING
         if wraps(name) and values and isinstance(values[0], Thing):
             return Thing(values[0].maker, values[0].made, inner=values[0]) if wraps(name) == "module." else values[0]
@@ -286,26 +276,26 @@ class _Flow:
         if last in ("parameters", "named_parameters") and found is not None:
             return Params([(found[0], found[1].rpartition(".")[0])])
         if last in _TRAINS or (last in ("train", "train_epoch") and "trainer" in spelled(callee.value).lower()):
-            self.trains.append(self._step(node, spelled(callee)))
+            self.log.trains.append(self._step(node, spelled(callee)))
             for value in values:
                 if isinstance(value, Thing):
                     value.root.trained = True
         if last == "add_param_group":
-            self.optimizers.append((self._step(node, spelled(callee)), [], False))
+            self.log.optimizers.append((self._step(node, spelled(callee)), []))
         if found is not None:
             thing, part = found[0], found[1].rpartition(".")[0]
             if last == "requires_grad_":
                 off = bool(node.args) and isinstance(node.args[0], ast.Constant) and node.args[0].value is False
                 if off:
-                    self.frozen.append((self._step(node, spelled(callee)), thing, part))
+                    self.log.frozen.append((self._step(node, spelled(callee)), thing, part))
                 else:
-                    self.thawed.append(self._step(node, spelled(callee)))
+                    self.log.thawed.append(self._step(node, spelled(callee)))
             elif last == "load_state_dict":
                 step = self._step(node, spelled(callee.value))
-                self.loaded.append((step, thing, part))
+                self.log.loaded.append((step, thing, part))
                 self._compare(node, thing, part, values)
             elif last == "apply" and node.args and self._initialises(node.args[0]):
-                self.applied.append((self._step(node, spelled(callee.value)), thing, part))
+                self.log.applied.append((self._step(node, spelled(callee.value)), thing, part))
             elif last == "state_dict":
                 return StateDict("module." if receiver is thing and thing.inner is not None else "")
         if isinstance(receiver, Thing) and last in _SAME:
@@ -321,7 +311,7 @@ class _Flow:
         if of:
             return Params(of)
         thing = Thing(maker, None)
-        self.made.append((self._step(node, spelled(node.func)), thing))
+        self.log.made.append((self._step(node, spelled(node.func)), thing))
         return thing
 
     def _follow(self, function: Function, values: list[Any], named: dict[Any, Any]) -> Any:
@@ -383,7 +373,7 @@ class _Flow:
         held = values[0] if values else NOTHING
         wanted = "module." if thing.inner is not None else ""
         if isinstance(held, StateDict) and held.prefix != wanted and (held.prefix or thing.inner is not None):
-            self.unmatched.append(
+            self.log.unmatched.append(
                 Mishap(
                     form="nested" if held.prefix == "nested" else ("prefixed" if held.prefix else "bare"),
                     text=spelled(node.func),
@@ -400,75 +390,12 @@ class _Flow:
         if self.left < 0:
             raise _TooLong
 
-    # what it comes to
-
-    def script(self, project: Project | None) -> Script:
-        """What was seen, as a fact."""
-        for _, of, _ in self.optimizers:
-            for thing, _ in of:
-                thing.root.trained = True
-        builds = tuple(step for step, thing in self.made if thing.root.trained and thing.maker.drawn)
-        elsewhere = self.seeded_elsewhere
-        if not self.seeds and not elsewhere and project is not None and builds:
-            found = [project.mentions(word, self.unit.path) for word in ("manual_seed", "seed_everything", "set_seed")]
-            elsewhere = any(one is not False for one in found)
-        return Script(
-            path=self.unit.path,
-            seeds=tuple(self.seeds),
-            builds=builds,
-            trains=tuple(self.trains),
-            seeded_elsewhere=elsewhere,
-            untrained=tuple(self._untrained()),
-            wiped=tuple(self._wiped()),
-            unmatched=tuple(self.unmatched),
-        )
-
-    def _untrained(self) -> list[Mishap]:
-        found = []
-        for step, thing, part in self.replaced:
-            later = [one for one in self.optimizers if step.precedes(one[0])]
-            if not any(step.precedes(train) for train in self.trains):
-                continue
-            before = [one[0] for one in self.optimizers if one[0].precedes(step) and _covers(one[1], thing, part)]
-            if before and not later:
-                found.append(
-                    Mishap(form="late", text=step.text, location=step.location, related=(before[-1].location,))
-                )
-                continue
-            frozen = [one for one in self.frozen if step.precedes(one[0]) and _covers([one[1:]], thing, part)]
-            filled = any(step.precedes(one[0]) and one[1].root is thing.root for one in self.loaded)
-            thawed = any(frozen and frozen[-1][0].order < one.order for one in self.thawed)
-            trained = any(_covers(one[1], thing, part) or _within(one[1], thing, part) for one in later)
-            if frozen and trained and not filled and not thawed:
-                freeze = frozen[-1][0]
-                found.append(Mishap(form="frozen", text=step.text, location=freeze.location, related=(step.location,)))
-        return found
-
-    def _wiped(self) -> list[Mishap]:
-        found = []
-        for run, thing, part in self.applied:
-            for load, other, where in self.loaded:
-                again = any(run.precedes(one[0]) and one[1].root is thing.root for one in self.loaded)
-                if load.precedes(run) and not again and _covers([(thing, part)], other, where):
-                    found.append(Mishap(form="apply", text=run.text, location=run.location, related=(load.location,)))
-                    break
-        return found
-
 
 _PASSES = frozenset({"filter", "list", "iter", "tuple", "itertools.chain", "set"})
 
 
 def _of(value: Any) -> list[tuple[Thing, str]]:
     return value.of if isinstance(value, Params) else []
-
-
-def _covers(of: Sequence[tuple[Thing, str]], thing: Thing, part: str) -> bool:
-    """Whether one of some (model, part) pairs holds a part of a model."""
-    return any(one.root is thing.root and (not held or part == held or part.startswith(held + ".")) for one, held in of)
-
-
-def _within(of: Sequence[tuple[Thing, str]], thing: Thing, part: str) -> bool:
-    return any(one.root is thing.root and held.startswith(part + ".") for one, held in of)
 
 
 def _sets_gradients(node: ast.For | ast.AsyncFor) -> bool | None:
