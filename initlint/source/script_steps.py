@@ -58,7 +58,7 @@ _SEED_WORDS = ("seed", "determin", "reproduc")
 def is_seed(name: str) -> bool:
     """Whether a call sets torch's global seed, as far as its name tells (a generator's own does not)."""
     last = name.rpartition(".")[2].lower()
-    if name.startswith(_NOT_TORCH) or not any(word in last for word in _SEED_WORDS):
+    if "(" in name or name.startswith(_NOT_TORCH) or not any(word in last for word in _SEED_WORDS):
         return False
     if last in ("seed", "initial_seed", "use_deterministic_algorithms", "get_seed", "parse_seed"):
         return False
