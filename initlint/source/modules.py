@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from initlint.facts import UNKNOWN
+from initlint.source import replacing
 from initlint.source.expressions import Expressions
 from initlint.source.layers import CONTAINERS
 from initlint.source.names import spelled
-from initlint.source.places import place
 from initlint.source.state import Frame, Unit
 from initlint.source.values import (
     MADE,
@@ -234,7 +234,7 @@ class Modules(Expressions):
             return
         writes, lost = target.writes, target.cell.get("#lost")
         if target.cell.get("#lazy"):
-            self.incident("lazy", made, _written(made[1]), raises=target.leaf, function=function)
+            self.incident("lazy", made, replacing.written(made[1]), raises=target.leaf, function=function)
         if writes is not None or lost is not None:
             whole = overwrites and not target.partial
             rows = target.rows if target.partial else None
@@ -284,7 +284,7 @@ class Modules(Expressions):
         if isinstance(holder, Tensor):
             if name == "data":
                 if made is not None and holder.is_parameter and isinstance(value, Tensor):
-                    self._resize(holder, value, made)
+                    replacing.resize(self, holder, value, made)
                 self.taint(holder)
             elif name == "requires_grad":
                 self.freeze(holder, value)
@@ -295,41 +295,14 @@ class Modules(Expressions):
         held = holder.cell.get(name)
         if isinstance(held, Tensor) and held.is_parameter and isinstance(value, Tensor) and not value.is_parameter:
             if made is not None and "#computed" not in held.cell and not value.cell.get("#same"):
-                text = spelled(made[1]) if isinstance(made[1], ast.expr) else name
+                text = replacing.target(made[1], name)
                 self.incident("not_a_parameter", made, text, raises=True, layer_kind=holder.kind)
             self.taint(value)
         if isinstance(value, Tensor) and value.is_parameter and held is not value:
-            self._tie(held, value, made)
+            replacing.tie(self, held, value, made)
         if isinstance(value, (Items, Table)) or (isinstance(value, Tensor) and not value.is_parameter):
             self.put(holder.cell, f"#at:{name}", made)
         self.put(holder.cell, name, value)
-
-    def _tie(self, held: Value | None, value: Tensor, made: tuple[Unit, ast.AST] | None) -> None:
-        """A Parameter is given a name: its first, one more, or one that was shared until now.
-
-        In its cell, ``#named`` says that it has a name, ``#tied`` where it was given another one, and ``#parted`` holds
-        the node of the statement that took one of the two away.
-        """
-        old = held.cell if isinstance(held, Tensor) and held.cell is not value.cell else None
-        tied = None if old is None else old.get("#tied")
-        if value.cell.get("#named"):
-            self.put(value.cell, "#tied", made)
-            for cell in (value.cell, old):
-                if self.incidents is not None and cell is not None:
-                    self.incidents.pop(cell.get("#parted", 0), None)
-        elif old is not None and tied is not None and made is not None and self.journal is None:
-            text = spelled(made[1]) if isinstance(made[1], ast.expr) else "it"
-            self.put(old, "#tied", None)
-            self.put(old, "#parted", id(made[1]))
-            self.incident("untied", made, text, raises=False, function=None, tied=place(*tied))
-        self.put(value.cell, "#named", True)
-
-    def _resize(self, holder: Tensor, value: Tensor, made: tuple[Unit, ast.AST]) -> None:
-        before, after = holder.shape, value.shape
-        if before is None or after is None or value.partial or None in before or None in after or before == after:
-            return
-        text = spelled(made[1]) if isinstance(made[1], ast.expr) else "data"
-        self.incident("resized", made, text.removesuffix(".data"), raises=False, before=before, after=after)
 
     def freeze(self, target: Value, asked: Value) -> None:
         """``requires_grad`` is set, of a tensor or of all that a module holds."""
@@ -430,15 +403,6 @@ class Modules(Expressions):
         if isinstance(value, Tensor):
             return (), value.view(partial=True)
         return (), Unseen()
-
-
-def _written(node: ast.AST) -> str:
-    """What a call of an initialiser writes, as the source has it."""
-    if not isinstance(node, ast.Call):
-        return "it"
-    if isinstance(node.func, ast.Attribute) and not (node.args and isinstance(node.args[0], ast.Attribute)):
-        return spelled(node.func.value)
-    return spelled(node.args[0]) if node.args else "it"
 
 
 def _slot(key: Value) -> str | None:

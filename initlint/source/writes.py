@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,11 @@ from initlint.source import initializers
 from initlint.source.modules import constant
 from initlint.source.places import place
 from initlint.source.recorder import drawn
-from initlint.source.values import NONE, Event, Instance, Tensor, Value
+from initlint.source.values import NONE, Event, Instance, Tensor, Unseen, Value
 from initlint.theory import defaults, fans, schemes
+
+_PADS = re.compile(r"\w*pad\w*")
+"""The names of arguments that are asked for a padding index and have no default."""
 
 
 @record(frozen=True, slots=True)
@@ -71,6 +75,8 @@ def padding_write(layer: Instance, key: str, tensor: Tensor, writes: Any) -> Any
     index = layer.arguments["padding_idx"]
     if constant(index) is None:
         return None
+    if isinstance(index, Unseen) and not _PADS.fullmatch(index.text):
+        return UNKNOWN  # it may be None
     last: Any = UNKNOWN
     for event, write in zip(tensor.writes or (), writes if known(writes) else (), strict=False):
         hit = True if event.overwrites else _sets(event.rows, write.rows, index, tensor)

@@ -133,8 +133,10 @@ class PaddingRowOverwritten(Rule):
             """),
         Good("""
             class Tagger(nn.Module):
-                def __init__(self, count=100):
+                def __init__(self, args, count=100):
                     super().__init__()
+                    self.maybe = nn.Embedding(count, 16, padding_idx=args.pad_token_id)
+                    nn.init.normal_(self.maybe.weight)
                     self.tokens = nn.Embedding(count, 16, padding_idx=0)
                     self.tokens.weight.data[1:].normal_(std=0.02)
                     self.tags = nn.Embedding(count, 16, padding_idx=0)
