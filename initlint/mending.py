@@ -7,7 +7,9 @@ now, so that its report and its exit code are about what remains.
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
@@ -38,14 +40,13 @@ def check_and_mend(check: Check, asked: Mapping[str, Any]) -> Report:
     data = read_stdin() if STDIN in asked["targets"] and read_stdin is not None else b""
     arguments["stdin"] = lambda: data
     reading = {**arguments, **_ONLY_READ, "progress": None}
+    started = time.time_ns()
     before = check(**reading)
-    mending = _Mending(check, reading, unsafe=unsafe)
+    mending = _Mending(check, reading, started, _by_path(before.findings), unsafe=unsafe)
     name = asked["stdin_filename"]
     stdin_path = shown_path(name) if name else STDIN
     source = data if STDIN in asked["targets"] else None
-    for path in dict.fromkeys(
-        f.location.path for f in before.findings if f.location is not None and _wanted(f, unsafe)
-    ):
+    for path in [path for path, several in mending.found.items() if any(_wanted(f, unsafe) for f in several)]:
         if source is not None and path == stdin_path:
             source = mending.mend(path, source)
         else:
@@ -78,8 +79,20 @@ _ONLY_READ: Mapping[str, Any] = {
 """Arguments of ``check`` with which nothing is built."""
 
 
+def _by_path(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    several: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.location is not None:
+            several.setdefault(finding.location.path, []).append(finding)
+    return several
+
+
 def _wanted(finding: Finding, unsafe: bool) -> bool:
     return finding.fix is not None and (finding.fix.safe or unsafe)
+
+
+_CLOCK_STEP = 50_000_000
+"""Nanoseconds by which a file's time of change may lag behind the clock."""
 
 
 @record(slots=True)
@@ -88,6 +101,8 @@ class _Mending:
 
     check: Check
     reading: Mapping[str, Any]
+    started: int
+    found: dict[str, list[Finding]]
     unsafe: bool
     fixed: int = 0
     diffs: list[str] = field(default_factory=list)
@@ -101,6 +116,8 @@ class _Mending:
         except (OSError, FileTooLarge) as error:
             self.failures.append(f"{path}: cannot be fixed ({getattr(error, 'strerror', None) or 'too large'})")
             return
+        if os.stat(path).st_mtime_ns > self.started - _CLOCK_STEP:
+            self.found.pop(path, None)  # it may have changed since it was read: read it anew
         fixed = self.fixed
         after = self.mend(path, data)
         if after == data or not write:
@@ -135,7 +152,8 @@ class _Mending:
             return data
 
         def findings(text: str) -> Iterable[Finding]:
-            return self._found(path, original.encoded(text))
+            known = self.found.pop(path, None) if text is original.text else None
+            return self._found(path, original.encoded(text)) if known is None else known
 
         outcome: Outcome = mend(original.text, findings, unsafe=self.unsafe)
         self.notes.extend(outcome.problems)

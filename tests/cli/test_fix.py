@@ -222,3 +222,89 @@ def test_libcst_is_loaded_only_for_edits(options: tuple[str, ...]) -> None:
         f"unsafe_fixes={bool(options)}); assert report.findings[0].fix; assert 'libcst' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+DATA = "def init_weights(m):\n    m.weight.data.zero_()\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "imported", "call"),
+    [
+        ("import torch\n", "", "torch.nn.init.zeros_"),
+        ("import torch\nfrom torch.nn import init\n", "", "init.zeros_"),
+        ("import torch.nn as nn\nfrom torch.nn.init import zeros_\n", "", "zeros_"),
+        ("import torch.nn as tnn\n", "", "tnn.init.zeros_"),
+        ("from torch.nn import Linear\n", "import torch\n", "torch.nn.init.zeros_"),
+        ('"""Doc."""\nfrom __future__ import annotations\nimport os\nfrom torch.nn import Linear\n', None, None),
+        ("from torch import nn\nfrom project import init\n", "", "nn.init.zeros_"),
+        ("from torch import nn\n\n\ndef build(nn):\n    return nn\n\n\n", "import torch\n", "torch.nn.init.zeros_"),
+    ],
+)
+def test_a_function_is_called_by_the_name_that_the_file_has_for_it(
+    initlint: Run, head: str, imported: str | None, call: str | None
+) -> None:
+    file = write("model.py", head + DATA)
+    fix(initlint, "--select", "INI512", "model.py")
+    text = file.read_text()
+    if imported is None or call is None:
+        assert text == head.replace("from torch", "import torch\nfrom torch") + DATA.replace(
+            "m.weight.data.zero_()", "torch.nn.init.zeros_(m.weight)"
+        )
+    else:
+        assert text == imported + head + DATA.replace("m.weight.data.zero_()", f"{call}(m.weight)")
+
+
+def test_what_would_have_to_be_called_by_a_name_that_is_taken_is_left(initlint: Run) -> None:
+    text = "from torch.nn import Linear\n\n\ndef f(torch):\n    return torch\n\n\n" + DATA
+    file = write("model.py", text)
+    assert "is the name of something else" in fix(initlint, "--select", "INI512", "model.py").err
+    assert file.read_text() == text
+
+
+def test_an_old_name_is_renamed_where_it_is_imported_and_used(initlint: Run) -> None:
+    text = (
+        "from torch.nn.init import (\n    constant,\n    xavier_uniform,  # Glorot\n)\n\n\n"
+        "def init_weights(m):\n    xavier_uniform(m.weight)\n    f = constant\n    constant(m.bias, 0)\n"
+    )
+    file = write("model.py", text)
+    assert fix(initlint, "model.py").code == 0
+    assert file.read_text() == text.replace("constant", "constant_").replace("xavier_uniform", "xavier_uniform_")
+
+
+def test_unsafe_fixes_are_shown_when_asked_for_and_made_only_with_fix(initlint: Run) -> None:
+    text = "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, n):\n        super().__init__()\n"
+    text += "        self.layers = nn.ModuleList([nn.Linear(8, 8)] * n)\n"
+    file = write("model.py", text)
+    assert "--unsafe-fixes makes it" not in initlint("check", "--static", "model.py").out
+    assert "--unsafe-fixes makes it" in initlint("check", "--static", "--unsafe-fixes", "model.py").out
+    assert initlint("check", "--static", "--diff", "model.py").code == 0
+    assert "range(n)" in initlint("check", "--static", "--diff", "--unsafe-fixes", "model.py").out
+    assert fix(initlint, "model.py").code == 1
+    assert file.read_text() == text
+    assert fix(initlint, "--unsafe-fixes", "model.py").code == 0
+    assert "[nn.Linear(8, 8) for _ in range(n)]" in file.read_text()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(initlint: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from initlint.fix import files
+
+    def fail(source: str, target: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    file = write("model.py", BAD)
+    monkeypatch.setattr(files.os, "replace", fail)
+    result = fix(initlint, "model.py")
+    assert result.code == 2
+    assert "No space left" in result.err
+    assert file.read_text() == BAD
+    assert os.listdir() == ["model.py"]
+
+
+def test_a_notebook_is_left_and_told_of(initlint: Run) -> None:
+    cell = {"cell_type": "code", "source": BAD.splitlines(keepends=True), "metadata": {}, "outputs": []}
+    file = write("model.ipynb", json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    before = file.read_bytes()
+    result = fix(initlint, "model.ipynb")
+    assert result.code == 1
+    assert "notebook" in result.err
+    assert file.read_bytes() == before
