@@ -136,6 +136,18 @@ class WrongFan(Rule):
         """),
     ]
     good = [
+        Good("""
+            class Block(nn.Module):
+                def __init__(self, width=64):
+                    super().__init__()
+                    self.grouped = nn.Conv1d(width, width, 3, groups=8)
+                    self.norm = nn.BatchNorm1d(width)
+                    self.out = nn.Conv1d(width, width, 1)
+                    nn.init.xavier_uniform_(self.grouped.weight)
+
+                def forward(self, x):
+                    return self.out(self.norm(F.relu(self.grouped(x))))
+            """),
         Good(
             """
             class Experts(nn.Module):
@@ -240,8 +252,12 @@ class WrongFan(Rule):
 
 
 def _normalized_next(layer: Layer) -> bool:
-    """Whether only another linear map stands between the layer and a norm (a separable convolution)."""
-    if absent(layer.activation) or layer.activation is None or layer.activation.name != "identity":
+    """Whether only another linear map (a separable convolution), or a ReLU, stands between the layer and a norm."""
+    if absent(layer.activation) or layer.activation is None:
+        return False
+    if layer.activation.name in ("relu", "leaky_relu"):  # they pass a positive factor on
+        return not layer.is_head and any(chain.layers[-1] is layer for chain in layer.model.chains)
+    if layer.activation.name != "identity":
         return False
     for chain in layer.model.chains:
         for this, following in zip(chain.layers, chain.layers[1:], strict=False):
