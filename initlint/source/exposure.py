@@ -95,13 +95,25 @@ class Exposures:
             return Exposure(True, True, True)
         if self.project is None:
             return Exposure(False, uninitialised, False)
-        initialised, loaded = self.project.treats(info.name, self.path)
+        initialised, loaded = self.project.treats(info.name, self.path, self._users(info))
         return Exposure(False, uninitialised or initialised or loaded, initialised)
 
     def holders_treated(self, info: ClassInfo) -> bool:
         """Whether other files may write into what holds an instance of ``info``, if it be by way of several classes."""
         holding = [other for other in self.infos if id(info) in self.used.get(id(other), set())]
         return self.project is not None and any(any(self.project.treats(one.name, self.path)) for one in holding)
+
+    def _users(self, info: ClassInfo) -> list[str]:
+        """The classes and functions at the top of the file that use a class, directly or through others."""
+        classes = [other for other in self.infos if id(info) in self.used.get(id(other), ())]
+        names = {info.name, *(other.name for other in classes)}
+        lines = [node.lineno for node in self.scan.names if node.id in names]
+        functions = [
+            function.name
+            for function, outer in self.scan.functions.items()
+            if outer is None and any(function.lineno <= line <= (function.end_lineno or 0) for line in lines)
+        ]
+        return [*(other.name for other in classes), *functions]
 
     def _leaves_out(self, base: ClassInfo, ran: set[int]) -> bool:
         """Whether a class of another file has a method that initialises, for somebody to call later."""

@@ -128,7 +128,7 @@ class Mentions:
     def outline(self, path: str) -> Outline | None:
         """What a file mentions; None where it cannot be parsed."""
         if path not in self.outlines:
-            parsed = self.packages.parsed(path) if path.endswith(".py") else None
+            parsed = self.packages.parsed(path)
             self.outlines[path] = None if parsed is None else outlined(parsed[1], path)
         return self.outlines[path]
 
@@ -249,6 +249,25 @@ class Mentions:
             for where in ((), ("src",))
             for suffix in ("", ".py")
         )
+
+
+def holders(found: Outline, name: str) -> Iterator[str]:
+    """The classes and functions of a file that mention a name, or one another: theirs may hold what it makes."""
+    names = {name, *(local for local, taken in found.imports.items() if any(member == name for _, _, member in taken))}
+    left = [node for node in found.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name != name]
+    grown = True
+    while grown:
+        grown = False
+        for node in list(left):
+            if any(
+                (isinstance(part, ast.Name) and part.id in names)
+                or (isinstance(part, ast.Attribute) and part.attr == name)
+                for part in ast.walk(node)
+            ):
+                left.remove(node)
+                names.add(node.name)
+                grown = True
+                yield node.name
 
 
 def deeds(found: Outline, name: str) -> tuple[bool, bool]:

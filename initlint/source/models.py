@@ -379,8 +379,7 @@ class Emission:
             return UNKNOWN
         if bare and tensor.shape is not None and 0 in tensor.shape:
             return UNKNOWN  # there is nothing in it
-        drawn = next((event for event in reversed(events) if event.function != "copy.deepcopy"), last)
-        if self.exposure.default and drawn.author == "framework":
+        if self.exposure.default and (last.author == "framework" or last.function == "copy.deepcopy"):
             return UNKNOWN
         return written(events, self._history(layer, key, tensor, shape))
 

@@ -12,6 +12,7 @@ from initlint.record import record
 from initlint.source.names import LIBRARIES
 
 LARGEST_FILE = 256_000
+LARGEST_NOTEBOOK = 8_000_000
 MOST_KEPT_BYTES = 1_000_000
 """How much source is kept parsed: a tree takes a hundred times the space of its text."""
 
@@ -123,11 +124,20 @@ class Packages:
 def _parse(path: str) -> Parsed | None:
     from initlint.source.reader import SourceError, decoded, parsed
 
+    notebook = path.endswith(".ipynb")
     try:
-        if os.path.getsize(path) > LARGEST_FILE:
+        if os.path.getsize(path) > (LARGEST_NOTEBOOK if notebook else LARGEST_FILE):
             return None
         with open(path, "rb") as file:
-            text = decoded(file.read())
+            data = file.read()
+        if notebook:
+            from initlint.source.notebook import read
+
+            book = read(data)
+            if book.faults or book.language:
+                return None
+            data = book.code
+        text = decoded(data)
         return text, parsed(text, path)
     except (OSError, SourceError):
         return None

@@ -6,17 +6,19 @@ import itertools
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 
 from initlint.record import record
-from initlint.source.mentions import Mentions, deeds
+from initlint.source.mentions import Mentions, deeds, holders
 from initlint.source.names import LIBRARIES, module_name
 from initlint.source.packages import Packages
 
 MOST_FILES = 400
 MOST_BYTES = 8_000_000
 MOST_ENTRIES = 20_000
+MOST_HOLDERS = 60
+"""Where more classes and functions hold one, one after another, somebody may initialise it."""
 MOST_PARSED = 24
 """Where more files mention a name, each is taken to mean what is asked about."""
 
@@ -114,6 +116,7 @@ class Project:
     roots: dict[str, str] = field(default_factory=dict)
     packages: Packages = field(default_factory=Packages)
     looks: dict[str, Mentions] = field(default_factory=dict)
+    treated: dict[tuple[str, str], tuple[bool, bool, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
 
     def mentions(self, name: str, path: str) -> bool | None:
         """Whether some other file holds ``name`` as a word; None where not all of them could be looked at."""
@@ -139,24 +142,52 @@ class Project:
             return any(mentions.may_call(other, name, own) for other in found if other)
         return any(mentions.may_name(other, name, os.path.realpath(path)) for other in found if other)
 
-    def treats(self, name: str, path: str) -> tuple[bool, bool]:
+    def treats(self, name: str, path: str, within: Iterable[str] = ()) -> tuple[bool, bool]:
         """Whether some other file may initialise what a class of this one holds, and whether one may load it.
 
-        Where not all of them could be looked at, both. Such a file mentions the class by name, and means this one of
+        ``within`` are the classes and functions of this file that use the class: who has one of theirs has one of it.
+        Where not all files could be looked at, both. Such a file mentions the class by name, and means this one of
         the classes that may share it. Where mentions are not looked into, some file (a package may pass the class on)
         must also mention the module that it would be imported from, or the one that names it import by a string.
         """
-        mentions, found = self._looked_at(path, self._mentioning(path, name, _INITIALISES))
+        seen: set[tuple[str, str]] = set()
+        pending = [(one, path) for one in (name, *within)]
+        loads = False
+        while pending:
+            one, file = pending.pop(0)
+            if (one, file) in seen:
+                continue
+            seen.add((one, file))
+            initialises, loading, more = self._treated(one, file)
+            loads = loads or loading
+            if initialises or len(seen) > MOST_HOLDERS:
+                return True, True
+            pending += more
+        return False, loads
+
+    def _treated(self, name: str, path: str) -> tuple[bool, bool, tuple[tuple[str, str], ...]]:
+        """The same for what stands directly under a name, and the (name, path) of what other files make of it."""
+        mark = (name, path)
+        if mark not in self.treated:
+            self.treated[mark] = self._treat(name, path)
+        return self.treated[mark]
+
+    def _treat(self, name: str, path: str) -> tuple[bool, bool, tuple[tuple[str, str], ...]]:
+        mentions, found = self._looked_at(path, self._mentioning(path, name))
         if mentions is None:
-            guilty = bool(found) and (None in found or self._may_import(path, name))
-            return guilty, guilty
+            first = next(self._mentioning(path, name, _INITIALISES), "")
+            guilty = first is None or (first != "" and self._may_import(path, name))
+            return guilty, guilty, ()
         initialises = loads = False
+        more: list[tuple[str, str]] = []
         for other in found:
             if other is not None and mentions.may_name(other, name, os.path.realpath(path)):
                 outline = mentions.outline(other)
                 does = (True, True) if outline is None else deeds(outline, name)
                 initialises, loads = initialises or does[0], loads or does[1]
-        return initialises, loads
+                if outline is not None:
+                    more += [(one, other) for one in holders(outline, name)]
+        return initialises, loads, tuple(more)
 
     def _may_import(self, path: str, name: str) -> bool:
         module = os.path.basename(path).split(".", 1)[0]

@@ -94,7 +94,11 @@ def _bare_cases(tensor: Tensor, layout: Layout) -> Iterator[Case]:
     if whole is None:
         return
     values: Sequence[Value] = tensor.sizes or (UNSEEN,) * len(whole)
-    named = [(str(axis), value) for axis, value in enumerate(values) if whole[axis] is None]
+    named = [
+        (str(axis), UNSEEN if isinstance(value, Const) else value)  # a constant that is no size: a default of None
+        for axis, value in enumerate(values)
+        if whole[axis] is None
+    ]
     for chosen in _choices(named):
         if len(chosen) < len(named):
             return  # a size that is no number: what is called with it raises

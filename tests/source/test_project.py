@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,39 @@ def test_another_class_may_initialise_what_it_holds(tmp_path: Path, held: str) -
         "import torch.nn as nn\nfrom encoder import Net\nclass Whole(nn.Module):\n    def __init__(self, part: Net):\n"
         f"        self.net = {held}\n        nn.init.zeros_(self.net.fc.weight)\n"
     )
+    assert not is_known(tmp_path)
+
+
+HOLDS = "import torch.nn as nn\nfrom encoder import Net\nclass Whole(nn.Module):\n    def __init__(self):\n"
+HOLDS += "        self.net = Net()\ndef build():\n    return Whole()\n"
+
+
+@pytest.mark.parametrize("made", ["Whole()", "build()"])
+def test_what_holds_it_may_be_initialised_elsewhere(tmp_path: Path, made: str) -> None:
+    (tmp_path / "whole.py").write_text(HOLDS)
+    assert is_known(tmp_path)
+    imports = f"import torch.nn as nn\nfrom whole import {made[:-2]}\n"
+    (tmp_path / "train.py").write_text(f"{imports}for p in {made}.parameters():\n    nn.init.zeros_(p)\n")
+    assert not is_known(tmp_path)
+
+
+def test_what_holds_it_in_its_own_file_may_be_initialised_elsewhere(tmp_path: Path) -> None:
+    rest = "\nclass Whole(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.net = Net(8)\n"
+    path = tmp_path / "encoder.py"
+    path.write_text(ENCODER + rest)
+    (tmp_path / "train.py").write_text(
+        "import torch\nfrom encoder import Whole\n" + INITIALISES.replace("Net(8)", "Whole()")
+    )
+    models = {found.name: found for found in read(path.read_bytes(), str(path), project=Project()).facts.models}
+    assert not known(parameter(models["Net"], "fc.weight").writes)
+
+
+def test_notebooks_are_looked_into(tmp_path: Path) -> None:
+    cell = {"cell_type": "code", "source": ["from encoder import Net\n", "net = Net()  # init_weights\n"]}
+    (tmp_path / "try.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4}))
+    assert is_known(tmp_path)
+    cell["source"] = ["import torch\n", "from encoder import Net\n", INITIALISES]
+    (tmp_path / "try.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4}))
     assert not is_known(tmp_path)
 
 

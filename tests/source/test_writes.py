@@ -473,3 +473,9 @@ def test_what_a_generator_yields_is_held_any_number_of_times() -> None:
 def test_a_method_that_sets_values_may_be_called_later(later: str) -> None:
     rest = f"    def copy(self, other):\n        {later}\n"
     assert writers(parameter(model(net("self.fc = nn.Linear(3, 4)") + rest), "fc.weight")) is None
+
+
+def test_a_size_whose_default_is_none_is_any_size() -> None:
+    init = "self.w = nn.Parameter(torch.zeros(1, dim, depth))\nnn.init.xavier_normal_(self.w)"
+    text = net(init, "return torch.matmul(x, self.w)").replace("dim=8, depth=3", "dim=None, depth=None")
+    assert parameter(model(text), "w").name == "w"
