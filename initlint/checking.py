@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.config import Config, Configurations
+from initlint.engine import judges_defaults
 from initlint.judgement import Judgement
 from initlint.opened import File, opened, shown_path
 from initlint.source.files import MAX_NOTEBOOK_BYTES, NOTEBOOK, FileTooLarge, load
@@ -68,7 +69,14 @@ class Checker:
                 _remark(path, file.notebook, notes, complaints)
             if codes and not file.suppressions.skip_file and (might_matter(file.data) or table.mentioned(file.data)):
                 looked_around = True
-                source = read(file.data, path, project=self.project, roots=roots, initializers=table)
+                source = read(
+                    file.data,
+                    path,
+                    project=self.project,
+                    roots=roots,
+                    thorough=judges_defaults(codes),
+                    initializers=table,
+                )
                 said = self.judgement.ask(config, source.facts, notes)
                 file = replace(file, roots=source.roots, trains_at_import=source.trains_at_import is not None)
         except SourceError as error:

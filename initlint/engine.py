@@ -129,6 +129,12 @@ def check_patterns(patterns: Iterable[str]) -> None:
             raise ValueError(no_such_rule(pattern))
 
 
+def judges_defaults(codes: Iterable[str]) -> bool:
+    """Whether some of the rules speak of classes in which nothing is written, shared or copied (``Entry.defaults``)."""
+    known_rules = registry()
+    return any(known_rules[code].defaults for code in codes if code in known_rules)
+
+
 def _rank(pattern: str, code: str) -> int:
     """How specific a match is: the length of the prefix, 1 for ALL, -1 for no match."""
     if pattern == "ALL":
@@ -167,7 +173,7 @@ def ask(
     ``notes`` the exception goes through, as tests want it). ``severity_of`` gives a code another severity.
     """
     said: list[Finding] = []
-    rules_of = _by_subject(codes)
+    rules_of = _by_subject(codes, facts.origin)
     for subject, fact in _subjects(facts):
         for entry in rules_of[subject]:
             said += _ask(load(entry.code), subject, fact, facts.origin, notes)
@@ -187,10 +193,10 @@ def conclude(said: Iterable[Finding], apart: Callable[[Finding], bool] = lambda 
 
 
 @functools.cache
-def _by_subject(codes: frozenset[str]) -> dict[str, list[Entry]]:
+def _by_subject(codes: frozenset[str], origin: str) -> dict[str, list[Entry]]:
     table: dict[str, list[Entry]] = {subject: [] for subject in SUBJECTS}
     for code, entry in registry().items():
-        if code in codes:
+        if code in codes and (entry.reads or origin != "source"):
             for subject in entry.subjects:
                 table[subject].append(entry)
     return table

@@ -76,13 +76,19 @@ class Good:
 
 @record(frozen=True, slots=True)
 class Entry:
-    """A row of the registry: enough to select a rule and to know when it is worth importing."""
+    """A row of the registry: enough to select a rule and to know when it is worth importing.
+
+    ``defaults``: it also speaks of classes in which nothing is written, shared or copied, but for what torch's layers
+    do by themselves. ``reads``: it has something to say of source.
+    """
 
     code: str
     name: str
     severity: Severity
     module: str
     subjects: tuple[str, ...]
+    defaults: bool = True
+    reads: bool = True
 
 
 class Rule:

@@ -14,9 +14,17 @@ __all__ = ["RULES"]
 _A, _W, _E = Severity.ADVICE, Severity.WARNING, Severity.ERROR
 
 
+_ON_DEFAULTS = frozenset({"INI207", "INI212", "INI304", "INI306"})
+"""Rules that have something to say of layers that nobody initialised."""
+
+_NOT_READ = frozenset({"INI103", "INI105", "INI214", "INI603"})
+"""Rules, beside those of the probe, that need values: reading gives them nothing to judge."""
+
+
 def _entry(code: str, name: str, severity: Severity, folder: str, subjects: str) -> Entry:
     module = f"initlint_rules.{folder}.{name.replace('-', '_')}"
-    return Entry(code, name, severity, module, tuple(subjects.split()))
+    reads = folder != "probe" and code not in _NOT_READ
+    return Entry(code, name, severity, module, tuple(subjects.split()), code in _ON_DEFAULTS, reads)
 
 
 RULES: tuple[Entry, ...] = (

@@ -75,13 +75,20 @@ def might_matter(data: bytes) -> bool:
 
 
 def read(
-    data: bytes, path: str, *, project: Project | None = None, roots: bool = True, initializers: Initializers = KNOWN
+    data: bytes,
+    path: str,
+    *,
+    project: Project | None = None,
+    roots: bool = True,
+    thorough: bool = True,
+    initializers: Initializers = KNOWN,
 ) -> Source:
     """Read a file's source.
 
     ``path`` is reported as it is given. ``project`` answers what stands in other files; without one, this file is
-    taken to be all there is. ``roots``: whether anybody asks what the file offers to be built. ``initializers`` are
-    those that are known. Raises SourceError for a file that Python itself could not parse; nothing else.
+    taken to be all there is. ``roots``: whether anybody asks what the file offers to be built. ``thorough``: whether
+    also classes are built in which nothing is written, shared or copied (``demand``). ``initializers`` are those that
+    are known. Raises SourceError for a file that Python itself could not parse; nothing else.
     """
     text = decoded(data)
     held = project.packages.held(path) if project is not None else None
@@ -89,7 +96,7 @@ def read(
     from initlint.source.reading import Reading
 
     try:
-        return Reading(tree, text, path, project, initializers).source(roots=roots)
+        return Reading(tree, text, path, project, initializers).source(roots=roots, thorough=thorough)
     except (RecursionError, MemoryError):
         return Source(Facts(origin="source"))
 

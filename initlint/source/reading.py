@@ -13,6 +13,7 @@ from initlint.location import Location
 from initlint.source.callers import initializers_of
 from initlint.source.calls import Calls
 from initlint.source.classes import ClassInfo
+from initlint.source.demand import demanded
 from initlint.source.exposure import Exposures, uses
 from initlint.source.forward import Flows, Graph
 from initlint.source.guards import Guards
@@ -59,11 +60,16 @@ class Reading:
         self.left = STEPS_A_FILE
         self.incidents: dict[int, Incident] = {}
 
-    def source(self, *, roots: bool) -> Source:
-        """Everything the file says; without ``roots``, but for what it offers to be built."""
+    def source(self, *, roots: bool, thorough: bool) -> Source:
+        """Everything the file says; without ``roots``, but for what it offers to be built.
+
+        Unless it is to be ``thorough``, classes in which nothing happens that a rule could speak of are not built.
+        """
         self._top()
+        every = {id(info) for info in self.infos}
+        needed, wanted = (every, every) if thorough else demanded(self.scan, self.infos)
         for info in self.infos:
-            if info.is_module:
+            if id(info) in needed and info.is_module:
                 self._build(info)
         for name, built in ((info.name, self.built.get(id(info))) for info in self.infos):
             if built is not None and built.instance is not None:
@@ -72,7 +78,7 @@ class Reading:
         recorded = self.recorder.facts()
         calls = tuple(call for call, _ in recorded)
         initializers = initializers_of(self.scan, self.unit, recorded, self.infos, self.project)
-        classes, models = self._classes(recorded)
+        classes, models = self._classes(recorded, wanted)
         return Source(
             facts=Facts(
                 origin="source",
@@ -244,7 +250,9 @@ class Reading:
             if kinds is not None:
                 local[parameter.arg] = Unseen(parameter.arg, kinds)
 
-    def _classes(self, recorded: list[tuple[InitCall, list[Seen]]]) -> tuple[tuple[ClassFacts, ...], tuple[Model, ...]]:
+    def _classes(
+        self, recorded: list[tuple[InitCall, list[Seen]]], wanted: set[int]
+    ) -> tuple[tuple[ClassFacts, ...], tuple[Model, ...]]:
         exposures = Exposures(self.scan, self.infos, self.unit.path, self.project, uses(self.infos, self.scan))
         wholes = whole_classes(self.scan, self.infos, self.unit)
         classes: list[ClassFacts] = []
@@ -252,7 +260,7 @@ class Reading:
         for info in self.infos:
             built = self.built.get(id(info))
             model = UNKNOWN
-            if built is not None:
+            if built is not None and id(info) in wanted:
                 flows, used = self._flows(built, id(info) in wholes)
                 exposure = exposures.of(info, set(built.ran))
                 elsewhere = functools.partial(exposures.holders_treated, info)

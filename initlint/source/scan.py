@@ -35,6 +35,28 @@ _BROAD = frozenset(
 )
 
 
+MARKS = frozenset(
+    {
+        *("deepcopy", "UninitializedParameter", "ParameterList", "skip_init", "to_empty"),
+        *("weight_norm", "spectral_norm", "orthogonal", "parametrize", "parametrizations"),
+        *("register_parameter", "register_parametrization", "setattr", "load_state_dict"),
+        *("SELU", "selu", "AlphaDropout", "TransformerEncoder", "TransformerDecoder", "Transformer"),
+    }
+)
+"""Names of what makes a class worth a look by itself, wherever in it they stand."""
+_UNINITIALISED = frozenset(
+    {
+        *("empty", "empty_like", "new_empty", "Tensor"),
+        *("FloatTensor", "HalfTensor", "BFloat16Tensor", "DoubleTensor", "requires_grad_"),
+    }
+)
+"""Calls that leave memory as it is, by the last name; and one that makes a tensor trainable."""
+_NOTED = MARKS | {"Linear", "Conv1d", "Conv2d", "Conv3d", "ReLU", "relu", "LeakyReLU", "leaky_relu", "post_init"}
+_NOTED |= {"LayerNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "RMSNorm"}
+_HARMLESS = frozenset({"dtype", "device", "shape", "ndim", "size", "numel", "is_cuda", "element_size"})
+"""What is asked of a tensor without having anything to do with its values."""
+
+
 @record(slots=True)
 class Scan:
     """What the walk found; ``table`` has the initialisers that it knew."""
@@ -64,6 +86,9 @@ class Scan:
     """For each class (by its id), the names that stand in it."""
     handed: set[str] = field(default_factory=set)
     """The names given as an argument to some call within a function (but isinstance's and super's)."""
+    events: set[int] = field(default_factory=set)
+    """The classes (by their ids) with a statement that makes them worth a look, whatever it names: a tensor of a part
+    used or replaced, a list multiplied or kept as an attribute, one instance handed to several."""
 
     def catches(self, node: ast.expr) -> bool:
         """Whether a handler may catch what an expression raises, in the function that it stands in."""
@@ -80,6 +105,9 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
     calls: list[tuple[ast.Call, ast.AST | None]] = []
     nested: list[tuple[set[str], set[str]]] = []
     names, attributes, strings, handed = found.names, found.attributes, found.strings, found.handed
+    eventful: list[set[str]] = []  # the mentions of the class stand for it until the walk is over
+    made: set[str] = set()
+    shares: list[tuple[set[str], list[str]]] = []
     while stack:
         node, outermost, within, here = stack.pop()
         kind = type(node)
@@ -94,7 +122,16 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
             continue
         if kind is ast.Attribute:
             attributes.append(node)  # type: ignore[arg-type]
-            stack.append((node.value, outermost, within, here))  # type: ignore[attr-defined]
+            attribute, value = node.attr, node.value  # type: ignore[attr-defined]
+            if attribute in _NOTED:
+                here.add(attribute)
+            elif attribute in ("weight", "bias"):
+                if type(value) is ast.Attribute or type(node.ctx) is ast.Store:  # type: ignore[attr-defined]
+                    eventful.append(here)
+            elif attribute in _HARMLESS and type(value) is ast.Attribute:
+                attributes.append(value)
+                value = value.value
+            stack.append((value, outermost, within, here))
             continue
         if kind is ast.Try and node.handlers:  # type: ignore[attr-defined]
             found.caught.append((node.body[0].lineno, node.body[-1].end_lineno))  # type: ignore[attr-defined]
@@ -102,10 +139,28 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
             found.discarded.add(id(node.value))  # type: ignore[attr-defined]
         if kind is ast.Call:
             calls.append((node, outermost))  # type: ignore[arg-type]
+            function = node.func  # type: ignore[attr-defined]
+            called = function.attr if type(function) is ast.Attribute else getattr(function, "id", "")
+            if called in _ADDING:
+                shares += ((here, _arguments(each)) for each in node.args)  # type: ignore[attr-defined]
+            elif called in _UNINITIALISED or (called == "Parameter" and not _is_scale(node)):  # type: ignore[arg-type]
+                eventful.append(here)
         elif kind is ast.Assign or kind is ast.AugAssign:
             for target in node.targets if kind is ast.Assign else (node.target,):  # type: ignore[attr-defined]
                 if _is_values(target):
                     found.assigning.setdefault(outermost, []).append(node)  # type: ignore[arg-type]
+            if kind is ast.Assign:
+                _note_assignment(node, here, made, eventful)  # type: ignore[arg-type]
+        elif kind is ast.ListComp or kind is ast.GeneratorExp:
+            shares.append((here, _arguments(node.elt)))  # type: ignore[attr-defined]
+        elif kind is ast.BinOp:
+            if type(node.op) is ast.Mult and (_holds_values(node.left) or _holds_values(node.right)):  # type: ignore[attr-defined]
+                eventful.append(here)
+        elif kind is ast.keyword:
+            if node.arg == "padding_idx":  # type: ignore[attr-defined]
+                here.add("padding_idx")
+            elif node.arg == "requires_grad":  # type: ignore[attr-defined]
+                eventful.append(here)
         elif kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:
             found.functions[node] = within  # type: ignore[index, assignment]
             outermost, within = outermost or node, node
@@ -136,6 +191,9 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
                         stack.append((item, outermost, within, here))
             elif isinstance(value, ast.AST) and not isinstance(value, (ast.expr_context, ast.operator)):
                 stack.append((value, outermost, within, here))
+    eventful += (where for where, arguments in shares if not made.isdisjoint(arguments))
+    classes = {id(mentions): key for key, mentions in found.mentions.items()}
+    found.events.update(classes[id(where)] for where in eventful if id(where) in classes)
     for outer, inner in reversed(nested):  # a class is met before those within it
         outer.update(inner)
     for call, owner in calls:
@@ -177,3 +235,55 @@ def _is_values(target: ast.expr) -> bool:
     if type(target) is ast.Subscript:
         target = target.value
     return type(target) is ast.Attribute and target.attr in ("data", "weight", "bias")
+
+
+_ADDING = frozenset({"append", "add_module", "insert"})
+
+
+def _arguments(node: ast.expr) -> list[str]:
+    """The local names that an element is made of: itself, or the arguments of the call that makes it."""
+    if type(node) is ast.Name:
+        return [node.id]
+    if type(node) is not ast.Call:
+        return []
+    given = (*node.args, *(keyword.value for keyword in node.keywords))
+    return [value.id for value in given if type(value) is ast.Name]
+
+
+def _note_assignment(node: ast.Assign, here: set[str], made: set[str], eventful: list[set[str]]) -> None:
+    """Note what a statement makes under a local name, and plain containers that it keeps as an attribute."""
+    value = node.value
+    kind = type(value)
+    for target in node.targets:
+        if kind is ast.Call and type(target) is ast.Name:
+            made.add(target.id)
+        elif (
+            (kind is ast.List or kind is ast.ListComp or kind is ast.Dict or kind is ast.DictComp)
+            and type(target) is ast.Attribute
+            and _may_hold_layers(value)
+        ):
+            eventful.append(here)
+
+
+def _is_scale(made: ast.Call) -> bool:
+    """Whether a Parameter is made of ones, or of a vector of zeros: a norm's, as sound as they come."""
+    given = made.args[0] if made.args else None
+    if type(given) is not ast.Call or type(given.func) is not ast.Attribute:
+        return False
+    vector = len(given.args) == 1 and type(given.args[0]) not in (ast.Tuple, ast.List, ast.Starred)
+    return given.func.attr == "ones" or (given.func.attr == "zeros" and vector)
+
+
+def _holds_values(node: ast.expr) -> bool:
+    """Whether it is a list of something else than constants."""
+    return type(node) is ast.List and any(type(each) not in (ast.Constant, ast.UnaryOp) for each in node.elts)
+
+
+def _may_hold_layers(container: ast.expr) -> bool:
+    """Whether a display or comprehension is empty, to be filled later, or holds what some call returns."""
+    if isinstance(container, ast.ListComp):
+        return type(container.elt) is ast.Call
+    if isinstance(container, ast.DictComp):
+        return type(container.value) is ast.Call
+    held = container.elts if isinstance(container, ast.List) else getattr(container, "values", [])
+    return not held or any(type(each) in (ast.Call, ast.Name, ast.Attribute, ast.Starred) for each in held)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from initlint.engine import judge, load, registry
+from initlint.engine import judge, judges_defaults, load, registry
 from initlint.facts import Facts
 from initlint.findings import Finding
 from initlint.rule import Bad, Good
@@ -28,12 +28,18 @@ def marked(text: str) -> list[int]:
     return [number for number, line in enumerate(text.splitlines(), 1) if line.rstrip().endswith(MARK)]
 
 
-def read_facts(text: str, path: str) -> Facts:
-    """What reading says of a snippet, and what its comments silence of that."""
+def read_facts(text: str, path: str, code: str | None = None) -> Facts:
+    """What reading says of a snippet, and what its comments silence of that.
+
+    With a ``code`` it is read as for a user who selects that rule alone, which leaves classes unbuilt.
+    """
     from initlint.source.reader import read
     from initlint.source.suppression import read as read_suppressions
 
-    facts, comments = read(text.encode(), path).facts, read_suppressions(text.encode())
+    facts, comments = (
+        read(text.encode(), path, thorough=code is None or judges_defaults({code})).facts,
+        read_suppressions(text.encode()),
+    )
     if not comments.codes:
         return facts
     findings = judge([facts], registry())

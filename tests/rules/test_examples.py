@@ -25,7 +25,7 @@ def _expected_severity(code: str, example: Bad) -> Severity:
 @pytest.mark.parametrize(("code", "example"), _parameters("bad", "source"))
 def test_reading_finds_the_bad(code: str, example: Bad) -> None:
     text = snippet(example)
-    findings = said([read_facts(text, "snippet.py")], code)
+    findings = said([read_facts(text, "snippet.py", code)], code)
     assert sorted(set(lines(findings))) == marked(text)
     assert {finding.sources for finding in findings} == {("source",)}
     assert all(finding.help and "\n" not in finding.message for finding in findings)
@@ -33,7 +33,7 @@ def test_reading_finds_the_bad(code: str, example: Bad) -> None:
 
 @pytest.mark.parametrize(("code", "example"), _parameters("good", "source"))
 def test_reading_leaves_the_good_alone(code: str, example: Good) -> None:
-    assert said([read_facts(snippet(example), "snippet.py")], code) == []
+    assert said([read_facts(snippet(example), "snippet.py", code)], code) == []
 
 
 @pytest.mark.torch

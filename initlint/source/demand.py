@@ -1,0 +1,82 @@
+"""Which classes of a file are worth building: those in which something happens that a rule can speak of.
+
+Most classes of a real code base hold layers at torch's defaults, compose them and call them. Nothing is wrong with
+those that a rule which is on by default could say, and building them, following their forward and writing them down is
+most of the work of a check. What happens in a class is told by names alone, which the one walk over the tree has met.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+from initlint.source.classes import ClassInfo
+from initlint.source.exposure import uses
+from initlint.source.scan import MARKS, Scan
+
+__all__ = ["demanded"]
+
+_LAYERS = frozenset({"Linear", "Conv1d", "Conv2d", "Conv3d"})
+_RELU_LIKE = frozenset({"ReLU", "relu", "LeakyReLU", "leaky_relu"})
+_NORMS = frozenset({"LayerNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "RMSNorm"})
+
+
+def demanded(scan: Scan, infos: list[ClassInfo]) -> tuple[set[int], set[int]]:
+    """The ids of the classes to be built, and of those among them that are to be followed and written down."""
+    holding = _holding_initialisers(scan)
+    handled = any("padding_idx" in scan.mentions.get(key, ()) for key in holding)
+    events = holding | scan.events
+    for info in infos:
+        mentioned = scan.mentions.get(id(info.node), set())
+        if not mentioned.isdisjoint(MARKS) or _may_drift(mentioned):
+            events.add(id(info.node))
+    wanted = {id(info) for info in infos if id(info.node) in events}
+    held = uses(infos, scan)
+    written = {id(info) for info in infos if id(info.node) in holding and "__init__" in _initialising(scan, info)}
+    padded = set() if handled else {id(info) for info in infos if "padding_idx" in scan.mentions.get(id(info.node), ())}
+    for info in infos:
+        key = id(info)
+        if key in wanted:
+            continue
+        if any(id(base) in wanted and _applies(scan, base) for base in info.lineage[1:]) or (
+            "post_init" in scan.mentions.get(id(info.node), ()) and not held[key].isdisjoint(written | padded)
+        ):
+            wanted.add(key)
+    by_id = {id(info): info for info in infos}
+    built = set(wanted)
+    for key in wanted:  # an initialiser tells the classes of the file apart by what they hold
+        if id(by_id[key].node) in holding:
+            built |= held[key]
+    return built, wanted
+
+
+def _may_drift(mentioned: set[str]) -> bool:
+    """Whether layers at their defaults may make a long chain: linear maps, rectifiers, and no norm between."""
+    return bool(mentioned & _LAYERS and mentioned & _RELU_LIKE) and mentioned.isdisjoint(_NORMS)
+
+
+def _holding_initialisers(scan: Scan) -> set[int]:
+    """The classes (ids of their nodes) in which a call of an initialiser may stand, or one that writes broadly."""
+    found: set[int] = set()
+    for owner in (*scan.initialising, *scan.assigning, *scan.broad):
+        if owner is None:
+            continue
+        holder = scan.functions.get(owner)  # type: ignore[call-overload]
+        while holder is not None:
+            if isinstance(holder, ast.ClassDef):
+                found.add(id(holder))
+                holder = scan.holders.get(id(holder))
+            else:
+                holder = scan.functions.get(holder)
+    return found
+
+
+def _initialising(scan: Scan, info: ClassInfo) -> Iterable[str]:
+    """The methods of a class in which a call of an initialiser may stand."""
+    return [name for name, function in info.methods.items() if function in scan.initialising]
+
+
+def _applies(scan: Scan, base: ClassInfo) -> bool:
+    """Whether a class's constructor initialises what it holds."""
+    constructor = base.methods.get("__init__")
+    return constructor is not None and (constructor in scan.broad or constructor in scan.initialising)
