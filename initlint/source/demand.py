@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from initlint.source.classes import ClassInfo
 from initlint.source.exposure import uses
-from initlint.source.scan import MARKS, Scan
+from initlint.source.scan import INIT_LIKE, MARKS, Scan
 
 __all__ = ["demanded"]
 
@@ -26,9 +26,13 @@ def demanded(scan: Scan, infos: list[ClassInfo]) -> tuple[set[int], set[int]]:
     holding = _holding_initialisers(scan)
     handled = any("padding_idx" in scan.mentions.get(key, ()) for key in holding)
     events = holding | scan.events
+    applied = _applied_outside(scan)
+    helpers = {owner.name for owner in (*scan.initialising, *scan.assigning) if owner in scan.functions}
+    helpers |= {name.id for name in scan.names if INIT_LIKE.match(name.id)}
     for info in infos:
         mentioned = scan.mentions.get(id(info.node), set())
-        if not mentioned.isdisjoint(MARKS) or _may_drift(mentioned):
+        marked = not (mentioned.isdisjoint(MARKS) and mentioned.isdisjoint(helpers))
+        if marked or applied is None or info.name in applied or _may_drift(mentioned):
             events.add(id(info.node))
     wanted = {id(info) for info in infos if id(info.node) in events}
     held = uses(infos, scan)
@@ -39,7 +43,9 @@ def demanded(scan: Scan, infos: list[ClassInfo]) -> tuple[set[int], set[int]]:
         if key in wanted:
             continue
         if any(id(base) in wanted and _applies(scan, base) for base in info.lineage[1:]) or (
-            "post_init" in scan.mentions.get(id(info.node), ()) and not held[key].isdisjoint(written | padded)
+            not held[key].isdisjoint(
+                written | padded if "post_init" in scan.mentions.get(id(info.node), ()) else written
+            )
         ):
             wanted.add(key)
     by_id = {id(info): info for info in infos}
@@ -68,6 +74,17 @@ def _holding_initialisers(scan: Scan) -> set[int]:
                 holder = scan.holders.get(id(holder))
             else:
                 holder = scan.functions.get(holder)
+    return found
+
+
+def _applied_outside(scan: Scan) -> set[str] | None:
+    """The names in functions outside classes that apply something to models; None where the file's top level does."""
+    found: set[str] = set()
+    for owner in scan.broad:
+        if owner is None:
+            return None
+        if scan.functions.get(owner) is None:  # type: ignore[call-overload]
+            found.update(node.id for node in ast.walk(owner) if type(node) is ast.Name)
     return found
 
 

@@ -40,6 +40,8 @@ MARKS = frozenset(
         *("deepcopy", "UninitializedParameter", "ParameterList", "skip_init", "to_empty"),
         *("weight_norm", "spectral_norm", "orthogonal", "parametrize", "parametrizations"),
         *("register_parameter", "register_parametrization", "setattr", "load_state_dict"),
+        *("LazyLinear", "LazyConv1d", "LazyConv2d", "LazyConv3d"),
+        *("LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d"),
         *("SELU", "selu", "AlphaDropout", "TransformerEncoder", "TransformerDecoder", "Transformer"),
     }
 )
@@ -258,6 +260,8 @@ def _note_assignment(node: ast.Assign, here: set[str], made: set[str], eventful:
         if kind is ast.Call and type(target) is ast.Name:
             made.add(target.id)
         elif (
+            type(target) is ast.Attribute and ("lora" in target.attr.lower() or "adapter" in target.attr.lower())
+        ) or (
             (kind is ast.List or kind is ast.ListComp or kind is ast.Dict or kind is ast.DictComp)
             and type(target) is ast.Attribute
             and _may_hold_layers(value)
