@@ -358,14 +358,16 @@ def _known_findings(root: Config, file: str | None, *, update: bool) -> Baseline
 
 
 def _shown(finding: Finding, survey: Survey) -> Finding:
-    """The finding with its places as reports give them."""
+    """The finding with its places as reports give them; what stands in a notebook is not fixed."""
 
     def shown(where: Location) -> Location:
         return survey.file(where.path).shown(where)
 
+    location = finding.location and shown(finding.location)
     return replace(
         finding,
-        location=finding.location and shown(finding.location),
+        location=location,
+        fix=finding.fix if location is None or location.cell is None else None,
         related=tuple(replace(other, location=shown(other.location)) for other in finding.related),
     )
 

@@ -98,6 +98,21 @@ def test_modules_of_the_working_directory_shadow_nothing(tree: Path, command: li
     assert findings(result) == [("net.py", 5, "INI503")], result.stderr
 
 
+@pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["module", "script"])
+def test_a_plugin_on_the_path_is_not_taken_from_the_checked_tree(tmp_path: Path, command: list[str]) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "net.py").write_text(FLAW)
+    (project / "our_rules.py").write_text(CANARY.format(str(tmp_path / "ran")))
+    (project / "initlint.toml").write_text('plugins = ["our_rules"]\n')
+    path = os.pathsep.join([str(project), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path}
+    line = [*command, "check", "--static", "net.py"]
+    result = subprocess.run(line, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert marks(project) == []
+    assert result.returncode in (1, 2)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

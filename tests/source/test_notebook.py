@@ -205,6 +205,13 @@ def test_what_is_no_notebook_is_a_failure_where_it_was_named(data: bytes, tmp_pa
     assert met.notes == (failure,)
 
 
+def test_a_notebook_is_not_fixed_and_nothing_else_is_said() -> None:
+    Path("nb.ipynb").write_bytes(data := notebook(code(IMPORT + FLAW)))
+    [finding] = initlint.check(["nb.ipynb"], static=True, fix=True).findings
+    assert finding.fix is None
+    assert Path("nb.ipynb").read_bytes() == data
+
+
 def test_a_notebook_is_not_built(tmp_path: Path) -> None:
     path = tmp_path / "nb.ipynb"
     path.write_bytes(notebook(code(IMPORT + "class Net(nn.Module):\n    def __init__(self):\n        pass")))
