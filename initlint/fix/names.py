@@ -61,6 +61,8 @@ class Names:
         aliases = [alias for node in imports for alias in node.names if local == (alias.asname or alias.name)]
         if len(aliases) != 1 or self._bound[local] != 1:
             raise CannotFix(f"{local} is bound more than once")
+        if any(isinstance(node, ast.Constant) and node.value == local for node in ast.walk(self._tree)):
+            raise CannotFix(f"{local} may be exported by name")
         alias = aliases[0]
         start = self._lines.offset_in_bytes(alias.lineno, alias.col_offset)
         if alias.asname is None and self._bound[name]:

@@ -271,6 +271,13 @@ def test_an_old_name_is_renamed_where_it_is_imported_and_used(initlint: Run) -> 
     assert file.read_text() == text.replace("constant", "constant_").replace("xavier_uniform", "xavier_uniform_")
 
 
+def test_an_imported_name_that_is_exported_keeps_its_name(initlint: Run) -> None:
+    text = "from torch.nn.init import constant\n\n__all__ = ['constant']\n\n\ndef zero(m):\n    constant(m.bias, 0)\n"
+    file = write("model.py", text)
+    assert "exported" in fix(initlint, "model.py").err
+    assert file.read_text() == text
+
+
 def test_unsafe_fixes_are_shown_when_asked_for_and_made_only_with_fix(initlint: Run) -> None:
     text = "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, n):\n        super().__init__()\n"
     text += "        self.layers = nn.ModuleList([nn.Linear(8, 8)] * n)\n"
