@@ -11,6 +11,7 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from initlint.bulk import CACHE_DIRECTORY
 from initlint.config import Config, Configurations, inline
 from initlint.engine import load, no_such_rule, registry, rows
 from initlint.facts import absent, known
@@ -236,10 +237,8 @@ def explanation(code: str) -> str:
 
 def _cache_of(root: Config) -> str:
     """Where what earlier runs said is kept: beside the configuration, or in the working directory."""
-    from initlint.cache import DIRECTORY
-
     return os.environ.get("INITLINT_CACHE_DIR") or os.path.join(
-        os.path.dirname(root.path) if root.path is not None else os.getcwd(), DIRECTORY
+        os.path.dirname(root.path) if root.path is not None else os.getcwd(), CACHE_DIRECTORY
     )
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from initlint.cache import Cache
     from initlint.checking import Checker
 
-__all__ = ["Bulk"]
+__all__ = ["CACHE_DIRECTORY", "Bulk"]
+
+CACHE_DIRECTORY = ".initlint_cache"
 
 BYTES_A_PROCESS = 400_000
 """How much source makes another process worth its start, some 30 ms."""

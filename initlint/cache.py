@@ -22,11 +22,10 @@ from typing import Any, TypeVar
 
 from initlint.record import record
 
-__all__ = ["DIRECTORY", "Cache", "Entry", "digest_of", "sources_digest"]
+__all__ = ["Cache", "Entry", "digest_of", "sources_digest"]
 
 Answer = TypeVar("Answer")
 
-DIRECTORY = ".initlint_cache"
 _SCHEMA = 1
 _SETTLED_NS = 2_000_000_000
 """Age from which a file's times tell whether it was written since: so slowly tick the clocks of some file systems."""
@@ -178,6 +177,7 @@ class Cache:
         for parent in parents[1:]:
             marks = [os.path.exists(os.path.join(parent, name)) for name in _MARKS]
             yield f"{parent} {marks}\n".encode("utf-8", "surrogatepass")
+        own = os.path.realpath(self._directory)
         pending, seen = [root], 0
         while pending:
             directory = pending.pop()
@@ -192,7 +192,7 @@ class Cache:
                 raise OverflowError
             for entry in listed:
                 name = entry.name
-                if name in (DIRECTORY, "__pycache__"):
+                if entry.path == own or name == "__pycache__":
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     if not name.startswith(".") and name not in _SKIPPED:

@@ -27,6 +27,7 @@ _INITIALISES = re.compile(
 )
 _IMPORTS_BY_NAME = re.compile(rb"\bimport_module\b|\b__import__\b|\bspec_from_file_location\b|\brun_path\b")
 _PICTURES = re.compile(rb"[A-Za-z0-9+/=]{1000,}")
+_WORD = re.compile(rb"\w+")
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 _SKIPPED = frozenset({".git", "node_modules", "__pycache__", ".venv", "venv", "build", "dist", ".tox", ".mypy_cache"})
 
@@ -43,6 +44,8 @@ class _Tree:
         self.read: list[tuple[str, bytes]] = []
         self._bytes = self._entries = 0
         self._left = self._reading(root)
+        self._words: dict[bytes, list[int]] | None = None
+        """For each word, the files that hold it."""
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         """(real path, content) of every file within the bounds."""
@@ -55,6 +58,19 @@ class _Tree:
                 self.read.append(following)
             yield self.read[index]
             index += 1
+
+    def holding(self, word: bytes) -> Iterator[tuple[str, bytes]]:
+        """(real path, content) of the files that hold a whole word, in order."""
+        if _WORD.fullmatch(word) is None:
+            whole = re.compile(rb"(?<!\w)" + re.escape(word) + rb"(?!\w)")
+            yield from ((path, data) for path, data in self if word in data and whole.search(data))
+            return
+        if self._words is None:
+            self._words = {}
+            for index, (_, data) in enumerate(self):
+                for found in set(_WORD.findall(data)):
+                    self._words.setdefault(found, []).append(index)
+        yield from (self.read[index] for index in self._words.get(word, ()))
 
     def _reading(self, root: str) -> Iterator[tuple[str, bytes]]:
         pending = [root]
@@ -216,13 +232,8 @@ class Project:
         """The files other than ``path`` that hold a whole word, and what ``besides`` matches; None if some are left."""
         tree = self._tree(path)
         own = os.path.realpath(path)
-        data_word = word.encode("utf-8", "surrogatepass")
-        whole = None
-        for other, data in tree:
-            if other == own or data_word not in data:
-                continue
-            whole = whole or re.compile(rb"(?<!\w)" + re.escape(data_word) + rb"(?!\w)")
-            if whole.search(data) and (besides is None or besides.search(data)):
+        for other, data in tree.holding(word.encode("utf-8", "surrogatepass")):
+            if other != own and (besides is None or besides.search(data)):
                 yield other
         if not tree.complete:
             yield None

@@ -97,6 +97,23 @@ class Scan:
         return any(first <= node.lineno <= last for first, last in self.caught)
 
 
+_LEAVES = frozenset(
+    {"arg", "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "level", "module", "name", "op", "ops"}
+    | {"simple", "type_comment", "type_ignores"}
+)
+"""Fields of nodes that hold text, numbers, or what an operator is called."""
+
+_parts: dict[type[ast.AST], tuple[str, ...]] = {}
+
+
+def _parts_of(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a node that hold others worth visiting."""
+    found = _parts.get(kind)
+    if found is None:
+        found = _parts[kind] = tuple(name for name in kind._fields if name not in _LEAVES)
+    return found
+
+
 def scan(tree: ast.Module, path: str, table: initializers.Initializers = initializers.KNOWN) -> Scan:
     """Walk the tree once."""
     found = Scan(table)
@@ -185,13 +202,13 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
                         modules.add(name)
                     elif initializers.lookup(full) is not None:
                         local |= {name}
-        for name in node._fields:
+        for name in _parts_of(kind):
             value = getattr(node, name, None)
             if type(value) is list:
                 for item in value:
                     if isinstance(item, ast.AST):
                         stack.append((item, outermost, within, here))
-            elif isinstance(value, ast.AST) and not isinstance(value, (ast.expr_context, ast.operator)):
+            elif isinstance(value, ast.AST):
                 stack.append((value, outermost, within, here))
     eventful += (where for where, arguments in shares if not made.isdisjoint(arguments))
     classes = {id(mentions): key for key, mentions in found.mentions.items()}
