@@ -25,6 +25,7 @@ __all__ = [
     "conclude",
     "enroll",
     "judge",
+    "judges_comments",
     "load",
     "no_such_rule",
     "registry",
@@ -190,6 +191,12 @@ def conclude(said: Iterable[Finding], apart: Callable[[Finding], bool] = lambda 
     Findings that are to be left out afterwards, as ``apart`` says, are not merged with others.
     """
     return sorted(explain(merge(said, apart)), key=order)
+
+
+@functools.cache
+def judges_comments(codes: frozenset[str]) -> bool:
+    """Whether some rule of ``codes`` speaks of comments that silence findings."""
+    return any("suppression" in entry.subjects for code, entry in registry().items() if code in codes)
 
 
 @functools.cache

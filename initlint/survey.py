@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from initlint.bulk import Bulk
 from initlint.checking import Checker
 from initlint.config import Config, Configurations
-from initlint.engine import conclude, order
+from initlint.engine import conclude, judges_comments, order
 from initlint.judgement import Judgement
 from initlint.live.targets import Target, parse
 from initlint.opened import STDIN, File, defines, opened, shown_path
@@ -258,7 +258,10 @@ class Survey:
         """What the rules say of comments that silence findings, once every finding was held against them."""
         said: list[Finding] = []
         for path in self._judged:
-            file, config = self.file(path), self._config(path)
+            config = self._config(path)
+            if not judges_comments(self._judgement.codes(config)):
+                continue  # most runs: the comments of a whole package take longer to read than all else is remembered
+            file = self.file(path)
             if not file.suppressions.codes:
                 continue
             whole = file.roots and all(f"{shown_path(path)}::{root}" in probed for root in file.roots)
