@@ -65,6 +65,8 @@ class Guards:
     ) -> None:
         """``isinstance(subject, classes)``; kept if nothing can pass it, or it names classes that it never looks at."""
         tested = node.args[1]
+        if isinstance(subject, Tensor):
+            return  # it is one as the class is built here; built otherwise, the same attribute may hold a layer
         if kinds is not None:
             self.asked[id(node)] = spelled(node.args[0]), kinds
         obstacle = _obstacle(subject, classes)
@@ -160,7 +162,7 @@ def _obstacle(subject: Value, classes: Value) -> str | None:
     """Why nothing like ``subject`` can be an instance of ``classes``, None where it may be."""
     tested = classes.known if isinstance(classes, Items) and classes.rest is None else (classes,)
     if tested and all(_is_module(one) for one in tested):
-        if isinstance(subject, Tensor) or (isinstance(subject, Unseen) and subject.sort == "parameter"):
+        if isinstance(subject, Unseen) and subject.sort == "parameter":
             return "parameter"
         if isinstance(subject, Items) and subject.kind == "tuple" and len(subject.known) == 2:
             second = subject.known[1]

@@ -114,6 +114,10 @@ def call_name(
         return _initialise(machine, row, positional, keywords, made, frame)
     if machine.graph is not None and any(_carries(value) for value in (*positional, *keywords.values())):
         return machine.graph.function(name, positional, keywords, node, frame)
+    out = keywords.get("out")
+    if isinstance(out, Tensor):  # what is computed is written into it, and it is what is returned
+        machine.taint(out)
+        return out
     if name in FACTORIES:
         return factory(machine, name, positional, keywords, made)
     if name == "torch.nn.init.calculate_gain":

@@ -145,8 +145,7 @@ def factory(
     asked = keywords.get("requires_grad")
     if isinstance(asked, Const) and asked.value is True:
         tensor.cell["#asked"] = True
-    out = keywords.get("out")
-    return tensor if out is None else Unseen()
+    return tensor
 
 
 def named_dtype(value: Value | None) -> str | None:

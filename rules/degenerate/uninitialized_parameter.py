@@ -103,9 +103,12 @@ class UninitializedParameter(Rule):
                     self.scale = nn.Parameter(torch.Tensor([0.5]))
                     for weight in [self.query]:
                         nn.init.xavier_normal_(weight)
+                    self.frequencies = nn.Parameter(torch.empty(dim))
+                    with torch.no_grad():
+                        torch.arange(1, dim + 1, out=self.frequencies).mul_(math.pi)
 
                 def forward(self, x):
-                    return (x @ self.query) * self.scale
+                    return (x @ self.query) * self.scale * torch.sin(self.frequencies)
             """,
             by=("source", "live"),
         ),

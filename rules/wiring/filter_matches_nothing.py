@@ -129,6 +129,25 @@ class FilterMatchesNothing(Rule):
                     return self.fc(x)
             """),
         Good("""
+            class Projection(nn.Module):
+                def __init__(self, bias=False):
+                    super().__init__()
+                    if bias:
+                        self.proj = nn.Linear(16, 8)
+                    else:
+                        self.proj = nn.Parameter(torch.empty(16, 8))
+                    for proj in (self.proj,):
+                        if isinstance(proj, nn.Linear):
+                            nn.init.normal_(proj.weight, std=0.25)
+                    if isinstance(self.proj, nn.Linear):
+                        nn.init.zeros_(self.proj.bias)
+                    else:
+                        nn.init.normal_(self.proj, std=0.25)
+
+                def forward(self, x):
+                    return self.proj(x) if isinstance(self.proj, nn.Linear) else x @ self.proj
+            """),
+        Good("""
             class ConvTransposed2d(nn.Conv2d):
                 pass
 
