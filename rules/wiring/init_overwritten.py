@@ -1,8 +1,9 @@
 """INI404 init-overwritten."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
-from initlint.facts import Distribution, Parameter, Write, close
+from initlint.facts import Distribution, Parameter, Write, absent, close
 from initlint.findings import Finding, Related, Severity
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
@@ -15,12 +16,14 @@ class InitOverwritten(Rule):
     ## What it does
 
     Finds parameters that a statement of their own initialises and that `apply` or a loop over modules then draws
-    again from another distribution, before the model is ever used.
+    again from another distribution, before the model is ever used; also two calls of torch.nn.init on neighbouring
+    lines that both fill the same parameter.
 
     ## Why it matters
 
     The special value never takes effect: the branch that should start at zero starts at random, the prior bias of the
-    head is gone. The code reads as if it were there.
+    head is gone. The code reads as if it were there. Of two lines that fill one weight, one was often meant for the
+    bias, which keeps torch's default.
 
     ## Example
 
@@ -82,8 +85,46 @@ class InitOverwritten(Rule):
             """,
             by=("source", "live"),
         ),
+        Bad(
+            """
+            class Tagger(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.decoder = nn.Linear(16, 4)
+                    self.init_weights()
+
+                def init_weights(self):
+                    nn.init.zeros_(self.decoder.weight)  #~
+                    nn.init.uniform_(self.decoder.weight, -0.1, 0.1)
+
+                def forward(self, x):
+                    return self.decoder(x)
+            """,
+            by=("source", "live"),
+        ),
     ]
     good = [
+        Good(
+            """
+            class Scaled(nn.Linear):
+                def reset_parameters(self):
+                    nn.init.zeros_(self.weight)
+                    nn.init.zeros_(self.bias)
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.first = Scaled(16, 16)
+                    nn.init.orthogonal_(self.first.weight)
+                    self.table = nn.Parameter(torch.empty(4, 16).zero_())
+                    nn.init.normal_(self.table, std=0.02)
+                    nn.init.zeros_(self.table[0])
+
+                def forward(self, x):
+                    return self.first(x) + self.table.mean(0)
+            """,
+            by=("source", "live"),
+        ),
         Good(
             """
             class Net(nn.Module):
@@ -130,6 +171,18 @@ class InitOverwritten(Rule):
         if parameter.is_buffer:
             return
         writes = [w for w in parameter.writes if w.is_deliberate and w.overwrites]
+        for wiped, wiping in pairwise(writes):
+            if _neighbours(wiped, wiping) and not self._same(wiped.distribution, wiping.distribution):
+                yield self.at(
+                    wiped.location,
+                    f"{parameter.name} is filled here by {_short(wiped)} and on the next line by {_short(wiping)}, "
+                    "which wipes it",
+                    help="drop one of the two, or give it the parameter that it was meant for (the bias?)",
+                    layer=parameter.layer,
+                    parameters=(parameter,),
+                    related=[Related(wiping.location, "overwritten here")],
+                )
+                return
         special = [w for w in writes if w.application is None and w.function.startswith(_ALLOCATIONS)]
         if not special:
             return
@@ -151,6 +204,16 @@ class InitOverwritten(Rule):
 
     def _same(self, a: Distribution, b: Distribution) -> bool:
         return a.family == b.family and close(a.mean, b.mean) and close(a.std, b.std)
+
+
+def _neighbours(first: Write, second: Write) -> bool:
+    """Whether two calls of torch.nn.init stand on lines one after the other."""
+    if not all(write.function.startswith(_ALLOCATIONS[0]) for write in (first, second)):
+        return False
+    if absent(first.location) or absent(second.location) or first.location is None or second.location is None:
+        return False
+    last = first.location.end_line or first.location.line
+    return first.location.path == second.location.path and second.location.line == last + 1
 
 
 def _short(write: Write) -> str:
