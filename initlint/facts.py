@@ -521,8 +521,9 @@ class Layer(Fact):
     ``is_head``: its output leaves the model. ``origin``: "constructed", "cloned" (in a slot of a
     container, deepcopy of the layer that fills the other slots) or "copied" (part of a copied model).
     ``aliases``: every name of one instance, in order, ``name`` first; ``aliased_at``: where the outermost module was
-    made that stands under several names and holds this layer, None where the layer has one name. ``order``: see
-    Write.order.
+    made that stands under several names and holds this layer, None where the layer has one name. ``handed``: the call
+    that a loop makes layers by, each of which is handed one and the same module, made before the loop and held by
+    nothing else, whose first layer this is; None where there is no such loop. ``order``: see Write.order.
     ``within``: qualified name of the function whose statement made it ("Net.__init__"). Where it is to be mended:
     ``repeated_at`` is the ``[Layer(...)] * n`` that holds the layer of ``aliased_at``; ``template_at`` is where the
     layer was made that this one is a copy of, in the same function. Both are None where there is no such place.
@@ -544,6 +545,7 @@ class Layer(Fact):
     origin: str = UNKNOWN
     aliases: tuple[str, ...] = UNKNOWN
     aliased_at: Location | None = UNKNOWN
+    handed: Location | None = None
     repeated_at: Location | None = None
     template_at: Location | None = None
     probe: LayerProbe = UNKNOWN

@@ -17,6 +17,7 @@ from initlint.source.modules import Walk
 from initlint.source.state import Frame
 from initlint.source.statements import quiet
 from initlint.source.values import (
+    MADE,
     NONE,
     UNSEEN,
     Cell,
@@ -162,7 +163,7 @@ class Calls(Attributes):
             return self.opaque_call(positional, keywords)
         made = (frame.unit, node)
         instance = Instance(info.kind, info.name, self.cell(), made, self.clock, info)
-        instance.opaque = not info.is_plain
+        instance.opaque, instance.turn = not info.is_plain, self.turn
         self.stack.append(info.node)
         try:
             self.construct(instance, info, positional, keywords, made)
@@ -236,6 +237,8 @@ class Calls(Attributes):
             if isinstance(given, Walk) and given.root is None and not given.known:
                 unclear = True
                 break
+            if given is MADE and index < len(names) - len(arguments.defaults):
+                given = MADE.spelled(parameter.arg)
             if given is not None:
                 local[parameter.arg] = given
         if unclear:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from dataclasses import field
 from typing import TYPE_CHECKING
 
 from initlint.record import record
 from initlint.source.classes import ClassInfo
+from initlint.source.initializers import TENSOR_METHODS
 from initlint.source.scan import Scan, scan
 
 if TYPE_CHECKING:
@@ -87,6 +89,8 @@ class Exposures:
                         continue
                 elif function is not None and id(function) in ran and not self._called_outside(function):
                     continue
+                elif sites is self.scan.initialising and _writes_its_own(function, nodes):
+                    continue
                 if only_loads:
                     uninitialised = True
                 else:
@@ -135,6 +139,43 @@ class Exposures:
             and not any(first <= node.lineno <= last for first, last in spans)
             for node in self.scan.names
         )
+
+
+def _writes_its_own(function: ast.AST | None, nodes: Iterable[ast.AST]) -> bool:
+    """Whether a function initialises nothing but what its own statements make by calls of classes."""
+    if not isinstance(function, ast.FunctionDef):
+        return False
+    stored: dict[str, int] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.arg):
+            stored[node.arg] = stored.get(node.arg, 0) + 1
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
+            stored[node.id] = stored.get(node.id, 0) + 1
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _makes(node.value):
+            stored[node.targets[0].id] -= 1
+    return all(stored.get(_root_of_target(node), 1) == 0 for node in nodes)
+
+
+def _makes(node: ast.expr) -> bool:
+    """Whether it is a call of what is named as classes are."""
+    if not isinstance(node, ast.Call):
+        return False
+    called = node.func
+    name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+    return name[:1].isupper()
+
+
+def _root_of_target(call: ast.AST) -> str:
+    """The name that leads to what an initialiser's call writes, "" where that is none."""
+    if not isinstance(call, ast.Call):
+        return ""
+    target: ast.AST | None = call.args[0] if call.args else None
+    if isinstance(call.func, ast.Attribute) and call.func.attr in TENSOR_METHODS:
+        target = call.func.value
+    while isinstance(target, (ast.Attribute, ast.Subscript)):
+        target = target.value
+    return target.id if isinstance(target, ast.Name) else ""
 
 
 def _loads(node: ast.AST) -> bool:

@@ -331,11 +331,15 @@ class Expressions(Conditions):
     @contextlib.contextmanager
     def repeated(self, many: bool) -> Iterator[None]:
         """While what happens may happen any number of times."""
+        outer = self.turn
         self.repeating += many
+        if many:
+            self.turn = self.clock
         try:
             yield
         finally:
             self.repeating -= many
+            self.turn = outer
 
     def iterate(self, value: Value) -> tuple[tuple[Value, ...], Value | None]:
         """The elements a loop over ``value`` meets, and what stands for unknown many more (None: there are none)."""

@@ -252,7 +252,10 @@ class Mentions:
 
 
 def holders(found: Outline, name: str) -> Iterator[str]:
-    """The classes and functions of a file that mention a name, or one another: theirs may hold what it makes."""
+    """The classes and functions of a file that mention a name, or one another: theirs may hold what it makes.
+
+    A function that returns nothing hands nothing on.
+    """
     names = {name, *(local for local, taken in found.imports.items() if any(member == name for _, _, member in taken))}
     left = [node for node in found.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name != name]
     grown = True
@@ -265,9 +268,20 @@ def holders(found: Outline, name: str) -> Iterator[str]:
                 for part in ast.walk(node)
             ):
                 left.remove(node)
+                if _keeps_to_itself(node):
+                    continue
                 names.add(node.name)
                 grown = True
                 yield node.name
+
+
+def _keeps_to_itself(node: ast.ClassDef | ast.FunctionDef) -> bool:
+    """Whether a function returns nothing and sets no name of others', as a script's main: what it makes is its own."""
+    return isinstance(node, ast.FunctionDef) and not any(
+        isinstance(part, (ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal))
+        or (isinstance(part, ast.Return) and part.value is not None)
+        for part in ast.walk(node)
+    )
 
 
 def deeds(found: Outline, name: str) -> tuple[bool, bool]:

@@ -87,6 +87,8 @@ class Emission:
         self.by_index: dict[int, Application] = {}
         self.too_many = False
         self.visits = 0
+        self.handed: dict[int, Instance] = {}
+        """What was made before a loop, and what holds it of all that the loop made."""
         self.stacked: set[int] = set()
         self.repetitions: dict[int, ast.BinOp] | None = None
         """The clones that are (part of) one of several slots."""
@@ -157,6 +159,8 @@ class Emission:
                 continue
             path = f"{name}.{key}" if name else key
             if isinstance(held, Instance):
+                if value.turn is not None and held.order <= value.turn and "*" in name.split("."):
+                    self.handed.setdefault(id(held), value)
                 self._name(held, path, depth + 1, uncertain, in_stack, clones)
             elif isinstance(held, Either) and any(isinstance(option, Instance) for option in held.options):
                 options = [option for option in held.options if option is not NONE]
@@ -216,6 +220,7 @@ class Emission:
             origin=UNKNOWN if named.uncertain else origin,
             aliases=UNKNOWN if named.uncertain else tuple(named.names),
             aliased_at=UNKNOWN if named.uncertain else self._shared_at(name),
+            handed=UNKNOWN if named.uncertain or not self.built.complete else self._handed(name),
             repeated_at=self._repeated_at(name) if len(named.names) > 1 else None,
             template_at=self._template_at(value),
         )
@@ -265,6 +270,16 @@ class Emission:
             return None
         made = holder.value.made if isinstance(holder.value, Instance) else None
         return place(*made) if made is not None and isinstance(made[1], ast.Call) else UNKNOWN
+
+    def _handed(self, name: str) -> Location | None:
+        """As Layer.handed; each module is spoken of once."""
+        parts = name.split(".")
+        for index in range(1, len(parts) + 1):
+            module = self.by_name.get(".".join(parts[:index]))
+            holder = self.handed.pop(id(module.value), None) if module is not None else None
+            if module is not None and holder is not None and len(module.names) == 1 and holder.made is not None:
+                return place(*holder.made)
+        return None
 
     def _shared(self, name: str) -> _Named | None:
         """The outermost module with several names that a name leads through."""

@@ -243,10 +243,25 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
         if last in local or (id(call) in found.discarded and "torch." + last in initializers.NEW_LIKE):
             found.initialising.setdefault(owner, []).append(call)
         elif last in _BROAD:
+            if last == "apply" and _is_of_text(call):
+                continue
             found.broad.setdefault(owner, []).append(call)
         elif "seed" in last:
             found.seeding.append(call)
     return found
+
+
+_OF_TEXT = frozenset({"split", "rsplit", "strip", "lower", "upper", "replace", "startswith", "endswith", "int", "len"})
+
+
+def _is_of_text(call: ast.Call) -> bool:
+    """Whether ``apply`` is handed a lambda that only asks things of texts: pandas' column.apply, no initialiser."""
+    given = call.args[0] if call.args else None
+    if type(given) is not ast.Lambda:
+        return False
+    calls = [node.func for node in ast.walk(given.body) if isinstance(node, ast.Call)]
+    names = [f.attr if isinstance(f, ast.Attribute) else f.id if isinstance(f, ast.Name) else "" for f in calls]
+    return bool(names) and _OF_TEXT.issuperset(names)
 
 
 def _is_values(target: ast.expr) -> bool:

@@ -100,6 +100,8 @@ class State(ABC):
         self.frozen = -1
         """Cells born up to this time are read only: what is being run is not part of the construction."""
         self.repeating = 0
+        self.turn: int | None = None
+        """When the turn began of the innermost loop whose turns are not followed one by one."""
         self.depth = 0
         self.stack: list[ast.AST] = []
         self.sites: list[tuple[ast.AST, tuple[Unit, ast.AST]]] = []

@@ -390,10 +390,23 @@ class Instance(Value):
     """A module that was made: a layer of torch, or an instance of a class that was read.
 
     ``cell`` maps attribute names to values; elements of containers are attributes "0", "1", … ("*" stands for
-    unknown many). ``kind`` is the nearest torch.nn class, ``info`` the class that was read, if any.
+    unknown many). ``kind`` is the nearest torch.nn class, ``info`` the class that was read, if any. ``turn`` is when
+    the turn of a loop began that made it, for any number of others.
     """
 
-    __slots__ = ("arguments", "cell", "class_name", "info", "kind", "made", "opaque", "order", "origin", "template")
+    __slots__ = (
+        "arguments",
+        "cell",
+        "class_name",
+        "info",
+        "kind",
+        "made",
+        "opaque",
+        "order",
+        "origin",
+        "template",
+        "turn",
+    )
 
     def __init__(
         self,
@@ -414,3 +427,4 @@ class Instance(Value):
         self.origin = "constructed"
         self.template: tuple[Unit, ast.AST] | None = None
         self.opaque = False
+        self.turn: int | None = None

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from initlint.changes import RepeatAnew
-from initlint.facts import Incident, Layer, slot
+from initlint.facts import Incident, Layer, absent, slot
 from initlint.findings import Finding, Severity, unsafe
 from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
+
+_MAPS = ("linear", "bilinear", "convolution", "transposed", "recurrent", "attention")
 
 
 class AliasedLayers(Rule):
@@ -14,7 +16,8 @@ class AliasedLayers(Rule):
     ## What it does
 
     Finds containers whose slots are one instance: `nn.ModuleList([layer] * 6)`, `nn.Sequential(*[layer] * 6)`, a loop
-    that appends the same object. Also a Parameter that is registered again under a name that has one of its own.
+    that appends the same object, or that hands one layer to each block it makes. Also a Parameter that is registered
+    again under a name that has one of its own.
 
     ## Why it matters
 
@@ -136,8 +139,53 @@ class AliasedLayers(Rule):
                         self.bias_hh = nn.Parameter(torch.zeros(width))
                         self.register_parameter("bias_ih", self.bias_hh)  #~
             """),
+        Bad("""
+            class Block(nn.Module):
+                def __init__(self, attention, mlp, dim):
+                    super().__init__()
+                    self.attention, self.mlp = attention, mlp
+                    self.norm = nn.LayerNorm(dim)
+
+                def forward(self, x):
+                    return x + self.mlp(self.norm(self.attention(x)))
+
+            class Encoder(nn.Module):
+                def __init__(self, dim, depth):
+                    super().__init__()
+                    mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.ReLU(), nn.Linear(4 * dim, dim))
+                    self.blocks = nn.ModuleList([Block(nn.Linear(dim, dim), mlp, dim) for _ in range(depth)])  #~
+
+                def forward(self, x):
+                    for block in self.blocks:
+                        x = block(x)
+                    return x
+        """),
     ]
     good = [
+        Good("""
+            class Block(nn.Module):
+                def __init__(self, attention, mlp, positions, width):
+                    super().__init__()
+                    self.attention, self.mlp, self.positions = attention, mlp, positions
+                    self.norm = nn.LayerNorm(width)
+
+                def forward(self, x):
+                    return x + self.mlp(self.norm(self.attention(x + self.positions.weight)))
+
+            class Encoder(nn.Module):
+                def __init__(self, width, depth, length):
+                    super().__init__()
+                    self.shared = nn.Linear(width, width)
+                    positions = nn.Embedding(length, width)
+                    self.blocks = nn.ModuleList(
+                        [Block(self.shared, nn.Linear(width, width), positions, width) for _ in range(depth)]
+                    )
+
+                def forward(self, x):
+                    for block in self.blocks:
+                        x = block(x)
+                    return x
+        """),
         Good("""
             class Cell(nn.Module):
                 def __init__(self, width=16, tie=False):
@@ -194,6 +242,14 @@ class AliasedLayers(Rule):
     ]
 
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
+        if not absent(layer.handed) and layer.family in _MAPS:
+            yield self.at(
+                layer.handed,
+                f"{layer.name} is one layer in every turn of the loop: it was made before, and is handed to each",
+                help="make it in the loop, or hand over what makes it (a class, a function)",
+                parameters=layer.parameters,
+                layer=layer,
+            )
         if len(layer.aliases) < 2 or not layer.parameters:
             return
         slots = {slot(alias) for alias in layer.aliases}
