@@ -87,9 +87,9 @@ class Exposures:
                         continue
                     if isinstance(function, ast.FunctionDef) and function.name == "forward":
                         continue
-                elif function is not None and id(function) in ran and not self._called_outside(function):
-                    continue
-                elif sites is self.scan.initialising and _writes_its_own(function, nodes):
+                elif (function is not None and id(function) in ran and not self._called_outside(function)) or (
+                    sites is self.scan.initialising and _writes_its_own(function, nodes)
+                ):
                     continue
                 if only_loads:
                     uninitialised = True

@@ -275,11 +275,15 @@ def holders(found: Outline, name: str) -> Iterator[str]:
                 yield node.name
 
 
+_PUTTING = frozenset({"append", "add_module", "insert", "register_module", "__setattr__"})
+
+
 def _keeps_to_itself(node: ast.ClassDef | ast.FunctionDef) -> bool:
-    """Whether a function returns nothing and sets no name of others', as a script's main: what it makes is its own."""
+    """Whether a function returns nothing and puts nothing into what others hold, as a script's main."""
     return isinstance(node, ast.FunctionDef) and not any(
         isinstance(part, (ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal))
         or (isinstance(part, ast.Return) and part.value is not None)
+        or (isinstance(part, ast.Attribute) and (isinstance(part.ctx, ast.Store) or part.attr in _PUTTING))
         for part in ast.walk(node)
     )
 
