@@ -242,18 +242,8 @@ class AliasedLayers(Rule):
     ]
 
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
-        if not absent(layer.handed) and layer.family in _MAPS:
-            yield self.at(
-                layer.handed,
-                f"{layer.name} is one layer in every turn of the loop: it was made before, and is handed to each",
-                help="make it in the loop, or hand over what makes it (a class, a function)",
-                parameters=layer.parameters,
-                layer=layer,
-            )
-        if len(layer.aliases) < 2 or not layer.parameters:
-            return
         slots = {slot(alias) for alias in layer.aliases}
-        if len(slots) == 1:  # every name is a slot of one container; none is an attribute of its own
+        if len(slots) == 1 and len(layer.aliases) > 1 and layer.parameters:  # none of the names is an attribute's own
             yield self.at(
                 layer.aliased_at,
                 f"{layer.aliases[0]} to {layer.aliases[-1]} are one layer: {len(layer.aliases)} slots, the "
@@ -263,6 +253,14 @@ class AliasedLayers(Rule):
                 parameters=layer.parameters,
                 layer=layer,
                 fix=lambda: unsafe(RepeatAnew(layer.repeated_at)),
+            )
+        elif not absent(layer.handed) and layer.family in _MAPS:
+            yield self.at(
+                layer.handed,
+                f"{layer.name} is one layer in every turn of the loop: it was made before, and is handed to each",
+                help="make it in the loop, or hand over what makes it (a class, a function)",
+                parameters=layer.parameters,
+                layer=layer,
             )
 
     def check_incident(self, incident: Incident) -> Iterator[Finding]:

@@ -180,7 +180,7 @@ class InitOverwritten(Rule):
                     help="drop one of the two, or give it the parameter that it was meant for (the bias?)",
                     layer=parameter.layer,
                     parameters=(parameter,),
-                    related=[Related(wiping.location, "overwritten here")],
+                    related=[Related(wiping.location, "overwritten here")] if wiping.location is not None else (),
                 )
                 return
         special = [w for w in writes if w.application is None and w.function.startswith(_ALLOCATIONS)]
