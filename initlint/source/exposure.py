@@ -88,7 +88,7 @@ class Exposures:
                     if isinstance(function, ast.FunctionDef) and function.name == "forward":
                         continue
                 elif (function is not None and id(function) in ran and not self._called_outside(function)) or (
-                    sites is self.scan.initialising and _writes_its_own(function, nodes)
+                    sites is self.scan.initialising and _writes_its_own(function, nodes, {other.name for other in self.infos})
                 ):
                     continue
                 if only_loads:
@@ -141,8 +141,8 @@ class Exposures:
         )
 
 
-def _writes_its_own(function: ast.AST | None, nodes: Iterable[ast.AST]) -> bool:
-    """Whether a function initialises nothing but what its own statements make by calls of classes."""
+def _writes_its_own(function: ast.AST | None, nodes: Iterable[ast.AST], besides: set[str]) -> bool:
+    """Whether a function initialises nothing but what its own statements make by calls of classes ``besides`` these."""
     if not isinstance(function, ast.FunctionDef):
         return False
     stored: dict[str, int] = {}
@@ -152,18 +152,18 @@ def _writes_its_own(function: ast.AST | None, nodes: Iterable[ast.AST]) -> bool:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
             stored[node.id] = stored.get(node.id, 0) + 1
     for node in ast.walk(function):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _makes(node.value):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _makes(node.value, besides):
             stored[node.targets[0].id] -= 1
     return all(stored.get(_root_of_target(node), 1) == 0 for node in nodes)
 
 
-def _makes(node: ast.expr) -> bool:
-    """Whether it is a call of what is named as classes are."""
+def _makes(node: ast.expr, besides: set[str]) -> bool:
+    """Whether it is a call of what is named as classes are, and is none of these."""
     if not isinstance(node, ast.Call):
         return False
     called = node.func
     name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
-    return name[:1].isupper()
+    return name[:1].isupper() and name not in besides
 
 
 def _root_of_target(call: ast.AST) -> str:
