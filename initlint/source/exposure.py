@@ -88,7 +88,8 @@ class Exposures:
                     if isinstance(function, ast.FunctionDef) and function.name == "forward":
                         continue
                 elif (function is not None and id(function) in ran and not self._called_outside(function)) or (
-                    sites is self.scan.initialising and _writes_its_own(function, nodes, {other.name for other in self.infos})
+                    sites is self.scan.initialising
+                    and _writes_its_own(function, nodes, {other.name for other in self.infos})
                 ):
                     continue
                 if only_loads:
@@ -142,7 +143,7 @@ class Exposures:
 
 
 def _writes_its_own(function: ast.AST | None, nodes: Iterable[ast.AST], besides: set[str]) -> bool:
-    """Whether a function initialises nothing but what its own statements make by calls of classes ``besides`` these."""
+    """Whether a function initialises nothing but what it makes itself, of classes ``besides`` these."""
     if not isinstance(function, ast.FunctionDef):
         return False
     stored: dict[str, int] = {}
