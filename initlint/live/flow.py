@@ -356,6 +356,8 @@ class Reader:
                 continue
             elif node.category in _SINKS:
                 name = node.layer if node.category == "application" else node.op
+                if node.category == "norm" and "batch_norm" in name and node.shape[:1] == (1,):
+                    name = "instance_norm"  # which torch computes as the norm of a batch of one: a channel an instance
                 sinks.append((_SINKS[node.category], name, consumer))
             elif node.category == "glu":
                 sinks.append(("glu", "glu", consumer))

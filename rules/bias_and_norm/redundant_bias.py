@@ -6,9 +6,10 @@ from initlint.facts import Layer, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
 
-_FAMILIES = ("linear", "convolution", "transposed")
-_REMOVES = ("BatchNorm", "InstanceNorm", "batch_norm", "instance_norm")
-"""Norms that subtract each channel's own mean; LayerNorm and GroupNorm subtract one that channels share."""
+_EITHER = ("BatchNorm", "InstanceNorm", "batch_norm", "instance_norm")
+_REMOVES = {"linear": ("BatchNorm", "batch_norm"), "convolution": _EITHER, "transposed": _EITHER}
+"""Norms that subtract each channel's own mean; LayerNorm and GroupNorm subtract one that channels share, and so does
+InstanceNorm behind a Linear, whose features come last, where an instance's positions are."""
 
 
 class RedundantBias(Rule):
@@ -16,7 +17,8 @@ class RedundantBias(Rule):
 
     ## What it does
 
-    Finds Linear and convolution layers with a bias whose output goes into BatchNorm or InstanceNorm and nowhere else.
+    Finds convolutions with a bias whose output goes into BatchNorm or InstanceNorm and nowhere else, and Linear layers
+    whose output goes into BatchNorm.
 
     ## Why it matters
 
@@ -34,8 +36,9 @@ class RedundantBias(Rule):
 
     ## When it is right to do this
 
-    Before LayerNorm, GroupNorm and RMSNorm, which leave differences between channels; where the output goes elsewhere
-    too; to load a checkpoint that has the bias. Nothing breaks with it, so this is advice.
+    Before LayerNorm, GroupNorm and RMSNorm, which leave differences between channels, and before an InstanceNorm that
+    takes the features of a Linear for positions; where the output goes elsewhere too; to load a checkpoint that has
+    the bias. Nothing breaks with it, so this is advice.
 
     ## Fix safety
 
@@ -89,11 +92,14 @@ class RedundantBias(Rule):
                     self.groups = nn.GroupNorm(4, 16)
                     self.fc = nn.Linear(16, 16)
                     self.layer = nn.LayerNorm(16)
-                    self.head = nn.Linear(16, 4)
+                    self.bottleneck = nn.Linear(16, 8)
+                    self.instance = nn.InstanceNorm1d(8)
+                    self.head = nn.Linear(8, 4)
 
                 def forward(self, x):
                     x = self.groups(self.mix(F.relu(self.norm(self.conv(x)))))
-                    return self.head(self.layer(self.fc(x.mean((2, 3)))))
+                    x = self.layer(self.fc(x.flatten(2).transpose(1, 2)))
+                    return self.head(self.instance(self.bottleneck(x)))
             """,
             by=("source", "live"),
         ),
@@ -117,10 +123,11 @@ class RedundantBias(Rule):
 
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
         bias = layer.bias
-        if layer.family not in _FAMILIES or absent(bias) or bias is None or not bias.trainable or not layer.consumers:
+        removes = _REMOVES.get(layer.family, ())
+        if not removes or absent(bias) or bias is None or not bias.trainable or not layer.consumers:
             return
         if all(
-            consumer.kind == "norm" and any(name in consumer.name for name in _REMOVES) for consumer in layer.consumers
+            consumer.kind == "norm" and any(name in consumer.name for name in removes) for consumer in layer.consumers
         ):
             yield self.at(
                 bias,
