@@ -743,6 +743,9 @@ class Target(Fact):
     """What an initialiser call writes.
 
     ``kinds``: the layer kinds it can be ("Linear", "BatchNorm2d"), from isinstance filters or from the layer itself.
+    ``held``: those of them of which something that the call reaches may hold one: all, but of the ``_init_weights`` of
+    a transformers.PreTrainedModel, which leaves the models that it holds to their own, the norms that no class of its
+    file makes.
     ``attribute``: "weight", "bias", … (None where the target is a tensor without such a name).
     ``text``: as written ("m.weight", "self.fc.bias"). ``dimensions``: how many, where all kinds agree.
     ``is_module``: the target is a module and not a tensor. ``through_data``: it is reached by ``.data``.
@@ -752,6 +755,7 @@ class Target(Fact):
 
     text: str
     kinds: tuple[str, ...] = UNKNOWN
+    held: tuple[str, ...] = UNKNOWN
     attribute: str | None = UNKNOWN
     dimensions: int = UNKNOWN
     shape: tuple[int, ...] = UNKNOWN
@@ -919,7 +923,8 @@ class ClassFacts(Fact):
     ``calls``: the calls of initialisers in its methods. ``constructor``: its own ``__init__``, None where it has none.
     ``finished``: of a class derived from transformers.PreTrainedModel that makes layers in an ``__init__`` of its own,
     whether anything in the class or its bases calls post_init() or initialises otherwise; UNKNOWN of every other class,
-    of one that others derive from, and where what is out of sight may do so. ``seeds``: the places in the
+    of one that others derive from, and where what is out of sight may do so: in a project too large to be looked
+    through, another file may derive from any class but those that ``__all__`` offers to be used as they are. ``seeds``: the places in the
     constructor that set torch's global seed for good.
     """
 

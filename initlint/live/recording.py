@@ -271,9 +271,11 @@ def _filling(tensor: torch.Tensor) -> torch.Tensor | None:
 
 
 def _target(owners: list[Owner], shape: tuple[int, ...] | None, text: str, *, is_module: bool = False) -> Target:
+    kinds = unique(owner.kind for owner in owners) if owners else UNKNOWN
     return Target(
         text=text or (owners[0].attribute if owners else ""),
-        kinds=unique(owner.kind for owner in owners) if owners else UNKNOWN,
+        kinds=kinds,
+        held=kinds,
         attribute=owners[0].attribute if owners else UNKNOWN,
         dimensions=UNKNOWN if shape is None else len(shape),
         shape=UNKNOWN if shape is None else shape,

@@ -179,5 +179,10 @@ def _root_of_target(call: ast.AST) -> str:
     return target.id if isinstance(target, ast.Name) else ""
 
 
+def loads_itself(info: ClassInfo) -> bool:
+    """Whether a class takes what its parameters hold from a checkpoint, parameter by parameter, as vLLM's layers do."""
+    return any(name.startswith("weight_loader") for base in info.lineage for name in base.methods)
+
+
 def _loads(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _BY_CHECKPOINT

@@ -12,7 +12,7 @@ from initlint.record import record
 from initlint.source import sizing
 from initlint.source.classes import ClassInfo
 from initlint.source.constructors import KINDS
-from initlint.source.exposure import Exposure
+from initlint.source.exposure import Exposure, loads_itself
 from initlint.source.flows import Flow, Flows, Node
 from initlint.source.layouts import Uses
 from initlint.source.loose import loose, refilled
@@ -389,6 +389,8 @@ class Emission:
         whole = next((event for event in reversed(events) if event.overwrites), last)
         bare = whole.function in ("torch.empty", "torch.empty_like")
         if bare and (self.exposure.uninitialised or (tensor.buffer and refilled(layer.info, key))):
+            return UNKNOWN
+        if bare and layer.info is not None and loads_itself(layer.info):
             return UNKNOWN
         if bare and self.held_elsewhere():
             return UNKNOWN

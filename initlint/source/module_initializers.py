@@ -51,8 +51,8 @@ _DEEDS: Mapping[str, Callable[[Mapping[str, Any]], tuple[Deed, ...]]] = {
     "mmengine.model.xavier_init": _by_distribution("xavier", "gain"),
     "mmengine.model.kaiming_init": _by_distribution("kaiming", "a", "mode", "nonlinearity"),
     "mmengine.model.caffe2_xavier_init": _fixed("kaiming_uniform_", a=1, mode="fan_in", nonlinearity="leaky_relu"),
-    "fvcore.nn.weight_init.c2_xavier_fill": _fixed("kaiming_uniform_", a=1),
-    "fvcore.nn.weight_init.c2_msra_fill": _fixed("kaiming_normal_", mode="fan_out", nonlinearity="relu"),
+    "fvcore.nn.weight_init.c2_xavier_fill": _fixed("kaiming_uniform_", a=1, mode="fan_in", nonlinearity="leaky_relu"),
+    "fvcore.nn.weight_init.c2_msra_fill": _fixed("kaiming_normal_", a=0, mode="fan_out", nonlinearity="relu"),
 }
 
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from initlint.facts import UNKNOWN
+from initlint.facts import UNKNOWN, layer_family
 from initlint.source.classes import PLAIN_BASES, ClassInfo, torch_layer
 from initlint.source.constructors import KINDS
 from initlint.source.scan import Function, Scan
@@ -47,6 +47,26 @@ def is_pretrained_model(value: Value) -> bool:
     )
 
 
+def held(kinds: tuple[str, ...], function: ast.AST | None, owner: ClassInfo | None, scan: Scan) -> tuple[str, ...]:
+    """As Target.held, of a call in ``function``, which may be a method of the class ``owner``."""
+    if owner is None or not isinstance(function, ast.FunctionDef) or function.name != "_init_weights":
+        return kinds
+    norms = [kind for kind in kinds if layer_family(kind) == "norm"]
+    if not norms or not any(is_pretrained_model(base) for base in owner.outside):
+        return kinds
+    own = range(function.lineno, (function.end_lineno or function.lineno) + 1)
+    spans = [range(node.lineno, (node.end_lineno or node.lineno) + 1) for node in scan.classes]
+    made = {
+        name
+        for node, name in (
+            *((node, node.id) for node in scan.names if node.id in norms),
+            *((node, node.attr) for node in scan.attributes if node.attr in norms),
+        )
+        if node.lineno not in own and any(node.lineno in span for span in spans)
+    }
+    return tuple(kind for kind in kinds if kind not in norms or kind in made)
+
+
 def finished(info: ClassInfo, infos: Sequence[ClassInfo], scan: Scan, unit: Unit, project: Project | None) -> Any:
     """As ClassFacts.finished."""
     constructor = info.methods.get("__init__")
@@ -55,6 +75,8 @@ def finished(info: ClassInfo, infos: Sequence[ClassInfo], scan: Scan, unit: Unit
         return UNKNOWN
     if not all(_is_known(base) for base in outside) or "PreTrained" in info.name or info.is_abstract:
         return UNKNOWN
+    if constructor.decorator_list:
+        return UNKNOWN  # what wraps a constructor may finish it, or build the model empty, for weights that are loaded
     if any(info in other.lineage for other in infos if other is not info):
         return UNKNOWN  # a base: what derives from it finishes the construction
     here = [part.node for part in info.lineage if part.unit is unit]
@@ -65,7 +87,20 @@ def finished(info: ClassInfo, infos: Sequence[ClassInfo], scan: Scan, unit: Unit
             return True
     if not _makes_layers(constructor, unit) or _hands_itself_on(constructor):
         return UNKNOWN
-    return False if project is None or project.derives(info.name, unit.path) is False else UNKNOWN
+    derived = False if project is None else project.derives(info.name, unit.path)
+    whole = derived is None and "forward" in info.methods and _offers(unit, info.name)
+    return False if derived is False or whole else UNKNOWN
+
+
+def _offers(unit: Unit, name: str) -> bool:
+    """Whether a file's ``__all__`` has a name: then it is there to be used as it is, whoever else derives from it."""
+    return any(
+        isinstance(node, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
+        and isinstance(node.value, (ast.List, ast.Tuple))
+        and any(isinstance(element, ast.Constant) and element.value == name for element in node.value.elts)
+        for node in unit.tree.body
+    )
 
 
 def _is_known(base: Value) -> bool:

@@ -28,6 +28,7 @@ _INITIALISES = re.compile(
 _IMPORTS_BY_NAME = re.compile(rb"\bimport_module\b|\b__import__\b|\bspec_from_file_location\b|\brun_path\b")
 _PICTURES = re.compile(rb"[A-Za-z0-9+/=]{1000,}")
 _WORD = re.compile(rb"\w+")
+_INSTALLED = ("site-packages", "dist-packages")
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 _SKIPPED = frozenset({".git", "node_modules", "__pycache__", ".venv", "venv", "build", "dist", ".tox", ".mypy_cache"})
 
@@ -259,7 +260,10 @@ class Project:
 
 
 def _root(directory: str) -> str:
-    """The directory that a project's files lie in: the topmost package's, or the nearest that is marked as one."""
+    """The directory that a project's files lie in: the topmost package's, or the nearest that is marked as one.
+
+    Where none is marked, scripts in the directory above may use what lies here, as may scripts above those.
+    """
     top = directory
     while os.path.isfile(os.path.join(top, "__init__.py")) and os.path.isfile(
         os.path.join(os.path.dirname(top), "__init__.py")
@@ -268,9 +272,22 @@ def _root(directory: str) -> str:
     current = top
     for _ in range(6):
         above = os.path.dirname(current)
-        if os.path.basename(current) in ("site-packages", "dist-packages") or above == current:
+        if os.path.basename(current) in _INSTALLED or above == current:
             break
         if any(os.path.exists(os.path.join(current, marker)) for marker in _MARKERS):
             return current
         current = above
+    for _ in range(6):
+        above = os.path.dirname(top)
+        if above == top or os.path.basename(above) in _INSTALLED or not _holds_scripts(above):
+            break
+        top = above
     return top
+
+
+def _holds_scripts(directory: str) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            return any(entry.name.endswith(".py") for entry in itertools.islice(entries, 1000))
+    except OSError:
+        return False

@@ -16,6 +16,7 @@ from initlint.source.guards import Guards
 from initlint.source.layers import CONTAINERS, dimensions
 from initlint.source.names import spelled
 from initlint.source.places import place
+from initlint.source.pretrained import held
 from initlint.source.scan import Scan
 from initlint.source.state import Frame, Unit
 from initlint.source.values import Cell, Either, Instance, Ref, Tensor, Unseen, Value
@@ -191,6 +192,7 @@ class Recorder:
             Target(
                 text=text,
                 kinds=kinds if kinds else UNKNOWN,
+                held=held(kinds, frame.function, frame.owner, self.scan) if kinds else UNKNOWN,
                 attribute=attribute,
                 dimensions=self._dimensions(kinds, attribute, shape),
                 shape=shape,
@@ -297,12 +299,13 @@ def _common(a: Target, b: Target) -> Target:
     def same(one: Any, other: Any) -> Any:
         return one if known(one) and known(other) and type(one) is type(other) and _equal(one, other) else UNKNOWN
 
-    kinds: Any = UNKNOWN
-    if known(a.kinds) and known(b.kinds):
-        kinds = tuple(dict.fromkeys((*a.kinds, *b.kinds)))
+    def either(one: Any, other: Any) -> Any:
+        return tuple(dict.fromkeys((*one, *other))) if known(one) and known(other) else UNKNOWN
+
     return Target(
         text=a.text,
-        kinds=kinds,
+        kinds=either(a.kinds, b.kinds),
+        held=either(a.held, b.held),
         attribute=same(a.attribute, b.attribute),
         dimensions=same(a.dimensions, b.dimensions),
         shape=same(a.shape, b.shape),

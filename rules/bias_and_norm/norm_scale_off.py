@@ -54,6 +54,36 @@ class NormScaleOff(Rule):
     bad = [
         Bad(
             """
+            from transformers import PreTrainedModel
+
+            class Segmenter(PreTrainedModel):
+                def __init__(self, config):
+                    super().__init__(config)
+                    self.stem = nn.Sequential(nn.Conv2d(3, config.hidden_size, 3), nn.BatchNorm2d(config.hidden_size))
+                    self.post_init()
+
+                def _init_weights(self, module):
+                    if isinstance(module, (nn.Conv2d, nn.BatchNorm2d)):
+                        module.weight.data.normal_(0.0, self.config.std)  #~
+            """,
+            fixed="""
+            from transformers import PreTrainedModel
+
+            class Segmenter(PreTrainedModel):
+                def __init__(self, config):
+                    super().__init__(config)
+                    self.stem = nn.Sequential(nn.Conv2d(3, config.hidden_size, 3), nn.BatchNorm2d(config.hidden_size))
+                    self.post_init()
+
+                def _init_weights(self, module):
+                    if isinstance(module, nn.Conv2d):
+                        module.weight.data.normal_(0.0, self.config.std)
+                    elif isinstance(module, nn.BatchNorm2d):
+                        nn.init.ones_(module.weight)
+            """,
+        ),
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -174,10 +204,26 @@ class NormScaleOff(Rule):
             """,
             by=("source", "live"),
         ),
+        Good("""
+            from transformers import AutoBackbone, PreTrainedModel
+
+            class Segmenter(PreTrainedModel):
+                def __init__(self, config):
+                    super().__init__(config)
+                    self.backbone = AutoBackbone.from_config(config.backbone)  # whose norms its own _init_weights sets
+                    self.head = nn.Linear(config.hidden_size, config.num_labels)
+                    self.post_init()
+
+                def _init_weights(self, module):
+                    if isinstance(module, nn.Linear):
+                        module.weight.data.normal_(0.0, self.config.std)
+                    elif isinstance(module, nn.BatchNorm2d):
+                        module.weight.data.normal_(0.0, self.config.std)
+            """),
     ]
 
     def check_call(self, call: InitCall) -> Iterator[Finding]:
-        norms = [kind for kind in call.target.kinds if layer_family(kind) == "norm"]
+        norms = [kind for kind in call.target.held if layer_family(kind) == "norm"]
         if norms and call.target.attribute == "weight" and self._is_off(call.distribution):
             yield self.at(
                 call,

@@ -148,6 +148,28 @@ class UninitializedParameter(Rule):
                 def forward(self, x):
                     return x @ self.weight
             """),
+        Good("""
+            from shards import take_shard
+
+            class ReplicatedLinear(nn.Module):
+                def __init__(self, inputs, outputs):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.empty(outputs, inputs))
+                    self.bias = nn.Parameter(torch.empty(outputs))
+                    self.weight.weight_loader = self.weight_loader
+                    self.bias.weight_loader = self.weight_loader
+
+                def weight_loader(self, parameter, loaded):
+                    take_shard(parameter, loaded)
+
+                def forward(self, x):
+                    return F.linear(x, self.weight, self.bias)
+
+            class Attention(nn.Module):
+                def __init__(self, dim=16):
+                    super().__init__()
+                    self.to_q = ReplicatedLinear(dim, dim)
+            """),
     ]
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:

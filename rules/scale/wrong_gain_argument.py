@@ -230,9 +230,11 @@ def _named(write: Write) -> tuple[str, float] | None:
     """The nonlinearity that an initialiser was told of, and its gain; None where none was named."""
     function = write.function.rpartition(".")[2]
     if function in _SCALED:
+        if "gain" not in write.arguments:
+            return None
         gain = write.arguments["gain"]
         return (gain.nonlinearity, float(gain)) if isinstance(gain, Gain) else None
-    if not function.startswith("kaiming_"):
+    if not function.startswith("kaiming_") or not {"nonlinearity", "a"} <= write.arguments.keys():
         return None
     told, slope = write.arguments["nonlinearity"], write.arguments["a"]
     if told == "leaky_relu" and not 0 < slope < 1:

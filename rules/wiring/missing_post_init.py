@@ -44,7 +44,8 @@ class MissingPostInit(Rule):
     ## When it is right to do this
 
     In a base that others derive from, which end their own construction with the call; where the class initialises by
-    other means, or holds models that are already pretrained and must not be drawn again.
+    other means, or holds models that are already pretrained and must not be drawn again; where a decorator wraps
+    `__init__`, which may do anything, and builds models on empty memory more often than not.
 
     ## Fix safety
 
@@ -199,6 +200,21 @@ class MissingPostInit(Rule):
                 def __init__(self, config):
                     super().__init__(config)
                     self.model = build(config)
+            """),
+        Good("""
+            from empty import on_empty_memory
+            from transformers import PreTrainedModel
+
+            class Encoder(PreTrainedModel):
+                @on_empty_memory
+                def __init__(self, config):
+                    super().__init__(config)
+                    self.body = nn.Linear(config.hidden_size, config.hidden_size)
+
+                def forward(self, x):
+                    return self.body(x)
+
+            encoder = Encoder.from_pretrained("checkpoint")
             """),
     ]
 

@@ -114,3 +114,10 @@ def test_a_lecun_scheme_is_known_without_a_shape() -> None:
     assert (distribution.gain, distribution.mode, distribution.scheme) == (1, "fan_in", "lecun_normal")
     assert not known(distribution.std)
     assert math.isclose(distribution.mean, 0)
+
+
+def test_fvcore_says_what_torch_takes_for_granted() -> None:
+    (last,) = parameter(
+        model(IMPORTS + net("self.fc = nn.Linear(8, 8)\nweight_init.c2_msra_fill(self.fc)")), "fc.weight"
+    ).writes[1:]
+    assert last.arguments == {"a": 0, "mode": "fan_out", "nonlinearity": "relu"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from initlint.facts import known
+from initlint.facts import UNKNOWN, known
 from initlint.source import project
 from initlint.source.reader import Project, read
 
@@ -153,3 +153,68 @@ def test_what_others_may_initialise_is_no_less_so_for_being_copied(tmp_path: Pat
     (tmp_path / "train.py").write_text(f"from encoder import Net\n{INITIALISES}")
     (model,) = read(text.encode(), str(tmp_path / "encoder.py"), project=Project()).facts.models
     assert not known(parameter(model, "fc.weight").writes)
+
+
+def test_scripts_above_use_what_lies_here(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").unlink()
+    (tmp_path / "train.py").write_text("import torch\nfrom parts.encoder import Net\n" + INITIALISES)
+    assert not is_known(tmp_path, "parts/encoder.py")
+
+
+def test_no_more_than_what_lies_here_where_no_script_is_above(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").unlink()
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else/train.py").write_text("import torch\nfrom parts.encoder import Net\n" + INITIALISES)
+    assert is_known(tmp_path, "parts/encoder.py")
+
+
+SHIFT = """
+class Net(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.bias = nn.Parameter(torch.empty(dim))
+
+    def {loader}(self, parameter, loaded):
+        take_shard(parameter, loaded)
+"""
+WHOLE = """
+from layers import Net
+class Whole(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = Net(8)
+"""
+
+
+@pytest.mark.parametrize(("loader", "expected"), [("weight_loader", False), ("show", True)])
+def test_layers_of_another_file_that_load_themselves(tmp_path: Path, loader: str, expected: bool) -> None:
+    (tmp_path / "layers.py").write_text(PRELUDE + SHIFT.format(loader=loader))
+    path = tmp_path / "model.py"
+    path.write_text(PRELUDE + WHOLE)
+    (model,) = read(path.read_bytes(), str(path), project=Project()).facts.models
+    assert known(parameter(model, "net.bias").writes) == expected
+
+
+TAGGER = """
+from transformers import PreTrainedModel
+class Tagger(PreTrainedModel):
+    def __init__(self, config):
+        super().__init__(config)
+        self.head = nn.Linear(config.hidden_size, 2)
+
+    def forward(self, x):
+        return self.head(x)
+"""
+
+
+@pytest.mark.parametrize(("offered", "expected"), [("Tagger", False), ("Other", UNKNOWN)])
+def test_what_is_offered_to_be_built_finishes_itself_in_a_large_project_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offered: str, expected: object
+) -> None:
+    monkeypatch.setattr("initlint.source.project.MOST_FILES", 2)
+    for number in range(3):
+        (tmp_path / f"a{number}.py").write_text("")
+    path = tmp_path / "model.py"
+    path.write_text(PRELUDE + TAGGER + f"__all__ = [{offered!r}]\n")
+    (tagger,) = read(path.read_bytes(), str(path), project=Project()).facts.classes
+    assert object.__getattribute__(tagger, "finished") is expected
