@@ -924,8 +924,8 @@ class ClassFacts(Fact):
     ``finished``: of a class derived from transformers.PreTrainedModel that makes layers in an ``__init__`` of its own,
     whether anything in the class or its bases calls post_init() or initialises otherwise; UNKNOWN of every other class,
     of one that others derive from, and where what is out of sight may do so: in a project too large to be looked
-    through, another file may derive from any class but those that ``__all__`` offers to be used as they are. ``seeds``: the places in the
-    constructor that set torch's global seed for good.
+    through, another file may derive from any class but those that ``__all__`` offers to be used as they are.
+    ``seeds``: the places in the constructor that set torch's global seed for good.
     """
 
     name: str
