@@ -787,6 +787,9 @@ class InitCall(Fact):
     ``within`` is the name of the enclosing function ("_init_weights"), None at module level.
     ``discarded``: the call is a statement by itself, so that nothing takes what it returns.
     ``caught``: it stands in a ``try`` with a handler, so that what it raises may be meant.
+    ``fan_name``: the name ("fan_in") of a number that was taken from sizes of a tensor, and that an argument was then
+    computed from; None where there is none. ``fan_axes``: the axes that it is taken from, on one branch or another:
+    "0" for the first, "1:" for the product of all others. ``fan_at``: where it is, on the branch of the first.
     """
 
     function: str
@@ -803,6 +806,9 @@ class InitCall(Fact):
     class_name: str | None = UNKNOWN
     discarded: bool = UNKNOWN
     caught: bool = UNKNOWN
+    fan_name: str | None = UNKNOWN
+    fan_axes: tuple[str, ...] = UNKNOWN
+    fan_at: Location | None = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -44,7 +44,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI203", "weights-too-large", _W, "scale", "chain"),
     _entry("INI204", "weights-too-small", _W, "scale", "chain"),
     _entry("INI205", "selu-without-lecun", _W, "scale", "chain"),
-    _entry("INI206", "wrong-fan", _W, "scale", "parameter"),
+    _entry("INI206", "wrong-fan", _W, "scale", "call parameter"),
     _entry("INI207", "default-init-in-deep-relu", _A, "scale", "chain"),
     _entry("INI208", "same-init-everywhere", _A, "scale", "layer"),
     _entry("INI209", "tied-embedding-scale", _W, "scale", "parameter"),

@@ -20,6 +20,7 @@ from initlint.source.values import (
     Class,
     Const,
     Either,
+    Extent,
     Flow,
     Func,
     Instance,
@@ -51,6 +52,8 @@ class Attributes(Statements):
                 return TypeOf(value.text) if name == "__class__" else UNSEEN
             if name in ("data", "weight_data") and value.attribute is not None:
                 return value
+            if name == "shape" and value.text:
+                return Extent(value.text)
             if name == "data":
                 return Unseen(value.text, value.kinds, value.owner_kinds, value.attribute, value.made)
             return Unseen(f"{value.text}.{name}" if value.text else "", None, value.kinds, name)
@@ -184,6 +187,9 @@ class Attributes(Statements):
             return UNSEEN
         if isinstance(receiver, Const) and isinstance(receiver.value, str):
             return string_method(self, receiver.value, name, positional)
+        if name == "size" and isinstance(receiver, Unseen) and receiver.text:
+            shape = Extent(receiver.text)
+            return self.element(shape, positional[0]) if positional else shape
         if name == "_get_name" and isinstance(receiver, Unseen):
             return TypeOf(receiver.text, named=True)
         if isinstance(receiver, Unseen) and name in (

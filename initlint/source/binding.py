@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from initlint.facts import UNKNOWN
 from initlint.source.initializers import REQUIRED, Row
 from initlint.source.modules import Walk, constant
-from initlint.source.values import UNSEEN, Value
+from initlint.source.values import UNSEEN, Extent, Value
 
 
 class Bound(NamedTuple):
@@ -20,6 +20,8 @@ class Bound(NamedTuple):
     positional: tuple[str, ...] | None
     places: Mapping[str, int | str]
     """For each given argument, its index among the positional ones or the keyword it was passed by."""
+    extent: Extent | None = None
+    """An argument that was computed from sizes of a tensor."""
 
 
 def bind_call(row: Row, positional: Sequence[Value], keywords: Mapping[str, Value]) -> Bound:
@@ -49,7 +51,8 @@ def bind_call(row: Row, positional: Sequence[Value], keywords: Mapping[str, Valu
         return Bound(
             UNSEEN if isinstance(target, Walk) else target, dict.fromkeys(arguments, UNKNOWN), None, None, places
         )
-    return Bound(target, arguments, tuple(passed), by_position, places)
+    extent = next((value for value in passed.values() if isinstance(value, Extent)), None)
+    return Bound(target, arguments, tuple(passed), by_position, places, extent)
 
 
 _SCALES = {

@@ -19,6 +19,7 @@ from initlint.source.values import (
     UNSEEN,
     Const,
     Either,
+    Extent,
     Flow,
     Func,
     Instance,
@@ -146,6 +147,10 @@ class Expressions(Conditions):
         if isinstance(left, Const) and isinstance(right, Const):
             value = folding.binary(node.op, left.value, right.value)
             return Const(value) if value is not folding.FAILED else UNSEEN
+        if isinstance(left, Const) and isinstance(right, Extent):
+            return right
+        if isinstance(left, Extent) and isinstance(right, Const):
+            return left
         if self.graph is not None and (isinstance(left, Flow) or isinstance(right, Flow)):
             return self.graph.binary(node.op, left, right)
         return self.combined(node.op, left, right)
@@ -198,6 +203,8 @@ class Expressions(Conditions):
             return Const(result) if result is not folding.FAILED else UNSEEN
         if self.graph is not None and isinstance(value, Flow):
             return self.graph.linear(value)
+        if isinstance(value, Extent):
+            return value
         return self.computed((value,)) if isinstance(value, Tensor) else UNSEEN
 
     def _bool(self, node: ast.BoolOp, frame: Frame) -> Value:
@@ -281,6 +288,8 @@ class Expressions(Conditions):
             return views.picked(base, key, row(key))
         if isinstance(base, Flow) and self.graph is not None:
             return self.graph.part(base)
+        if isinstance(base, Extent):
+            return _extent(base, key, "")
         if isinstance(base, Unseen):
             return Unseen(text, None, base.owner_kinds, None, base.made)
         if isinstance(base, Either):
@@ -306,6 +315,9 @@ class Expressions(Conditions):
             return self.graph.part(base)
         if isinstance(base, Const) and isinstance(base.value, str):
             return UNSEEN
+        if isinstance(base, Extent):
+            whole = part.lower is None or part.upper is not None or part.step is not None
+            return UNSEEN if whole else _extent(base, self.eval(part.lower, frame), ":")  # type: ignore[arg-type]
         return Unseen(base.text) if isinstance(base, Unseen) else UNSEEN
 
     def _string(self, node: ast.JoinedStr, frame: Frame) -> Value:
@@ -377,6 +389,12 @@ class Expressions(Conditions):
     def call_node(self, node: ast.Call, frame: Frame) -> Value:
         """The value of a call."""
         raise NotImplementedError
+
+
+def _extent(shape: Extent, key: Value, more: str) -> Value:
+    """One size of a shape, or (``more``) those from there on."""
+    number = _number(key)
+    return UNSEEN if shape.axes or number is None else Extent(shape.of, frozenset({f"{number}{more}"}))
 
 
 def row(key: Value) -> tuple[int, int | None] | Value:

@@ -16,7 +16,7 @@ from initlint.source.module_initializers import deeds
 from initlint.source.modules import constant
 from initlint.source.reparametrizing import WRAPPERS, wrap
 from initlint.source.tensors import FACTORIES, factory, mapped
-from initlint.source.values import NONE, UNSEEN, Const, Flow, Instance, Items, Tensor, Unseen, Value
+from initlint.source.values import NONE, UNSEEN, Const, Extent, Flow, Instance, Items, Tensor, Unseen, Value
 
 if TYPE_CHECKING:
     from initlint.source.calls import Calls
@@ -83,6 +83,9 @@ _HARMLESS = (
 )
 """Functions that write into no parameter that they are given."""
 
+_OF_NUMBERS = frozenset({"math.sqrt", "numpy.sqrt", "math.prod", "numpy.prod", "float", "int"})
+"""Functions of sizes whose result is as good as them to tell which these were."""
+
 _SAME_MODULE = (
     "torch.compile",
     "torch.jit.script",
@@ -96,6 +99,8 @@ def call_name(
     machine: Calls, name: str, positional: list[Value], keywords: Keywords, node: ast.AST, frame: Frame
 ) -> Value:
     """Call what a canonical name stands for; what is not known may write into whatever it is given."""
+    if len(positional) == 1 and isinstance(positional[0], Extent) and name in _OF_NUMBERS:
+        return positional[0]
     made = (frame.unit, node)
     special = SPECIAL.get(name)
     if special is not None:

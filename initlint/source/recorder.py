@@ -272,6 +272,7 @@ def _merged(seen: list[Seen], scan: Scan) -> InitCall:
         target = _common(target, other.target)
     row = first.row
     owner = first.owner
+    extent = first.bound.extent
     function = first.function
     return InitCall(
         function=row.function,
@@ -288,6 +289,9 @@ def _merged(seen: list[Seen], scan: Scan) -> InitCall:
             if (passed := _argument(first.node, where)) is not None
         },
         distribution=drawn(row, arguments, target.shape),
+        fan_name=extent.text if extent is not None else None,
+        fan_at=place(*extent.named) if extent is not None and extent.named is not None else None,
+        fan_axes=tuple(sorted(extent.axes)) if extent is not None else (),
         within=getattr(function, "name", "<lambda>") if function is not None else None,
         class_name=owner.name if owner is not None else None,
         discarded=id(first.node) in scan.discarded,

@@ -19,6 +19,7 @@ from initlint.source.values import (
     Class,
     Const,
     Either,
+    Extent,
     Flow,
     Func,
     Instance,
@@ -266,6 +267,8 @@ class State(ABC):
                     options.append(option)
         if len(options) == 1:
             return options[0]
+        if all(isinstance(option, Extent) for option in options):
+            return _either_extent(options)
         if self.graph is not None and any(isinstance(option, Flow) for option in options):
             return self.graph.merge(options)
         if len(options) <= MOST_OPTIONS and all(_worth(option) for option in options):
@@ -314,6 +317,15 @@ class State(ABC):
             if found is not None:
                 return found  # type: ignore[no-any-return]
         return None
+
+
+def _either_extent(options: Sequence[Any]) -> Value:
+    """A number computed from these sizes of one tensor, or from those."""
+    first: Extent = options[0]
+    if any((other.of, other.text) != (first.of, first.text) or not other.axes for other in options):
+        return Unseen()
+    named = next((other.named for other in options if "0" in other.axes), first.named)
+    return Extent(first.of, frozenset().union(*(other.axes for other in options)), first.text, named)
 
 
 def _restore(cell: Cell, key: str, before: Any) -> None:

@@ -19,6 +19,7 @@ from initlint.source.values import (
     Class,
     Const,
     Either,
+    Extent,
     Flow,
     Func,
     Instance,
@@ -321,6 +322,8 @@ class Statements(Modules):
         """``target = value``."""
         if isinstance(target, ast.Name):
             if isinstance(value, Unseen) and not value.text:
+                if isinstance(value, Extent):
+                    value.named = (frame.unit, target)
                 value = value.spelled(target.id)
             self.bind(frame, target.id, value)
             if target.id in frame.refined:

@@ -77,6 +77,32 @@ class Index(Unseen):
     __slots__ = ()
 
 
+class Extent(Unseen):
+    """A number computed from sizes of a tensor that is not known, spelled ``of``.
+
+    ``axes`` are those that it may be taken from ("0", "1:" for the product of all but the first), empty for the whole
+    shape; ``text`` is the name that was first given to it, ``named`` where.
+    """
+
+    __slots__ = ("axes", "named", "of")
+
+    def __init__(
+        self,
+        of: str,
+        axes: frozenset[str] = frozenset(),
+        text: str = "",
+        named: tuple[Unit, ast.AST] | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.of = of
+        self.axes = axes
+        self.named = named
+
+    def spelled(self, text: str, kinds: tuple[str, ...] | None = None) -> Unseen:
+        """The same number under a name."""
+        return Extent(self.of, self.axes, text, self.named)
+
+
 UNSEEN = Unseen()
 MADE = Unseen(made=True)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Layer, Misfit, Parameter, absent, known
+from initlint.facts import InitCall, Layer, Misfit, Parameter, absent, known
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, PARAMETERS, SOURCE, Bad, Good, Rule
 
@@ -27,7 +27,8 @@ class WrongFan(Rule):
     of two or more: depthwise and grouped convolutions with fan_out, transposed convolutions, matrices stored (in,
     out) and used as `x @ W`, stacks of matrices (experts, heads) and bilinear weights read as convolutions, the
     stacked gates of an LSTM given to orthogonal_ as one matrix. A size that was not read may be anything from 16 to
-    512.
+    512. Also a fan_in computed by hand that is the first size of a matrix, and the product of all sizes but the first
+    of a kernel: torch stores both (out, in, taps ...).
 
     ## Why it matters
 
@@ -134,8 +135,38 @@ class WrongFan(Rule):
                 def forward(self, x):
                     return F.relu(x @ self.weight)
         """),
+        Bad("""
+            def fanin_init(tensor):
+                size = tensor.size()
+                if len(size) == 2:
+                    fan_in = size[0]  #~
+                elif len(size) > 2:
+                    fan_in = math.prod(size[1:])
+                else:
+                    raise ValueError("a vector has no fan")
+                bound = 1.0 / math.sqrt(fan_in)
+                return tensor.data.uniform_(-bound, bound)
+        """),
     ]
     good = [
+        Good("""
+            def fanin_init(tensor):
+                size = tensor.size()
+                if len(size) == 2:
+                    fan_in = size[1]
+                else:
+                    fan_in = math.prod(size[1:])
+                bound = 1.0 / math.sqrt(fan_in)
+                return tensor.data.uniform_(-bound, bound)
+
+            def fanout_init(tensor):
+                fan_out = tensor.size(0)
+                return tensor.data.normal_(0, 1 / math.sqrt(fan_out))
+
+            def stored_in_out(tensor):
+                fan_in = tensor.shape[0]
+                return nn.init.normal_(tensor, std=fan_in ** -0.5)
+        """),
         Good("""
             class Block(nn.Module):
                 def __init__(self, width=64):
@@ -230,6 +261,17 @@ class WrongFan(Rule):
                     return F.relu(x @ self.other) @ self.weight
         """),
     ]
+
+    def check_call(self, call: InitCall) -> Iterator[Finding]:
+        if absent(call.fan_name) or call.fan_name is None:
+            return
+        if call.fan_name.replace("_", "") == "fanin" and {"0", "1:"} <= set(call.fan_axes):
+            yield self.at(
+                call.location if absent(call.fan_at) else call.fan_at,
+                f"{call.fan_name} is the first size of a matrix, which is its fan-out, and all sizes but the first "
+                "of a kernel",
+                help="torch stores (out, in, taps ...) in both: take the sizes from 1 on",
+            )
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
         if not parameter.is_weight or not parameter.trainable or absent(parameter.misfit):
