@@ -48,12 +48,10 @@ def demanded(scan: Scan, infos: list[ClassInfo]) -> tuple[set[int], set[int]]:
             )
         ):
             wanted.add(key)
-    by_id = {id(info): info for info in infos}
-    built = set(wanted)
-    for key in wanted:  # an initialiser tells the classes of the file apart by what they hold
-        if id(by_id[key].node) in holding:
-            built |= held[key]
-    return built, wanted
+    told_apart: set[str] = set()
+    for key in holding:  # an initialiser tells the classes of the file apart by what they hold
+        told_apart |= scan.mentions.get(key, set())
+    return wanted | {id(info) for info in infos if info.name in told_apart}, wanted
 
 
 def _may_drift(mentioned: set[str]) -> bool:

@@ -59,23 +59,24 @@ def loose(instance: Instance, info: ClassInfo, registered: Callable[[Instance | 
 
 
 def _layers(held: Items | Table, registered: Callable[[Instance | Tensor], bool]) -> dict[str, Any] | None:
-    inside = list(_inside(held, 0))
+    held_within = list(inside(held, 0))
     if isinstance(held, Items) and len(held.known) == 1 and held.rest is None:
         return None  # the usual way to hide a module on purpose
-    kinds = dict.fromkeys(one.class_name for one in inside if _is_trained(one, 0) and not registered(one))
+    kinds = dict.fromkeys(one.class_name for one in held_within if _is_trained(one, 0) and not registered(one))
     return {"holder": held.kind if isinstance(held, Items) else "dict", "kinds": tuple(kinds)} if kinds else None
 
 
-def _inside(value: Value | None, depth: int) -> Iterator[Instance]:
+def inside(value: Value | None, depth: int) -> Iterator[Instance]:
+    """The modules in a list, a tuple or a dictionary, and in those within."""
     if isinstance(value, Instance):
         yield value
     elif isinstance(value, Either):
         for option in value.options:
-            yield from _inside(option, depth)
+            yield from inside(option, depth)
     elif isinstance(value, (Items, Table)) and depth < 3:
         held = value.known if isinstance(value, Items) else tuple(one for _, one in value.pairs)
         for one in (*held, value.rest):
-            yield from _inside(one, depth + 1)
+            yield from inside(one, depth + 1)
 
 
 def _is_trained(module: Instance, depth: int) -> bool:

@@ -31,6 +31,7 @@ from initlint.source.roots import roots_of, trains_at_import, whole_classes
 from initlint.source.scan import Function, Scan, scan
 from initlint.source.scripts import scripts_of
 from initlint.source.side_effects import seeds_in
+from initlint.source.speaking import speaks
 from initlint.source.state import Frame, OutOfBudget, Unit
 from initlint.source.values import Cell, Class, Func, Instance, Ref, Table, Unseen, Value
 
@@ -58,6 +59,7 @@ class Reading:
         self.infos: list[ClassInfo] = []
         self.built: dict[int, Built] = {}
         self.left = STEPS_A_FILE
+        self.thorough = True
         self.incidents: dict[int, Incident] = {}
 
     def source(self, *, roots: bool, thorough: bool) -> Source:
@@ -66,6 +68,7 @@ class Reading:
         Unless it is to be ``thorough``, classes in which nothing happens that a rule could speak of are not built.
         """
         self._top()
+        self.thorough = thorough
         every = {id(info) for info in self.infos}
         needed, wanted = (every, every) if thorough else demanded(self.scan, self.infos)
         for info in self.infos:
@@ -261,11 +264,12 @@ class Reading:
             built = self.built.get(id(info))
             model = UNKNOWN
             if built is not None and id(info) in wanted:
-                flows, used = self._flows(built, id(info) in wholes)
                 exposure = exposures.of(info, set(built.ran))
-                elsewhere = functools.partial(exposures.holders_treated, info)
-                model = Emission(built, exposure, flows, used, self.unit, self.scan, elsewhere).model(recorded)
-                models.append(model)
+                if self.thorough or speaks(built, exposure):
+                    flows, used = self._flows(built, id(info) in wholes)
+                    elsewhere = functools.partial(exposures.holders_treated, info)
+                    model = Emission(built, exposure, flows, used, self.unit, self.scan, elsewhere).model(recorded)
+                    models.append(model)
             classes.append(
                 ClassFacts(
                     name=info.name,

@@ -178,7 +178,7 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
         elif kind is ast.keyword:
             if node.arg == "padding_idx":  # type: ignore[attr-defined]
                 here.add("padding_idx")
-            elif node.arg == "requires_grad":  # type: ignore[attr-defined]
+            elif node.arg is not None and _SETTING.search(node.arg):  # type: ignore[attr-defined]
                 eventful.append(here)
         elif kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:
             found.functions[node] = within  # type: ignore[index, assignment]
@@ -271,6 +271,8 @@ def _is_values(target: ast.expr) -> bool:
     return type(target) is ast.Attribute and target.attr in ("data", "weight", "bias")
 
 
+_SETTING = re.compile("init|gain|std|requires_grad")
+"""Arguments by which a class settles how its parts start out, wherever these are defined."""
 _ADDING = frozenset({"append", "add_module", "insert"})
 
 
