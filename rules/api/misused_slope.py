@@ -8,6 +8,7 @@ from initlint.changes import CallFunction, DropArgument, NameArgument, PassValue
 from initlint.facts import InitCall, close
 from initlint.findings import Finding, Fix, Severity, safe, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.theory.contagion import number
 from initlint.theory.gains import CALCULATE_GAIN_NAMES, torch_gain
 
 _HOMES = ("torch.nn.init", "transformers.initialization")
@@ -131,8 +132,8 @@ class MisusedSlope(Rule):
             return
         if "a" in call.spellings or "nonlinearity" in call.spellings:
             return  # a function that hands on its own arguments
-        slope, nonlinearity = call.arguments["a"], call.arguments["nonlinearity"]
-        if isinstance(slope, str) or nonlinearity not in CALCULATE_GAIN_NAMES or slope == 0:
+        slope, nonlinearity = number(call.arguments["a"]), str(call.arguments["nonlinearity"])
+        if nonlinearity not in CALCULATE_GAIN_NAMES or slope == 0:
             return
         if nonlinearity != "leaky_relu":
             yield self.at(
