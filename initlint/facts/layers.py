@@ -1,0 +1,208 @@
+"""A layer, what consumes its output, and the chains along which signal flows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
+
+from initlint.facts.parameters import Parameter
+from initlint.facts.unknown import UNKNOWN, Fact, UnknownFact, _own
+from initlint.location import Location
+from initlint.record import record
+
+if TYPE_CHECKING:
+    from initlint.facts.models import Model
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Activation(Fact):
+    """A nonlinearity that follows a layer.
+
+    ``name`` is lower case as in torch.nn.functional ("relu", "leaky_relu", "gelu", "tanh", "identity" where it
+    is known that none follows before the next linear map, "custom" for one that has no name).
+    ``gain`` and ``backward_gain`` are 1/sqrt(E[phi(z)^2]) and 1/sqrt(E[phi'(z)^2]) for z ~ N(0, 1).
+    """
+
+    name: str
+    gain: float = UNKNOWN
+    backward_gain: float = UNKNOWN
+    slope: float = UNKNOWN
+    location: Location | None = None
+
+    @property
+    def is_relu_like(self) -> bool:
+        """Half of the pre-activations give nothing, or next to nothing."""
+        return self.name in ("relu", "relu6") or (self.name == "leaky_relu" and self.slope < 0.3)
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Consumer(Fact):
+    """One thing that takes a layer's output.
+
+    ``kind``: "activation", "norm", "layer" (another linear map), "sum" (residual), "product" (gate),
+    "softmax", "output" (leaves the model), "other". ``name``: the activation's, the layer's, or the operation's.
+    """
+
+    kind: str
+    name: str = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class LayerProbe(Fact):
+    """What one forward and backward measured at a layer's output (pre-activation), over its calls.
+
+    ``forward_std`` is across the batch: the root mean over units of the variance over samples; biases do not
+    hide a collapse. ``total_std`` is over all elements. ``gradient_std`` is of dLoss/d(output).
+    ``dead_fraction``: units that are zero after the activation for every sample; ``saturated_fraction``: share of
+    values in the flat region of the sigmoid, tanh or softmax that follows. ``samples`` is how many values a unit had.
+    """
+
+    forward_std: float
+    total_std: float = UNKNOWN
+    gradient_std: float = UNKNOWN
+    dead_fraction: float = UNKNOWN
+    saturated_fraction: float = UNKNOWN
+    samples: int = UNKNOWN
+    finite: bool = True
+    calls: int = 1
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Layer(Fact):
+    """A module that owns parameters, or (static) a statement that makes such modules.
+
+    ``kind`` is the nearest class of torch.nn ("Linear", "Conv2d", "BatchNorm2d", …) or "Module" for a class
+    of the user's that owns bare parameters; ``class_name`` is the class itself. ``family`` groups kinds.
+    ``activation`` is what acts on its output before the next linear map, None if it is known that the
+    question has no answer (several different ones), ``Activation(name="identity")`` for none.
+    ``normalized``: a norm consumes its output before any nonlinearity or linear map does.
+    ``ends_branch``: its output goes into a residual sum, directly or through dropout, scale or norm.
+    ``is_head``: its output leaves the model. ``origin``: "constructed", "cloned" (in a slot of a
+    container, deepcopy of the layer that fills the other slots) or "copied" (part of a copied model).
+    ``aliases``: every name of one instance, in order, ``name`` first; ``aliased_at``: where the outermost module was
+    made that stands under several names and holds this layer, None where the layer has one name. ``handed``: the call
+    that a loop makes layers by, each of which is handed one and the same module, made before the loop and held by
+    nothing else, whose first layer this is; None where there is no such loop. ``order``: see Write.order.
+    ``within``: qualified name of the function whose statement made it ("Net.__init__"). Where it is to be mended:
+    ``repeated_at`` is the ``[Layer(...)] * n`` that holds the layer of ``aliased_at``; ``template_at`` is where the
+    layer was made that this one is a copy of, in the same function. Both are None where there is no such place.
+    """
+
+    name: str
+    kind: str = UNKNOWN
+    class_name: str = UNKNOWN
+    parameters: tuple[Parameter, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    location: Location | None = UNKNOWN
+    order: int = UNKNOWN
+    within: str = UNKNOWN
+    consumers: tuple[Consumer, ...] = UNKNOWN
+    activation: Activation | None = UNKNOWN
+    normalized: bool = UNKNOWN
+    ends_branch: bool = UNKNOWN
+    is_head: bool = UNKNOWN
+    origin: str = UNKNOWN
+    aliases: tuple[str, ...] = UNKNOWN
+    aliased_at: Location | None = UNKNOWN
+    handed: Location | None = None
+    repeated_at: Location | None = None
+    template_at: Location | None = None
+    probe: LayerProbe = UNKNOWN
+    model: Model = field(default=UNKNOWN, repr=False)
+
+    def __post_init__(self) -> None:
+        for parameter in self.parameters:
+            _own(parameter, "layer", self)
+
+    @property
+    def family(self) -> str:
+        """ "linear", "convolution", "transposed", "norm", "embedding", "recurrent", "attention" or "other"."""
+        return layer_family(self.kind)
+
+    @property
+    def weight(self) -> Parameter:
+        """The parameter called weight; UnknownFact if the layer has none."""
+        found = self.parameter("weight")
+        if found is None:
+            raise UnknownFact
+        return found
+
+    @property
+    def bias(self) -> Parameter | None:
+        """The parameter called bias, None if the layer is known to have none."""
+        return self.parameter("bias")
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The layer's own parameter of that (undotted) name, or None."""
+        for parameter in self.parameters:
+            if parameter.name.rpartition(".")[2] == name:
+                return parameter
+        return None
+
+
+_FAMILIES_OF_KINDS: dict[str, str] = {
+    "Linear": "linear",
+    "NonDynamicallyQuantizableLinear": "linear",
+    "Bilinear": "bilinear",
+    "Conv1d": "convolution",
+    "Conv2d": "convolution",
+    "Conv3d": "convolution",
+    "ConvTranspose1d": "transposed",
+    "ConvTranspose2d": "transposed",
+    "ConvTranspose3d": "transposed",
+    "BatchNorm1d": "norm",
+    "BatchNorm2d": "norm",
+    "BatchNorm3d": "norm",
+    "SyncBatchNorm": "norm",
+    "LayerNorm": "norm",
+    "GroupNorm": "norm",
+    "InstanceNorm1d": "norm",
+    "InstanceNorm2d": "norm",
+    "InstanceNorm3d": "norm",
+    "RMSNorm": "norm",
+    "Embedding": "embedding",
+    "EmbeddingBag": "embedding",
+    "RNN": "recurrent",
+    "LSTM": "recurrent",
+    "GRU": "recurrent",
+    "RNNCell": "recurrent",
+    "LSTMCell": "recurrent",
+    "GRUCell": "recurrent",
+    "MultiheadAttention": "attention",
+    "PReLU": "activation",
+}
+
+
+def layer_family(kind: str) -> str:
+    """The family of a torch.nn class name; "other" for what is not in the table."""
+    if kind is UNKNOWN:
+        raise UnknownFact
+    return _FAMILIES_OF_KINDS.get(kind, "other")
+
+
+_WEIGHT_DIMENSIONS = {"Linear": 2, "Bilinear": 3, "Embedding": 2, "EmbeddingBag": 2, "PReLU": 1, "GroupNorm": 1}
+
+
+def parameter_dimensions(kind: str, attribute: str | None) -> int | None:
+    """How many dimensions a parameter of a torch.nn layer has; None where that depends on the layer (LayerNorm)."""
+    family = layer_family(kind)
+    vector = kind in ("GroupNorm", "SyncBatchNorm") or kind.startswith(("BatchNorm", "InstanceNorm"))
+    if attribute == "bias":
+        return 1 if vector or family in ("linear", "bilinear", "convolution", "transposed") else None
+    if attribute != "weight":
+        return None
+    if family in ("convolution", "transposed"):
+        return 2 + int(kind[-2])
+    return 1 if vector else _WEIGHT_DIMENSIONS.get(kind)
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Chain(Fact):
+    """Layers one after another along which signal flows with nothing normalising it in between.
+
+    In order from input to output. A norm ends a chain unless it was measured not to restore the scale.
+    A residual sum does not end a chain; the layers inside a branch form chains of their own.
+    """
+
+    layers: tuple[Layer, ...]

@@ -1,0 +1,101 @@
+"""A model: its layers, what ran over it, and what a pass through it measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from initlint.facts.layers import Chain, Layer
+from initlint.facts.parameters import Parameter
+from initlint.facts.unknown import UNKNOWN, Fact, _own
+from initlint.location import Location
+from initlint.record import record
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Application(Fact):
+    """One run of an initialiser over a module tree: ``self.apply(fn)`` or a loop over modules().
+
+    ``root`` is the dotted name of the module it ran over ("" is the model). ``covered`` are the names of the
+    layers that it wrote, ``kinds`` the kinds of layer it handles (read from its filters, or seen written).
+    ``within`` is the qualified name of the function that holds the statement ("Net.__init__").
+    """
+
+    initializer: str
+    location: Location | None
+    order: int
+    root: str = ""
+    kinds: tuple[str, ...] = UNKNOWN
+    covered: tuple[str, ...] = UNKNOWN
+    within: str = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Probe(Fact):
+    """One forward and backward of the whole model on a sample batch.
+
+    ``batch`` says what went in, as --batch would spell it; ``batch_size`` is how many samples it holds.
+    ``loss`` is the value at the first step, ``loss_kind`` "model", "target" (mean square to random
+    targets) or the name given. ``first_non_finite`` names the first layer whose output is NaN or infinite, None if
+    all were finite; ``finite`` covers outputs, loss and gradients.
+    """
+
+    batch: str
+    batch_size: int = UNKNOWN
+    device: str = "cpu"
+    dtype: str = "float32"
+    seed: int = 0
+    loss: float = UNKNOWN
+    loss_kind: str = UNKNOWN
+    finite: bool = UNKNOWN
+    first_non_finite: str | None = UNKNOWN
+    escape_steps: int = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Loose(Fact):
+    """What a module holds as an attribute without registering it, though it is to be trained.
+
+    ``holder``: "list", "tuple", "set" or "dict" of layers, or "tensor". ``kinds``: the classes of the layers in it that
+    stand nowhere in the module's tree. ``derived_by``: the method or operator that made a tensor of a Parameter that
+    stands nowhere ("cuda", "*"), None for one that asks for gradients itself. ``used``: methods other than the
+    constructor use it. ``handled``: some method looks after it by itself (for an optimiser, a device, a checkpoint).
+    """
+
+    name: str
+    location: Location
+    holder: str
+    kinds: tuple[str, ...] = ()
+    derived_by: str | None = None
+    used: bool = UNKNOWN
+    handled: bool = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Model(Fact):
+    """The layers of one model (or of one class, where it was only read), and how signal runs through them.
+
+    ``not_run`` says in one line why the probe could not be run, or not to its end; None where it was.
+    ``differing`` names the parameters and buffers that a second build under the same seed filled with other values;
+    UNKNOWN where it could not be built twice.
+    """
+
+    name: str
+    class_name: str = UNKNOWN
+    location: Location | None = UNKNOWN
+    layers: tuple[Layer, ...] = ()
+    chains: tuple[Chain, ...] = UNKNOWN
+    applications: tuple[Application, ...] = UNKNOWN
+    probe: Probe = UNKNOWN
+    not_run: str | None = UNKNOWN
+    differing: tuple[str, ...] = UNKNOWN
+    loose: tuple[Loose, ...] = UNKNOWN
+
+    def __post_init__(self) -> None:
+        for layer in self.layers:
+            _own(layer, "model", self)
+
+    @property
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter, layer by layer; a shared tensor comes once."""
+        for layer in self.layers:
+            yield from layer.parameters

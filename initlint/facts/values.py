@@ -1,0 +1,203 @@
+"""What a tensor holds: how it was drawn, who wrote it, what was measured on it, and what training does to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
+
+from initlint.facts.unknown import UNKNOWN, Fact, UnknownFact
+from initlint.location import Location
+from initlint.record import record
+
+if TYPE_CHECKING:
+    from initlint.facts.models import Application
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Distribution(Fact):
+    """What values a tensor holds, or a statement draws.
+
+    ``family`` is one of ``FAMILIES``. ``mean`` and ``std`` are the elementwise moments (a truncated normal's
+    std is that *after* truncation); a constant has ``std == 0`` and its value as ``mean``. ``low`` and
+    ``high`` are the bounds of the support (+-inf for a normal).
+
+    ``gain`` and ``mode`` describe a fan-scaled scheme: std = gain / sqrt(fan), the fan being
+    ``"fan_in"``, ``"fan_out"`` or ``"fan_avg"`` = (fan_in + fan_out) / 2 of the layout that the
+    *initialiser* sees. They can be known where ``std`` is not (the shape was not read). ``scheme`` is the
+    scheme's name ("xavier_uniform", "kaiming_normal", "lecun_normal", "default", …), None if it has none.
+
+    ``known_by`` is "read" (from source), "recorded" (the statement was seen to run) or "measured".
+    """
+
+    family: str
+    mean: float = UNKNOWN
+    std: float = UNKNOWN
+    low: float = UNKNOWN
+    high: float = UNKNOWN
+    gain: float = UNKNOWN
+    mode: str = UNKNOWN
+    scheme: str | None = None
+    known_by: str = "read"
+    confidence: float = 1.0
+
+    @property
+    def is_constant(self) -> bool:
+        """One value everywhere."""
+        return self.family == "constant"
+
+    @property
+    def value(self) -> float:
+        """The value of a constant."""
+        if not self.is_constant:
+            raise UnknownFact
+        return self.mean
+
+    @property
+    def is_zero(self) -> bool:
+        """Exactly zero everywhere."""
+        return self.is_constant and self.mean == 0
+
+    @property
+    def is_random(self) -> bool:
+        """Drawn elementwise or as a whole from a random distribution."""
+        return self.family in RANDOM_FAMILIES
+
+    @property
+    def is_uninitialized(self) -> bool:
+        """Memory that nobody wrote."""
+        return self.family == "uninitialized"
+
+
+SURE = 0.9
+"""Confidence from which a recognised distribution outweighs what a statement was seen to draw."""
+
+
+RANDOM_FAMILIES = frozenset({"normal", "truncated_normal", "uniform", "orthogonal", "sparse"})
+
+
+FAMILIES = RANDOM_FAMILIES | {"constant", "identity", "dirac", "uninitialized", "data"}
+"""``data`` is values taken from somewhere (arange, a checkpoint, numpy) whose law is not one of the others."""
+
+
+class Gain(float):
+    """A number that calculate_gain gave, among the arguments of a call; ``nonlinearity`` is what it was asked for."""
+
+    nonlinearity: str
+
+    @classmethod
+    def of(cls, value: float, nonlinearity: str) -> Gain:
+        """That number under that name."""
+        gain = cls(value)
+        gain.nonlinearity = nonlinearity
+        return gain
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Write(Fact):
+    """One event that set values of a parameter.
+
+    ``function`` is canonical: "torch.nn.init.normal_", "torch.Tensor.zero_", "torch.empty",
+    "torch.nn.Linear.reset_parameters", "copy.deepcopy", "torch.nn.Module.load_state_dict".
+    ``author`` is "framework" (torch's own default), "library" (installed code that is not the project),
+    "user" (code of the project) or "checkpoint". ``location`` is the user's statement (innermost frame in
+    the project, else the innermost that is not torch), None where there is none. ``order`` counts events of
+    one construction: a later write has a larger one. ``overwrites`` is False where old values survive
+    (a slice, mul_, a masked write). ``application`` is the apply()/modules() loop it happened in, None if it
+    was addressed to this parameter directly. ``rows``: the (first, end) of dimension 0 that it sets, None if it sets
+    all of them, or none (``mul_`` changes what is there). ``dtype`` is what it was drawn in ("bfloat16"). ``of``: the
+    draw that ``function`` was applied to, value by value ("torch.log"); None where it draws itself.
+    """
+
+    function: str
+    distribution: Distribution
+    author: str = UNKNOWN
+    location: Location | None = UNKNOWN
+    order: int = UNKNOWN
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    overwrites: bool = True
+    application: Application | None = None
+    related: tuple[Location, ...] = ()
+    rows: tuple[int, int] | None = UNKNOWN
+    dtype: str = UNKNOWN
+    of: Distribution | None = UNKNOWN
+
+    @property
+    def is_deliberate(self) -> bool:
+        """Written by the project's own code rather than by a layer's default."""
+        return self.author == "user"
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Statistics(Fact):
+    """What was measured on a parameter's values, before any training step.
+
+    ``row_spread`` is the largest difference between any row (index of dimension 0) and the first row, over
+    max |w|: 0 where all rows are equal, UNKNOWN for fewer than two rows or dimensions.
+    ``mean_z`` is the mean in standard errors (mean / (std / sqrt(n))). ``digest`` is equal for bit-identical
+    tensors of one shape and dtype. ``finite`` is False if any element is NaN or infinite.
+    """
+
+    count: int
+    mean: float
+    std: float
+    minimum: float
+    maximum: float
+    zeros: float = UNKNOWN
+    finite: bool = UNKNOWN
+    row_spread: float = UNKNOWN
+    digest: str = UNKNOWN
+
+    @property
+    def mean_z(self) -> float:
+        """The mean in units of its standard error."""
+        return abs(self.mean) / (self.std / math.sqrt(self.count)) if self.std > 0 else math.inf
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Escape(Fact):
+    """What the escape test saw of one parameter (DESIGN.md, Live front end).
+
+    ``reached``: some backward gave it a gradient (not None), and not one that is zero whatever the parameters hold
+    (behind a slice that leaves it out, or times an input that is zero by construction). ``received``: some backward
+    gave it a gradient that is not exactly zero. ``steps``: backwards run until the fixpoint. ``row_spread``: as in
+    Statistics, at the fixpoint with dropout and drop-path at 0. Frozen parameters have no Escape: it is UNKNOWN.
+    """
+
+    reached: bool
+    received: bool
+    steps: int
+    row_spread: float = UNKNOWN
+
+    @property
+    def rows_are_one(self) -> bool:
+        """Its rows moved together up to rounding, which parts them by 1e-7."""
+        return self.row_spread < 1e-5
+
+    @property
+    def rows_are_alike(self) -> bool:
+        """Its rows hardly parted: random outgoing weights part them by more than 1% in as many steps."""
+        return self.row_spread < 1e-2
+
+    @property
+    def stuck(self) -> bool:
+        """The loss reaches it, and training never moves it."""
+        return self.reached and not self.received
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class Misfit(Fact):
+    """How far a fan-scaled draw lies off the one that its scheme prescribes for the map that the parameter is.
+
+    ``least`` and ``most`` bound the std that was drawn over the std prescribed: they are one where every size is
+    known, and range over plausible sizes (16 to 512 features) where some were not read. ``mode`` is "fan_in",
+    "fan_out", "fan_avg" or "longer" (the longer side of an orthogonal matrix). ``taken`` and ``own`` are the two fans,
+    where every size is known.
+    """
+
+    mode: str
+    least: float
+    most: float
+    taken: float = UNKNOWN
+    own: float = UNKNOWN
