@@ -169,7 +169,7 @@ class _Mending:
 
         for path, group in itertools.groupby(findings, key=lambda finding: finding.location and finding.location.path):
             several = list(group)
-            if path is None or path.endswith(NOTEBOOK) or all(finding.fix is None for finding in several):
+            if path is None or all(finding.fix is None for finding in several):
                 yield from several
                 continue
             try:
