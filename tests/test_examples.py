@@ -13,7 +13,7 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SOUND = sorted(EXAMPLES.glob("sound/*.py"))
 FLAWED = sorted([*EXAMPLES.glob("flawed/*.py"), *EXAMPLES.glob("flawed/*/model.py")])
-HIDDEN = [EXAMPLES / "flawed/hidden_by_getattr.py", EXAMPLES / "flawed/hidden_in_helper/model.py"]
+HIDDEN = [EXAMPLES / "flawed/hidden_by_getattr.py"]
 """Flaws that reading alone cannot show."""
 
 _MARK = re.compile(r"# flaw: (INI\d+)")
@@ -66,3 +66,10 @@ def test_flawed(path: Path) -> None:
 def test_some_flaws_only_show_when_the_model_is_built(path: Path) -> None:
     code, report, _ = checked(path, "--static")
     assert (code, report["findings"]) == (0, [])
+
+
+def test_reading_follows_a_helper_into_its_file() -> None:
+    path = EXAMPLES / "flawed/hidden_in_helper/model.py"
+    code, report, _ = checked(path, "--static")
+    assert code == 1
+    assert {(f["path"], f["line"], f["code"]) for f in report["findings"]} == marks(path)
