@@ -307,7 +307,7 @@ def _report(
     update_baseline: bool = False,
 ) -> Report:
     """What everything that was said amounts to: merged, suppressed where that is wished, with shown paths, counted."""
-    files = len(survey.files)
+    files = sum(file is not None for file in survey.files.values())
     said: list[Finding] = []
     lines: dict[Location, str] = {}
     probed = {run.target for run in outcomes if run.facts is not None and known(run.facts.models[0].probe)}

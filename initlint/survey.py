@@ -154,7 +154,10 @@ class Survey:
             return Exclusion(config.root, config.exclude, config.extend_exclude, config.respect_gitignore)
 
         found = map(os.path.abspath, walk(directory, self.notes.append, exclusion))
-        paths = [path for path in dict.fromkeys(found) if path not in self.files]
+        below = list(dict.fromkeys(found))
+        if not below:
+            self.notes.append(f"{shown_path(top)}: no Python file or notebook in it to read")
+        paths = [path for path in below if path not in self.files]
         for path, verdict in zip(paths, self._bulk.verdicts(paths), strict=True):
             self._take(path, verdict, None, named=False)
         inside = os.path.join(top, "")

@@ -40,8 +40,9 @@ class Activation(Fact):
 class Consumer(Fact):
     """One thing that takes a layer's output.
 
-    ``kind``: "activation", "norm", "layer" (another linear map), "sum" (residual), "product" (gate),
-    "softmax", "output" (leaves the model), "other". ``name``: the activation's, the layer's, or the operation's.
+    ``kind``: "activation", "norm", "layer" (another linear map), "sum" (residual), "product" (gate), "softmax",
+    "output" (leaves the model), "other"; and besides these "scale", where a constant multiplies the output or a sum
+    that it goes into. ``name``: the activation's, the layer's, or the operation's.
     """
 
     kind: str

@@ -156,6 +156,8 @@ class Reader:
         if not direct:
             fate.consumers = ()
             return fate
+        if self._multiplied(index):
+            direct.append(Consumer(kind="scale", name="scale"))
         fate.consumers = tuple({(c.kind, c.name): c for c in direct}.values())
         sinks = [sink for path in paths for sink in path.sinks]
         kinds = {kind for kind, _, _ in sinks}
@@ -165,6 +167,19 @@ class Reader:
         fate.ends_branch = self._ends_branch(index, paths)
         self._name_activation(fate, paths)
         return fate
+
+    def _multiplied(self, index: int) -> bool:
+        """Whether a constant multiplies a value, or a sum that it goes into, before anything else is done to it."""
+        stack, seen = list(self.trace.consumers[index]), set[int]()
+        while stack and len(seen) < _MAX_MEMBERS:
+            index = stack.pop()
+            node = self.trace.nodes[index]
+            if node.category == "scale" or (node.category == "elementwise" and node.op in ("mul", "div")):
+                return True
+            if index not in seen and node.category in ("view", "bias", "sum", "dropout"):
+                seen.add(index)
+                stack.extend(self.trace.consumers[index])
+        return False
 
     def _reaches_primary(self, paths: list[_Path]) -> bool:
         return any(node == -1 and name == "primary" for path in paths for _, name, node in path.sinks)

@@ -65,6 +65,8 @@ class Flows:
         if taken is None:
             return Flow()
         consumers = tuple(dict.fromkeys(_consumer(node) for node in taken))
+        if _multiplied(nodes):
+            consumers = (*consumers, ("scale", "scale"))
         leaves = any(node.kind == "output" for node in taken)
         if leaves and not self.root:
             return Flow()
@@ -181,6 +183,19 @@ class Flows:
                 current = after if after is not None and preceded[after.index] == 1 else None
             chains.append(chain)
         return chains
+
+
+def _multiplied(nodes: list[Node]) -> bool:
+    """Whether a constant multiplies what comes of the nodes, or a sum that it goes into."""
+    stack, seen = [out for node in nodes for out in node.outs], set[int]()
+    while stack:
+        node = stack.pop()
+        if node.kind == "scale":
+            return True
+        if node.index not in seen and node.kind in ("shape", "reduce", "sum"):
+            seen.add(node.index)
+            stack.extend(node.outs)
+    return False
 
 
 def _reached(nodes: Iterable[Node], onward: Callable[[Node], list[Node]]) -> tuple[set[str], set[str]]:

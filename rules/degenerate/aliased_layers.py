@@ -244,12 +244,15 @@ class AliasedLayers(Rule):
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
         slots = {slot(alias) for alias in layer.aliases}
         if len(slots) == 1 and len(layer.aliases) > 1 and layer.parameters:  # none of the names is an attribute's own
+            counted = "*" not in layer.aliases[-1]  # a slot by that name stands for any number of them
             yield self.at(
                 layer.aliased_at,
                 f"{layer.aliases[0]} to {layer.aliases[-1]} are one layer: {len(layer.aliases)} slots, the "
-                "parameters of one",
+                "parameters of one"
+                if counted
+                else f"every slot of {slot(layer.aliases[0])} is one and the same layer",
                 help="make one layer a slot: [Layer(...) for _ in range(n)]",
-                evidence={"slots": len(layer.aliases)},
+                evidence={"slots": len(layer.aliases)} if counted else {},
                 parameters=layer.parameters,
                 layer=layer,
                 fix=lambda: unsafe(RepeatAnew(layer.repeated_at)),

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from initlint.facts import Parameter
+from initlint.facts import Parameter, known
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, PARAMETERS, SOURCE, Bad, Good, Rule
 
@@ -125,6 +125,24 @@ class UnscaledRandomParameter(Rule):
         ),
         Good(
             """
+            class Pooling(nn.Module):
+                def __init__(self, width=64):
+                    super().__init__()
+                    self.queries = nn.Parameter(torch.randn(16, width))
+                    self.relative = nn.Parameter(torch.randn(32, width))
+
+                def forward(self, x: torch.Tensor):
+                    own = (torch.matmul(x, x.transpose(-1, -2)) + torch.matmul(x, self.relative.t())) * 0.125
+                    x = own.softmax(dim=-1) @ x
+                    return (torch.matmul(self.queries, x.transpose(-1, -2)) * 0.125).softmax(dim=-1) @ x
+
+            def build():
+                return Pooling(), torch.randn(8, 32, 64)
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
             class Features(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -181,12 +199,17 @@ class UnscaledRandomParameter(Rule):
         growth = law.std * math.sqrt(parameter.least_fan_in)
         if growth < _GROWTH or parameter.layer.normalized:
             return
-        if any(consumer.name in ("sin", "cos") for consumer in parameter.layer.consumers):
-            return  # random Fourier features
+        for consumer in parameter.layer.consumers:
+            if consumer.kind == "scale" or consumer.name in ("sin", "cos"):
+                return  # scaled after the product; random Fourier features
+        exact = known(parameter.fan_in)
         yield self.at(
             parameter,
-            f"{parameter.name} is drawn with std {law.std:.2g} and summed over {parameter.least_fan_in} inputs or "
-            f"more: it multiplies the signal by {growth:.2g}",
+            f"{parameter.name} is drawn with std {law.std:.2g} and summed over {parameter.fan_in} inputs: it "
+            f"multiplies the signal by {growth:.2g}"
+            if exact
+            else f"{parameter.name} is drawn with std {law.std:.2g} however many inputs it sums over: "
+            f"{parameter.least_fan_in} of them multiply the signal by {growth:.2g}",
             help="divide the draw by math.sqrt(fan_in), or use nn.init.xavier_uniform_",
-            evidence={"std": law.std, "growth": growth},
+            evidence={"std": law.std, "growth": growth} if exact else {"std": law.std},
         )

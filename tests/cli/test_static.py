@@ -208,7 +208,9 @@ def test_json_keeps_to_the_schema_and_is_the_same_every_time(initlint: Run) -> N
         ("src/a.py", 5, 5, 5, 36),
         ("src/b.py", 5, 5, 5, 36),
     ]
-    assert reports[0]["summary"] | {"files": 3, "error": 1, "warning": 1} == reports[0]["summary"]
+    assert (
+        reports[0]["summary"] | {"files": 2, "error": 1, "warning": 1} == reports[0]["summary"]
+    )  # c.py cannot be read
     assert len(reports[0]["notes"]) == 1
 
 
