@@ -22,6 +22,7 @@ from initlint.facts import (
 )
 from initlint.live.chains import NormReading, chain_names
 from initlint.live.flow import Fate
+from initlint.live.inference import NoSampleBatch
 from initlint.live.parameters import describe_parameter, layer_kind, owned_tensors
 from initlint.live.running import Run, run_module
 from initlint.location import Location
@@ -58,6 +59,8 @@ def audit_module(
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, NoSampleBatch):
+        return str(error)
     lines = str(error).strip().splitlines()
     first = lines[0][:200] if lines else ""
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -22,7 +22,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from initlint.live.batch import Batch, BatchSpec, as_batch, make
 from initlint.live.state import quiet_dropout
 
-__all__ = ["infer"]
+__all__ = ["NoSampleBatch", "infer"]
 
 _BATCH = 8
 _SMALL = 1 << 17
@@ -64,6 +64,10 @@ _CONVOLUTIONS = {
 }
 
 
+class NoSampleBatch(ValueError):
+    """What a model takes cannot be told, and the user has to."""
+
+
 def infer(module: nn.Module, *, device: str = "cpu", batch: int = _BATCH) -> Batch:
     """The first plausible batch that the module runs on.
 
@@ -99,7 +103,7 @@ def infer(module: nn.Module, *, device: str = "cpu", batch: int = _BATCH) -> Bat
                     failure = f"{candidate.description or 'no input'} gave {type(error).__name__}: {said}"
                 continue
         return candidate
-    raise ValueError(f"no sample batch could be inferred, give one with --batch ({failure})")
+    raise NoSampleBatch(f"no sample batch could be inferred, give one with --batch ({failure})")
 
 
 def _try(module: nn.Module, candidate: Batch) -> None:

@@ -311,7 +311,8 @@ def _describe(error: BaseException, job: Mapping[str, Any]) -> str:
     elif _first_line(error):
         text += f": {_first_line(error)}"
     place = _place(error, job)
-    return f"{text} ({place})" if place else text
+    text = f"{text} ({place})" if place else text
+    return f"{text}: --python names an interpreter that has it" if isinstance(error, ModuleNotFoundError) else text
 
 
 def _place(error: BaseException, job: Mapping[str, Any]) -> str | None:

@@ -57,8 +57,8 @@ def _finding(finding: Finding, lines: Mapping[Location, str], color: bool, unsaf
     if about:
         yield f"  in: {printable(about)}"
     if finding.evidence:
-        measured = ", ".join(f"{_words(key)} {_value(value)}" for key, value in finding.evidence.items())
-        yield f"  measured: {printable(measured)}"
+        evidence = ", ".join(f"{_words(key)} {_value(value)}" for key, value in finding.evidence.items())
+        yield f"  {'read' if finding.sources == ('source',) else 'measured'}: {printable(evidence)}"
     for consequence in finding.consequences:
         yield f"  consequence: {printable(consequence)}"
     for other in finding.related:

@@ -268,7 +268,10 @@ def test_files_that_cannot_be_imported(folder: Path) -> None:
     done = outcomes(folder, "A", "B", timeout=60)
     for outcome in done.values():
         assert outcome.status == "failed"
-        assert outcome.reason == "ModuleNotFoundError: No module named 'surely_not_there' (model.py:3)"
+        assert outcome.reason == (
+            "ModuleNotFoundError: No module named 'surely_not_there' (model.py:3): "
+            "--python names an interpreter that has it"
+        )
 
 
 def test_an_interpreter_without_torch(folder: Path) -> None:
