@@ -53,13 +53,13 @@ class Bulk:
         from initlint.cache import Cache, digest_of
 
         roots = {os.path.dirname(path): path for path in paths}
-        cache = Cache(self._cache, found := {self._checker.project.root(path) for path in roots.values()})
+        cache = Cache(self._cache, {self._checker.project.root(path) for path in roots.values()})
         self._checker.digest = digest_of
         try:
             known = self._known(cache, paths, settings := self._settings(paths))
             rest = [path for path in paths if path not in known]
             with _fewer_collections():
-                known.update(self._remembered(cache, rest, settings, list(known), found))
+                known.update(self._remembered(cache, rest, settings, list(known)))
         finally:
             cache.close()
             self._checker.digest = None
@@ -73,19 +73,18 @@ class Bulk:
         return known
 
     def _remembered(
-        self, cache: Cache, rest: list[str], settings: dict[str, str], valid: list[str], roots: set[str]
+        self, cache: Cache, rest: list[str], settings: dict[str, str], valid: list[str]
     ) -> Iterator[tuple[str, Verdict]]:
         """The verdicts on files that are read now, and put by for the next run."""
         from initlint.cache import Entry
 
-        inside = tuple(os.path.join(root, "") for root in roots)
         seen: set[str] = set()
 
         def work(path: str) -> tuple[Verdict, tuple[str, ...]]:
             verdict = self._verdict(path)
             new = self._checker.project.packages.asked - seen
             seen.update(new)
-            return verdict, tuple(each for each in new if not each.startswith(inside))
+            return verdict, tuple(each for each in new if not cache.covers(each))
 
         entries: list[Entry] = []
         outside: set[str] = set()
@@ -113,8 +112,7 @@ class Bulk:
         for path in paths:
             config = self._checker.config(path)
             if id(config) not in marks:
-                plugins = [sys.modules[name].__file__ for name in config.plugins if name in sys.modules]
-                others = sources_digest(sorted({os.path.dirname(file) for file in plugins if file}))
+                others = sources_digest(sorted({place for name in config.plugins for place in _code_of(name)}))
                 parts = (own, others, config.digest, sorted(self._checker.judgement.codes(config)), os.getcwd())
                 marks[id(config)] = blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
             found[path] = marks[id(config)]
@@ -148,6 +146,16 @@ class Bulk:
             with contextlib.suppress(OSError):
                 total += os.path.getsize(path)
         return min(usable_cores(), 1 + total // BYTES_A_PROCESS)
+
+
+def _code_of(plugin: str) -> list[str]:
+    """The files and directories that the code of an imported plugin lies in: those of its outermost package."""
+    module = sys.modules.get(plugin.partition(".")[0])
+    if module is None:
+        return []
+    if hasattr(module, "__path__"):
+        return list(module.__path__)
+    return [module.__file__] if module.__file__ else []
 
 
 def _lost(path: str) -> tuple[Verdict, tuple[str, ...]]:

@@ -70,6 +70,9 @@ class Cache:
         self._stamps: dict[str, tuple[str, bytes]] = {}
         self._fresh: dict[str, tuple[str, bytes]] = {}
         self._outside: tuple[str, ...] = ()
+        self._listed: dict[str, bool] = {}
+        """Whether what a directory holds, or that it is not there, shows in ``_inside``."""
+        self._inside: bytes | None = None
         self._world: bytes | None = None
         self._store: sqlite3.Connection | None = None
 
@@ -85,25 +88,34 @@ class Cache:
 
         rows = self._trying(load) or []
         self.close()  # what comes next may copy this process
-        self._world = self._look_around()
+        self._inside = self._look_around()
+        self._world = self._world_of(self._outside)
         return {
             path: verdict
             for path, mark, digest, world, verdict in rows
             if settings.get(path) == mark and (world is None or world == self._world) and self.digest(path) == digest
         }
 
-    def keep(self, entries: Sequence[Entry], valid: Iterable[str], outside: Iterable[str]) -> None:
-        """Store verdicts. ``valid`` are the files whose stored ones hold; ``outside`` was asked for beyond the roots.
+    def covers(self, path: str) -> bool:
+        """Whether a change of a file, or its coming into being, shows in what ``find`` saw of the roots."""
+        directory = os.path.dirname(path)
+        known = self._listed.get(directory)
+        if known is None:  # a directory that is not there shows in the one that would hold it
+            above = directory != path and not os.path.lexists(directory)
+            known = self._listed[directory] = above and self.covers(directory)
+        return known
 
-        A verdict on a file that has changed since the run began is not kept.
+    def keep(self, entries: Sequence[Entry], valid: Iterable[str], outside: Iterable[str]) -> None:
+        """Store verdicts. ``valid`` are the files whose stored ones hold; ``outside`` was asked for and not covered.
+
+        A verdict on a file that has changed since the run began is not kept, nor one in which such a file has a say.
         """
         before, asked = self._world, sorted({*self._outside, *outside})
-        if asked != list(self._outside):
-            self._outside = tuple(asked)
-            self._world = self._look_around()
+        steady = before is not None and self._world_of(self._outside) == before
+        world = self._world_of(asked) if steady else None
         kept = [entry for entry in entries if self.digest(entry.path) == entry.digest]
-        kept = [entry for entry in kept if not entry.looked_around or self._world is not None]
-        if not kept and not self._fresh and before == self._world:
+        kept = [entry for entry in kept if not entry.looked_around or world is not None]
+        if not kept and not self._fresh and before == world:
             return
 
         def store_all(store: sqlite3.Connection) -> None:
@@ -113,12 +125,12 @@ class Cache:
                 store.executemany("INSERT OR IGNORE INTO outside VALUES (?)", [(path,) for path in asked])
                 store.executemany(
                     "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?)",
-                    [(e.path, e.settings, e.digest, self._world if e.looked_around else None, e.verdict) for e in kept],
+                    [(e.path, e.settings, e.digest, world if e.looked_around else None, e.verdict) for e in kept],
                 )
-                if before != self._world:
+                if world is not None and before != world:
                     store.executemany(
                         "UPDATE verdicts SET world = ? WHERE path = ? AND world = ?",
-                        [(self._world, path, before) for path in valid],
+                        [(world, path, before) for path in valid],
                     )
 
         self._trying(store_all)
@@ -156,7 +168,7 @@ class Cache:
         return digest
 
     def _look_around(self) -> bytes | None:
-        """What stands for all that the files of a project may be told by others; None where that is too much."""
+        """What stands for all that lies below the roots; None where that is too much."""
         state = blake2b(digest_size=16)
         try:
             for root in self._roots:
@@ -164,8 +176,20 @@ class Cache:
                     state.update(line)
         except OverflowError:
             return None
-        for path in self._outside:
-            state.update(f"\n{path}\0{os.path.isdir(path)}\0".encode("utf-8", "surrogatepass"))
+        return state.digest()
+
+    def _world_of(self, outside: Iterable[str]) -> bytes | None:
+        """What stands for all that the files of a project may be told by others, those paths among them, as of now.
+
+        What lies below the roots counts as it was before anything was read: a verdict that has seen a later state goes
+        with a world that does not come again.
+        """
+        if self._inside is None:
+            return None
+        state = blake2b(self._inside, digest_size=16)
+        for path in outside:
+            there = os.path.isdir(os.path.dirname(path))  # without a file in it, it is a package all the same
+            state.update(f"\n{path}\0{there}\0".encode("utf-8", "surrogatepass"))
             state.update(self.digest(path) or b"")
         return state.digest()
 
@@ -187,6 +211,7 @@ class Cache:
             except OSError:
                 yield f"{directory}?\n".encode("utf-8", "surrogatepass")
                 continue
+            self._listed[directory] = True
             seen += len(listed)
             if seen > _MOST_ENTRIES:
                 raise OverflowError
@@ -265,18 +290,24 @@ def _flat(stamps: Mapping[str, tuple[str, bytes]]) -> list[tuple[str, str, bytes
     return [(path, stamp, digest) for path, (stamp, digest) in stamps.items()]
 
 
-def sources_digest(directories: Iterable[str]) -> str:
-    """What stands for the code in directories: its names, sizes and times."""
+def sources_digest(paths: Iterable[str]) -> str:
+    """What stands for the code in files and directories: where in them it lies, its sizes and times."""
     state = blake2b(repr(sys.version_info[:3]).encode(), digest_size=16)
-    pending = list(directories)
-    while pending:
-        directory = pending.pop()
-        with os.scandir(directory) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.is_dir():
-                    if entry.name != "__pycache__":
-                        pending.append(entry.path)
-                elif entry.name.endswith(".py"):
-                    about = entry.stat()
-                    state.update(f"{entry.name} {about.st_size} {about.st_mtime_ns}\n".encode())
+    for path in paths:
+        state.update(b"\n")
+        pending, entered = [(path, "")], set()
+        while pending:
+            place, relative = pending.pop()
+            line = f"{relative}?"
+            with contextlib.suppress(OSError):  # a link that leads nowhere is no code
+                about = os.stat(place)
+                if stat.S_ISDIR(about.st_mode):
+                    if (about.st_dev, about.st_ino) not in entered:  # links may lead in a circle
+                        entered.add((about.st_dev, about.st_ino))
+                        names = sorted(name for name in os.listdir(place) if name != "__pycache__")
+                        pending += [(os.path.join(place, name), f"{relative}/{name}") for name in names]
+                    continue
+                line = f"{relative} {about.st_size} {about.st_mtime_ns}"
+            if not relative or relative.endswith(".py"):
+                state.update(f"{line}\n".encode("utf-8", "surrogatepass"))
     return state.hexdigest()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from initlint import api
+from initlint.cache import Cache
 from initlint.checking import Checker
 from initlint.engine import load, registry
 
@@ -53,9 +54,9 @@ class Folder:
         about = path.stat()
         os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns - age * 10**9))
 
-    def codes(self, **more: Any) -> list[str]:
+    def codes(self, target: str = ".", **more: Any) -> list[str]:
         self.read.clear()
-        report = api.check([str(self.path)], static=True, jobs=1, cache=True, **more)
+        report = api.check([str(self.path / target)], static=True, jobs=1, cache=True, **more)
         return [finding.code for finding in report.findings]
 
 
@@ -105,6 +106,89 @@ def test_other_files_have_a_say(folder: Folder) -> None:
     assert folder.codes() == ["INI401"]
     (folder.path / "train.py").unlink()
     assert folder.codes() == ["INI401"]
+
+
+USER = """
+import torch.nn as nn
+from {} import init_weights
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(4, 8)
+        self.b = nn.Linear(8, 4)
+        self.apply(init_weights)
+
+    def forward(self, x):
+        return self.b(self.a(x).relu())
+"""
+HELPER = """
+import torch.nn as nn
+
+
+def init_weights(m):
+    if isinstance(m, nn.Linear):
+        nn.init.kaiming_normal_(m.weight)
+"""
+FLAWED_HELPER = HELPER.replace("kaiming_normal_(m.weight)", "zeros_(m.weight)")
+
+
+@pytest.mark.parametrize("where", [".hid", "venv", "node_modules", "lnk"])
+def test_helpers_that_no_walk_meets_have_a_say(folder: Folder, where: str) -> None:
+    if where == "lnk":
+        elsewhere = folder.path.parent / f"{folder.path.name}_elsewhere"
+        elsewhere.mkdir()
+        (folder.path / where).symlink_to(elsewhere)
+        folder.write("net.py", USER.format("lnk.weights"))
+        target = "."
+    else:
+        (folder.path / where).mkdir()
+        folder.write(f"{where}/net.py", USER.format("weights"))
+        target = where
+    helper = f"{where}/weights.py"
+    said = []
+    for text in (HELPER, FLAWED_HELPER, HELPER):
+        folder.write(helper, text)
+        said.append(folder.codes(target))
+        assert folder.codes(target) == said[-1]
+        assert folder.read == []  # it is remembered, which is the danger
+    assert said[0] == said[2] == []
+    assert "INI101" in said[1]
+    folder.write(helper, FLAWED_HELPER)
+    assert folder.codes(target) == said[1]
+    (folder.path / helper).unlink()
+    assert folder.codes(target) == []
+
+
+def test_a_helper_that_comes_into_being_has_a_say(folder: Folder) -> None:
+    (folder.path / ".hid").mkdir()
+    folder.write(".hid/net.py", USER.format("made.weights"))
+    assert folder.codes(".hid") == []
+    (folder.path / ".hid/made").mkdir()  # a package without a file of its own
+    folder.write(".hid/made/weights.py", FLAWED_HELPER)
+    assert "INI101" in folder.codes(".hid")
+
+
+@pytest.mark.parametrize("home", ["", ".hid/"])
+def test_a_helper_that_changes_during_the_run(folder: Folder, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    """What was said with the helper as it was is not said of the helper as it is."""
+    (folder.path / ".hid").mkdir()
+    folder.write(f"{home}net.py", USER.format("weights"))
+    folder.write(f"{home}weights.py", FLAWED_HELPER)
+    target = home or "."
+    assert "INI101" in folder.codes(target)
+    folder.write(f"{home}net.py", USER.format("weights") + "\n")  # to be read anew
+    keep = Cache.keep
+
+    def change_and_keep(cache: Cache, *entries: Any) -> None:
+        folder.write(f"{home}weights.py", HELPER)
+        keep(cache, *entries)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cache, "keep", change_and_keep)
+        assert "INI101" in folder.codes(target)
+    assert folder.codes(target) == []
 
 
 def test_every_setting_has_its_own(folder: Folder) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -84,6 +85,12 @@ def run(project: Path) -> Run:
     return start
 
 
+def settings(project: Path) -> set[str]:
+    """The different circumstances under which verdicts are remembered."""
+    with sqlite3.connect(project / ".initlint_cache/static.sqlite") as store:
+        return {mark for (mark,) in store.execute("SELECT settings FROM verdicts")}
+
+
 def codes(result: Result) -> list[str]:
     return [finding["code"] for finding in json.loads(result.out)["findings"]]
 
@@ -120,6 +127,37 @@ def test_they_hold_where_they_are_configured(run: Run, site: Path, project: Path
     assert [finding["path"] for finding in report["findings"]] == ["model.py"]
     report = json.loads(run("check", "--static", "--select", "OURS001", "--format", "json", path=site).out)
     assert [finding["path"] for finding in report["findings"]] == ["model.py"]
+
+
+STERNER = RULE.replace("== 0.02", "== 0.05")
+
+
+@pytest.mark.parametrize("kind", ["package", "module", "namespace"])
+def test_what_it_said_is_forgotten_when_its_code_changes(run: Run, site: Path, project: Path, kind: str) -> None:
+    package = site / "our_rules"
+    package.mkdir(exist_ok=True)
+    code = package / "small.py"
+    name = "our_rules"
+    if kind == "module":
+        code = site / "one_rule.py"
+        code.write_text(RULE)
+        name = "one_rule"
+    elif kind == "namespace":
+        (package / "__init__.py").unlink()
+        name = "our_rules.small"
+    (project / "pyproject.toml").write_text(f'[tool.initlint]\nplugins = ["{name}"]\n')
+    for folder in (site, package):
+        (folder / "gone.py").symlink_to(folder / "nowhere.py")
+    (package / "round").symlink_to(package)
+    check = ("check", "--static", "--format", "json")
+
+    assert codes(run(*check, path=site)) == ["OURS001"]
+    (site / "neighbour.py").write_text("")  # no code of the plugin's
+    assert codes(run(*check, path=site)) == ["OURS001"]
+    assert len(seen := settings(project)) == 1
+    code.write_text(STERNER)
+    assert codes(run(*check, path=site)) == []
+    assert settings(project) != seen
 
 
 @pytest.mark.parametrize("where", ["", "src", "deep/src"])
