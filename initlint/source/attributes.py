@@ -19,6 +19,7 @@ from initlint.source.values import (
     UNSEEN,
     Class,
     Const,
+    Contents,
     Either,
     Extent,
     Flow,
@@ -48,6 +49,7 @@ class Attributes(Statements):
     def attribute(self, value: Value, name: str, frame: Frame, text: str = "") -> Value:
         """An attribute of a value."""
         if isinstance(value, Unseen):
+            self.taint(value)
             if name in ("__class__", "type"):
                 return TypeOf(value.text) if name == "__class__" else UNSEEN
             if name in ("data", "weight_data") and value.attribute is not None:
@@ -96,6 +98,8 @@ class Attributes(Statements):
             return Class(value.info) if value.info is not None else Ref(f"torch.nn.{value.class_name}")
         if name == "_modules":
             return Table(self.cell(), tuple(self.children(value)))
+        if name in ("_parameters", "_buffers"):
+            return Contents(value)
         if name == "training":
             return Unseen()
         if value.info is not None:

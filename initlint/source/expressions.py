@@ -291,6 +291,7 @@ class Expressions(Conditions):
         if isinstance(base, Extent):
             return _extent(base, key, "")
         if isinstance(base, Unseen):
+            self.taint(base)
             return Unseen(text, None, base.owner_kinds, None, base.made)
         if isinstance(base, Either):
             return self.join([self.element(option, key, text) for option in base.options])  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ from initlint.source.loading import LIBRARIES, pretrained
 from initlint.source.module_initializers import deeds
 from initlint.source.modules import constant
 from initlint.source.reparametrizing import WRAPPERS, wrap
+from initlint.source.tensor_methods import VIEWS, tensor_method
 from initlint.source.tensors import FACTORIES, factory, mapped
 from initlint.source.values import NONE, UNSEEN, Const, Extent, Flow, Instance, Items, Tensor, Unseen, Value
 
@@ -40,7 +41,6 @@ _HARMLESS = (
     "sys.",
     "torch.no_grad",
     "torch.inference_mode",
-    "torch.set_grad_enabled",
     "torch.enable_grad",
     "torch.random.",
     "torch.manual_seed",
@@ -55,10 +55,6 @@ _HARMLESS = (
     "torch.finfo",
     "torch.Size",
     "torch.backends.",
-    "collections.",
-    "itertools.",
-    "functools.",
-    "operator.",
     "contextlib.",
     "pathlib.",
     "json.",
@@ -73,15 +69,15 @@ _HARMLESS = (
     "Exception",
     "input",
     "open",
-    "iter",
-    "next",
-    "frozenset",
     "bytes",
     "slice",
     "torch.utils.checkpoint.",
     "torch.jit.is_scripting",
 )
 """Functions that write into no parameter that they are given."""
+
+_HANDING_ON = ("iter", "next", "frozenset", "collections.", "itertools.", "functools.", "operator.")
+"""Functions whose result holds what they are given, so that it may be written through it."""
 
 _OF_NUMBERS = frozenset({"math.sqrt", "numpy.sqrt", "math.prod", "numpy.prod", "float", "int"})
 """Functions of sizes whose result is as good as them to tell which these were."""
@@ -158,6 +154,12 @@ def call_name(
         if name.endswith(("DataParallel", "SyncBatchNorm.convert_sync_batchnorm")):
             machine.taint(positional[0])
         return positional[0]
+    if name.endswith("set_grad_enabled"):
+        machine.records_gradients = False  # from here on, whichever way it was set, it is not followed
+        return Unseen()
+    if name.startswith(_HANDING_ON):
+        machine.opaque_call(positional, keywords)
+        return Unseen()
     if name.startswith(_HARMLESS):
         return Unseen()
     if name.startswith(LIBRARIES):
@@ -165,14 +167,17 @@ def call_name(
         if loaded is not None:
             return loaded
     if name.startswith("torch.") and not name.startswith(
-        ("torch.nn.utils", "torch.nn.init", "torch.load", "torch.hub")
+        ("torch.nn.utils", "torch.nn.init", "torch.load", "torch.hub", "torch.distributed", "torch.ops")
     ):
+        short = name.rpartition(".")[2]
+        if short in VIEWS and positional and isinstance(positional[0], Tensor):
+            return tensor_method(machine, positional[0], short, positional[1:], keywords, made)
         if any(isinstance(value, Tensor) for value in positional):
             if name.endswith("_"):
                 machine.taint(positional[0])
                 return positional[0]
-            return mapped(machine, name.rpartition(".")[2], positional, made)
-        if not name.rpartition(".")[2][:1].isupper():
+            return mapped(machine, short, positional, made)
+        if not short[:1].isupper() and not short.endswith("_"):
             return Unseen()
     return machine.opaque_call(positional, keywords)
 

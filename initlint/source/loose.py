@@ -38,6 +38,7 @@ _HANDLING = frozenset(
     ]
 )
 _OPTIMISERS = ("Adam", "SGD", "optim", "LBFGS", "autograd")
+_GRADIENTS = frozenset({"grad", "vjp", "jacobian"})
 
 
 def loose(instance: Instance, info: ClassInfo, registered: Callable[[Instance | Tensor], bool]) -> Iterator[Loose]:
@@ -110,8 +111,22 @@ def _mentions(info: ClassInfo, name: str) -> tuple[bool, bool]:
             handled
             or any(node.attr in _HANDLING and _of(node.value, name, nodes) for node in asked)
             or any(isinstance(node, ast.Call) and _spells(node.func).startswith(_OPTIMISERS) for node in nodes)
+            or any(_differentiates(node, name) for node in nodes)
         )
     return used, handled
+
+
+def _differentiates(node: ast.AST, name: str) -> bool:
+    """Whether gradients are asked for by the attribute: an input of which one wants to know what it does."""
+    return (
+        isinstance(node, ast.Call)
+        and _spells(node.func) in _GRADIENTS
+        and any(
+            isinstance(part, ast.Attribute) and part.attr == name and _is_self(part.value)
+            for argument in (*node.args, *(keyword.value for keyword in node.keywords))
+            for part in ast.walk(argument)
+        )
+    )
 
 
 def refilled(info: ClassInfo | None, name: str) -> bool:

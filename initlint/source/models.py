@@ -392,6 +392,8 @@ class Emission:
             return UNKNOWN
         if bare and layer.info is not None and loads_itself(layer.info):
             return UNKNOWN
+        if bare and _is_loaded(tensor):
+            return UNKNOWN
         if bare and self.held_elsewhere():
             return UNKNOWN
         if bare and tensor.shape is not None and 0 in tensor.shape:
@@ -470,6 +472,16 @@ class Emission:
                     elif named.names[0] not in covered and any(event.application == index for event in option.writes):
                         covered.append(named.names[0])
         return tuple(covered), hidden
+
+
+def _is_loaded(tensor: Tensor) -> bool:
+    """Whether what was left bare only makes sense where a checkpoint fills it.
+
+    So it is with codes, which no initialiser draws, with what is not trained, and with a buffer that is saved.
+    """
+    if tensor.cell.get("#coded"):
+        return True
+    return tensor.cell.get("#saved") is not False if tensor.buffer else tensor.trainable is not True
 
 
 def _constants(instance: Instance) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from initlint.source.values import (
     UNSEEN,
     Applied,
     Const,
+    Contents,
     Either,
     Event,
     Func,
@@ -119,7 +120,6 @@ _SAME = frozenset(
 _QUIET = frozenset(
     [
         "zero_grad",
-        "state_dict",
         "register_forward_hook",
         "register_forward_pre_hook",
         "flatten_parameters",
@@ -176,6 +176,8 @@ def module_method(
         return Const(receiver.class_name)
     if name in _QUIET:
         return Unseen()
+    if name == "state_dict":
+        return Contents(receiver)
     if name == "apply" and first is not None:
         _apply(machine, receiver, first, made, frame)
         return receiver
@@ -200,6 +202,8 @@ def module_method(
             if isinstance(value, Tensor):
                 value = value.view()
                 value.buffer = True
+                saved = keywords.get("persistent", positional[2] if len(positional) > 2 else TRUE)
+                machine.put(value.cell, "#saved", constant(saved, True) is not False)
             machine.put(receiver.cell, key, value)
         return NONE
     if receiver.kind in CONTAINERS:

@@ -18,6 +18,7 @@ from initlint.source.values import (
     Applied,
     Cell,
     Const,
+    Contents,
     Either,
     Event,
     Flow,
@@ -179,6 +180,8 @@ class Modules(Expressions):
 
     def taint(self, value: Value) -> None:
         """Something that was not understood got hold of ``value`` and may write into it."""
+        if isinstance(value, Contents):
+            value = value.holder
         if isinstance(value, (Unseen, Const)):
             return
         if isinstance(value, Method):
@@ -294,7 +297,8 @@ class Modules(Expressions):
             return
         held = holder.cell.get(name)
         if isinstance(held, Tensor) and held.is_parameter and isinstance(value, Tensor) and not value.is_parameter:
-            if made is not None and "#computed" not in held.cell and not value.cell.get("#same"):
+            untouched = held.writes is not None  # else it may have been taken out before
+            if made is not None and untouched and "#computed" not in held.cell and not value.cell.get("#same"):
                 text = replacing.target(made[1], name)
                 self.incident("not_a_parameter", made, text, raises=True, layer_kind=holder.kind)
             self.taint(value)
@@ -352,6 +356,7 @@ class Modules(Expressions):
             self.taint(holder)
             self.taint(value)
         else:
+            self.taint(holder)
             self.taint(value)
 
     def extend(self, items: Items, value: Value) -> None:
@@ -402,6 +407,8 @@ class Modules(Expressions):
             return (), self.join(known) if known else UNSEEN
         if isinstance(value, Tensor):
             return (), value.view(partial=True)
+        if isinstance(value, Contents):
+            self.taint(value)
         return (), Unseen()
 
 

@@ -85,6 +85,8 @@ def finished(info: ClassInfo, infos: Sequence[ClassInfo], scan: Scan, unit: Unit
     for part in info.lineage:
         if part.unit is not unit and _initialises(part.node):
             return True
+    if any(isinstance(part, ast.Constant) and part.value == "post_init" for node in here for part in ast.walk(node)):
+        return UNKNOWN  # it may be called by its name
     if not _makes_layers(constructor, unit) or _hands_itself_on(constructor):
         return UNKNOWN
     derived = False if project is None else project.derives(info.name, unit.path)

@@ -344,7 +344,7 @@ class Statements(Modules):
             self.assign(target.value, value, frame)
 
     def _unpack(self, target: ast.Tuple | ast.List, value: Value, frame: Frame) -> None:
-        known, rest = self.iterate(value) if isinstance(value, (Items, Instance)) else ((), UNSEEN)
+        known, rest = self.iterate(value)
         star = next((i for i, part in enumerate(target.elts) if isinstance(part, ast.Starred)), None)
         if isinstance(value, Flow) and self.graph is not None:
             known, rest = (), self.graph.part(value)

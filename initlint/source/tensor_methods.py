@@ -9,7 +9,7 @@ from initlint.source import initializers, views
 from initlint.source.modules import constant
 from initlint.source.names import spelled
 from initlint.source.tensors import MAPS, cast, factory, mapped
-from initlint.source.values import TRUE, Const, Event, Instance, Items, Ref, Tensor, Unseen, Value
+from initlint.source.values import TRUE, UNSEEN, Const, Event, Instance, Items, Ref, Tensor, Unseen, Value
 
 if TYPE_CHECKING:
     from initlint.source.attributes import Attributes
@@ -17,8 +17,24 @@ if TYPE_CHECKING:
 Keywords = dict[str, Value]
 
 
-_VIEWS = frozenset(
+VIEWS = frozenset(
     [
+        "tensor_split",
+        "hsplit",
+        "vsplit",
+        "dsplit",
+        "split_with_sizes",
+        "unsafe_chunk",
+        "unsafe_split",
+        "unflatten",
+        "unfold",
+        "ravel",
+        "swapdims",
+        "moveaxis",
+        "adjoint",
+        "expand_as",
+        "view_as_real",
+        "view_as_complex",
         "view",
         "reshape",
         "detach",
@@ -52,6 +68,8 @@ _VIEWS = frozenset(
         "__getitem__",
     ]
 )
+
+"""Methods whose result may share the tensor's memory: those of torch's page on tensor views, and casts."""
 
 _CASTS = frozenset(["to", "cuda", "cpu", "float", "half", "double", "type_as", "bfloat16"])
 
@@ -106,7 +124,7 @@ def tensor_method(
         return views.widened(receiver, positional[0])
     if name in _CASTS and machine.graph is not None:
         return receiver  # what it is used for is the same
-    if name in _VIEWS:
+    if name in VIEWS:
         partial = name not in _WHOLE or receiver.partial
         if name in _CASTS:
             return _converted(machine, receiver, name, positional, keywords)
@@ -130,7 +148,10 @@ def tensor_method(
         if receiver.writes is not None:
             _change(machine, receiver, name, positional, made)
         return receiver
-    if name in ("item", "tolist", "numpy", "is_contiguous", "data_ptr", "element_size", "stride", "get_device"):
+    if name == "numpy":
+        machine.taint(receiver)  # an array over the same memory
+        return Unseen()
+    if name in ("item", "tolist", "is_contiguous", "data_ptr", "element_size", "stride", "get_device"):
         return Unseen()
     if name == "clone":
         return machine.computed((receiver,))
@@ -168,9 +189,14 @@ def _converted(machine: Attributes, receiver: Tensor, name: str, positional: lis
 _OTHER_TYPES = frozenset(f"torch.{name}" for name in ("half", "float16", "bfloat16", "double", "float64"))
 
 
+_ARITHMETIC = frozenset(["add", "sub", "mul", "div", "neg", "pow", "abs", "clamp", "sqrt", "exp", "tanh", "sigmoid"])
+"""What computes values from those that are there, and so sets none that the memory was found with."""
+
+
 def _change(machine: Attributes, receiver: Tensor, name: str, positional: list[Value], made: Any) -> None:
     """An in-place operation on what a tensor holds: the law of the result is not looked into."""
     writes = receiver.writes
     if writes is not None:
-        event = Event(f"torch.Tensor.{name}", {}, "user", made, machine.now(), False, machine.application)
+        rows = None if name.rstrip("_") in _ARITHMETIC else UNSEEN
+        event = Event(f"torch.Tensor.{name}", {}, "user", made, machine.now(), False, machine.application, rows)
         machine.put(receiver.cell, "#writes", (*writes, event))

@@ -137,6 +137,8 @@ def factory(
     event = Event(function, arguments, "user", made, machine.now(), dtype=dtype)
     tensor = Tensor(machine.cell(), shape, (event,), made)
     tensor.cell["#dtype"] = dtype
+    if short == "LongTensor" or (dtype is None and isinstance(keywords.get("dtype"), Ref)):
+        tensor.cell["#coded"] = True  # whole numbers or 8 bits: codes, which nobody trains
     if short in _SIZED or short in _OLD:
         given = _given(positional, keywords)
         tensor.sizes = given if shape is not None and len(given) == len(shape) else None

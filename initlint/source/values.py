@@ -103,6 +103,20 @@ class Extent(Unseen):
         return Extent(self.of, self.axes, text, self.named)
 
 
+class Contents(Unseen):
+    """What a module holds, by name: its state dict, its ``_parameters``. What is taken out of it may be written."""
+
+    __slots__ = ("holder",)
+
+    def __init__(self, holder: Value) -> None:
+        super().__init__()
+        self.holder = holder
+
+    def spelled(self, text: str, kinds: tuple[str, ...] | None = None) -> Unseen:
+        """The same contents; no name tells more of them."""
+        return self
+
+
 UNSEEN = Unseen()
 MADE = Unseen(made=True)
 

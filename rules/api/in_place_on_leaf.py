@@ -147,6 +147,16 @@ class InPlaceOnLeaf(Rule):
                 def rescale(self):
                     self.fc.weight.mul_(0.5)
             """),
+        Good("""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(8, 8)
+                    before = torch.is_grad_enabled()
+                    torch.set_grad_enabled(False)
+                    self.fc.weight.mul_(0.5)
+                    torch.set_grad_enabled(before)
+            """),
     ]
 
     def check_incident(self, incident: Incident) -> Iterator[Finding]:

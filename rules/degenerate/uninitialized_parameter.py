@@ -34,7 +34,8 @@ class UninitializedParameter(Rule):
     ## When it is right to do this
 
     When something writes it before it is used: `reset_parameters()`, a loop over the parameters, the parent's
-    initialiser, a checkpoint that is always loaded. `torch.Tensor([0.5])` is a value and not a size.
+    initialiser, a checkpoint that is always loaded: it is taken to be loaded into what is frozen from the start, and
+    into whole numbers. `torch.Tensor([0.5])` is a value and not a size.
 
     ## Fix safety
 
@@ -169,6 +170,67 @@ class UninitializedParameter(Rule):
                 def __init__(self, dim=16):
                     super().__init__()
                     self.to_q = ReplicatedLinear(dim, dim)
+            """),
+        Good("""
+            import itertools
+
+            class Views(nn.Module):
+                def __init__(self, dim=16):
+                    super().__init__()
+                    self.gates = nn.Parameter(torch.empty(2 * dim, dim))
+                    self.query = nn.Parameter(torch.empty(2 * dim, dim))
+                    self.bare = nn.Parameter(torch.empty(2, dim))
+                    reset, update = self.gates.chunk(2)
+                    nn.init.orthogonal_(reset)
+                    nn.init.orthogonal_(update)
+                    first, second = torch.split(self.query, dim)
+                    nn.init.orthogonal_(first)
+                    nn.init.orthogonal_(second)
+                    for row in torch.unbind(self.bare):
+                        nn.init.normal_(row, std=0.3)
+
+                def forward(self, x):
+                    return x @ self.gates.t() + x @ self.query.t() + self.bare.sum()
+
+            class Chained(nn.Module):
+                def __init__(self, dim=16):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.empty(dim, dim))
+                    for parameter in itertools.chain(self.parameters()):
+                        nn.init.orthogonal_(parameter)
+
+                def forward(self, x):
+                    return x @ self.weight
+            """),
+        *(
+            Good(f"""
+            class Net(nn.Module):
+                def __init__(self, dim=16):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.empty(dim, dim))
+                    {write}
+
+                def forward(self, x):
+                    return x @ self.weight
+            """)
+            for write in (
+                'self.state_dict()["weight"].copy_(torch.eye(dim))',
+                "[torch.nn.init.orthogonal_(p) for name, p in self.state_dict().items()]",
+                "nn.init.orthogonal_(next(self.parameters()))",
+                'nn.init.orthogonal_(self._parameters["weight"])',
+                "torch._foreach_zero_([self.weight])",
+                "self.weight.data.numpy()[:] = 1",
+            )
+        ),
+        Good("""
+            class Quantized(nn.Module):
+                def __init__(self, inputs=64, outputs=64):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.empty(outputs, inputs, dtype=torch.int8), requires_grad=False)
+                    self.scales = nn.Parameter(torch.empty(outputs), requires_grad=False)
+
+                def forward(self, x):
+                    return F.linear(x, self.weight.to(x.dtype) * self.scales[:, None])
             """),
     ]
 

@@ -216,6 +216,19 @@ class MissingPostInit(Rule):
 
             encoder = Encoder.from_pretrained("checkpoint")
             """),
+        Good("""
+            from transformers import BertModel, BertPreTrainedModel
+
+            class Tagger(BertPreTrainedModel):
+                def __init__(self, config):
+                    super().__init__(config)
+                    self.bert = BertModel(config)
+                    self.head = nn.Linear(config.hidden_size, config.num_labels)
+                    getattr(self, "post_init")()
+
+                def forward(self, x):
+                    return self.head(self.bert(x)[0])
+            """),
     ]
 
     def check_klass(self, klass: ClassFacts) -> Iterator[Finding]:

@@ -101,6 +101,20 @@ class ParameterReplaced(Rule):
                     except TypeError:
                         self.mix.bias = nn.Parameter(torch.zeros(16))
             """),
+        Good("""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.first = nn.Linear(16, 16)
+                    del self.first._parameters["weight"]
+                    self.first.weight = torch.eye(16)
+                    self.second = nn.Linear(16, 16)
+                    delattr(self.second, "weight")
+                    self.second.weight = torch.eye(16)
+                    self.third = nn.Linear(16, 16)
+                    self.third._parameters.pop("weight")
+                    self.third.weight = torch.eye(16)
+            """),
     ]
 
     def check_incident(self, incident: Incident) -> Iterator[Finding]:

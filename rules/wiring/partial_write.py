@@ -99,6 +99,21 @@ class PartialWrite(Rule):
                     for part in parts:
                         nn.init.zeros_(self.mixed[part])
             """),
+        Good("""
+            class Sparse(nn.Module):
+                def __init__(self, index, mask, width=16):
+                    super().__init__()
+                    self.copied = nn.Parameter(torch.empty(width, width))
+                    self.scattered = nn.Parameter(torch.empty(width, width))
+                    self.filled = nn.Parameter(torch.empty(width, width))
+                    self.masked = nn.Parameter(torch.empty(width, width))
+                    self.shared = nn.Parameter(torch.empty(width, width))
+                    self.copied.data.index_copy_(0, index, torch.randn(width, width))
+                    self.scattered.data.scatter_(0, index, 1.0)
+                    self.filled.data.index_fill_(0, index, 1.0)
+                    self.masked.data.masked_fill_(mask, 1.0)
+                    self.shared.data.set_(torch.randn(width, width))
+            """),
     ]
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ class UninitializedBuffer(Rule):
     ## What it does
 
     Finds buffers whose last event is their allocation from uninitialised memory, in classes whose methods read them and
-    none of whose methods fills them.
+    none of whose methods fills them, and which no checkpoint holds (`persistent=False`).
 
     ## Why it matters
 
@@ -23,15 +23,16 @@ class UninitializedBuffer(Rule):
 
     ## Example
 
-        self.register_buffer("scale", torch.empty(64))
+        self.register_buffer("scale", torch.empty(64), persistent=False)
 
     ## Use instead
 
-        self.register_buffer("scale", torch.ones(64))
+        self.register_buffer("scale", torch.ones(64), persistent=False)
 
     ## When it is right to do this
 
-    Where a method fills it before it is read, as a cache or a queue is, and where a checkpoint is always loaded.
+    Where a method fills it before it is read, as a cache or a queue is. Nothing is said of a buffer that is saved: what
+    is not trained, and left bare on purpose, is there to be loaded, as the scales of a quantised layer are.
 
     ## Fix safety
 
@@ -45,7 +46,7 @@ class UninitializedBuffer(Rule):
             class Scale(nn.Module):
                 def __init__(self, width=64):
                     super().__init__()
-                    self.register_buffer("scale", torch.empty(width))  #~
+                    self.register_buffer("scale", torch.empty(width), persistent=False)  #~
 
                 def forward(self, x):
                     return x * self.scale
@@ -66,12 +67,12 @@ class UninitializedBuffer(Rule):
             class Memory(nn.Module):
                 def __init__(self, width=64):
                     super().__init__()
-                    self.register_buffer("queue", torch.empty(128, width))
-                    self.register_buffer("mean", torch.empty(width))
-                    self.register_buffer("table", torch.empty(width))
-                    self.register_buffer("cache", torch.empty(width))
-                    self.register_buffer("none", torch.empty(0))
-                    self.register_buffer("unread", torch.empty(8))
+                    self.register_buffer("queue", torch.empty(128, width), persistent=False)
+                    self.register_buffer("mean", torch.empty(width), persistent=False)
+                    self.register_buffer("table", torch.empty(width), persistent=False)
+                    self.register_buffer("cache", torch.empty(width), persistent=False)
+                    self.register_buffer("none", torch.empty(0), persistent=False)
+                    self.register_buffer("unread", torch.empty(8), persistent=False)
                     self.register_buffer("scale", torch.ones(width))
                     nn.init.ones_(self.table)
                     self._fill()
@@ -94,11 +95,30 @@ class UninitializedBuffer(Rule):
 
                 def forward(self, x):
                     return x @ self.weight
+            """),
+        Good("""
+            class QuantizedLinear(nn.Module):
+                def __init__(self, inputs=64, outputs=64):
+                    super().__init__()
+                    self.register_buffer("weight", torch.empty(outputs, inputs, dtype=torch.int8))
+                    self.register_buffer("scales", torch.empty(outputs))
 
+                def forward(self, x):
+                    return F.linear(x, self.weight.to(x.dtype)) * self.scales
+            """),
+        Good("""
             def load(path):
-                model = Quantized()
+                model = Loaded()
                 model.load_state_dict(torch.load(path))
                 return model
+
+            class Loaded(nn.Module):
+                def __init__(self, width=64):
+                    super().__init__()
+                    self.register_buffer("weight", torch.empty(width, width))
+
+                def forward(self, x):
+                    return x @ self.weight
             """),
     ]
 

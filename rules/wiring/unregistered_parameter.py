@@ -160,6 +160,19 @@ class UnregisteredParameter(Rule):
                         x = net(x)
                     return x + self.norms[0](x) + self.image.sum()
             """),
+        Good("""
+            class Sensitivity(nn.Module):
+                def __init__(self, width=8):
+                    super().__init__()
+                    self.fc = nn.Linear(width, 1)
+                    self.probe = torch.zeros(1, width, requires_grad=True)
+
+                def forward(self, x):
+                    return self.fc(x + self.probe)
+
+                def sensitivity(self, x):
+                    return torch.autograd.grad(self(x).sum(), [self.probe])[0]
+            """),
     ]
 
     def check_model(self, model: Model) -> Iterator[Finding]:
