@@ -79,15 +79,15 @@ def check(
     Raises ValueError for a code, batch, argument or size that means nothing, and for such a configuration; what goes
     wrong with one target is in ``Report.failures`` (asked for by name) or ``Report.notes`` (met on the way).
     """
-    if fix or diff:
-        arguments_given = dict(locals())  # every one, whichever there will be: each reading is of what was asked for
-        from initlint.mending import check_and_mend
-
-        return check_and_mend(check, arguments_given)
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs is at least 1, not {jobs}")
     if update_baseline and (fix or diff):
         raise ValueError("a baseline is updated by a run that fixes nothing")
+    if fix or diff:
+        arguments_given = dict(locals())  # every one, whichever there will be: each reading is of what was asked for
+        from initlint.mending import check_and_mend
+
+        return check_and_mend(check, arguments_given, _configurations(config).of)
     started = time.perf_counter()
     configurations = _configurations(
         config,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from initlint.config import Config, Configurations
 from initlint.engine import judges_defaults
 from initlint.judgement import Judgement
-from initlint.opened import File, opened, shown_path
-from initlint.source.files import MAX_NOTEBOOK_BYTES, NOTEBOOK, FileTooLarge, load
+from initlint.opened import File, loaded, opened, shown_path
+from initlint.source.files import FileTooLarge
 from initlint.source.initializers import KNOWN, REQUIRED, Initializers, Row
 from initlint.source.reader import Project, SourceError, might_matter, read
 from initlint.verdict import Verdict
@@ -43,7 +43,7 @@ class Checker:
         """Check the file of that absolute path; the file is None where it cannot be read. ``roots`` as in ``check``."""
         shown = shown_path(path)
         try:
-            data = load(path, MAX_NOTEBOOK_BYTES if path.endswith(NOTEBOOK) else self.config(path).max_file_size)
+            data = loaded(path, self.config(path).max_file_size)
         except FileTooLarge as error:
             return Verdict(notes=(f"{shown}: skipped, {error}",), readable=False), None
         except OSError as error:

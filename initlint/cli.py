@@ -23,6 +23,7 @@ LIVE_OPTIONS = ("batch", "arg", "device", "seed", "python", "timeout", "memory_l
 
 def main() -> NoReturn:
     """Run the command line; an error of usage is one line on stderr and exit 2, Ctrl-C is exit 130."""
+    stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a character gets its escape, not a traceback
             stream.reconfigure(errors="backslashreplace")
@@ -37,10 +38,26 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
+def stand_in_for_closed_streams() -> None:
+    """Open the null device in place of standard streams that were closed before the start (``>&-``).
+
+    ``sys.stdin`` stays None: nothing is there to be read, which is not the same as nothing in it.
+    """
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)  # takes the descriptor, which no other file should be given
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="initlint", message="%(prog)s %(version)s")
 def commands() -> None:
     """Tell whether a PyTorch model's parameters start out right."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise click.ClickException(f"the working directory cannot be had ({error.strerror})") from None
 
 
 def codes(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -113,6 +130,11 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
     refuse_contradictions(context, targets, options)
     progress = None if options["quiet"] or not sys.stderr.isatty() else show_progress
     exit_on_termination()
+    stdin = None
+    if "-" in targets:
+        if sys.stdin is None:
+            raise click.UsageError("-: standard input is closed")
+        stdin = sys.stdin.buffer.read
     try:
         report = run(
             targets,
@@ -124,7 +146,7 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
             python=options["python"],
             timeout=options["timeout"],
             memory_limit=options["memory_limit"],
-            stdin=sys.stdin.buffer.read if "-" in targets else None,
+            stdin=stdin,
             stdin_filename=options["stdin_filename"],
             select=options["select"],
             extend_select=options["extend_select"] or (),

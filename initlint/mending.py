@@ -15,12 +15,13 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from initlint.findings import Finding
-from initlint.opened import STDIN, shown_path
+from initlint.opened import STDIN, loaded, shown_path
 from initlint.record import record
 from initlint.result import Mended, Report
-from initlint.source.files import NOTEBOOK, FileTooLarge, load
+from initlint.source.files import NOTEBOOK, FileTooLarge
 
 if TYPE_CHECKING:
+    from initlint.config import Config
     from initlint.fix.rounds import Outcome
 
 __all__ = ["check_and_mend"]
@@ -29,10 +30,10 @@ Check = Callable[..., Report]
 """``initlint.api.check``."""
 
 
-def check_and_mend(check: Check, asked: Mapping[str, Any]) -> Report:
+def check_and_mend(check: Check, asked: Mapping[str, Any], configuration: Callable[[str], Config]) -> Report:
     """Mend what was asked for, and report what remains; with ``diff``, what would change, and all findings.
 
-    ``asked`` are all arguments of ``check``.
+    ``asked`` are all arguments of ``check``; ``configuration`` gives the one that holds for an absolute path.
     """
     unsafe, diff = asked["unsafe_fixes"], asked["diff"]
     arguments = {name: value for name, value in asked.items() if name not in ("fix", "diff")}
@@ -42,7 +43,7 @@ def check_and_mend(check: Check, asked: Mapping[str, Any]) -> Report:
     reading = {**arguments, **_ONLY_READ, "progress": None}
     started = time.time_ns()
     before = check(**reading)
-    mending = _Mending(check, reading, started, _by_path(before.findings), unsafe=unsafe)
+    mending = _Mending(check, reading, configuration, started, _by_path(before.findings), unsafe=unsafe)
     name = asked["stdin_filename"]
     stdin_path = shown_path(name) if name else STDIN
     source = data if STDIN in asked["targets"] else None
@@ -101,6 +102,7 @@ class _Mending:
 
     check: Check
     reading: Mapping[str, Any]
+    configuration: Callable[[str], Config]
     started: int
     found: dict[str, list[Finding]]
     unsafe: bool
@@ -112,7 +114,7 @@ class _Mending:
     def mend_file(self, path: str, *, write: bool) -> None:
         """Mend a file, in its place or (without ``write``) as a diff only."""
         try:
-            data = load(path)
+            data = self._loaded(path)
         except (OSError, FileTooLarge) as error:
             self.failures.append(f"{path}: cannot be fixed ({getattr(error, 'strerror', None) or 'too large'})")
             return
@@ -173,11 +175,15 @@ class _Mending:
                 yield from several
                 continue
             try:
-                text = read(at_hand[path] if path in at_hand else load(path)).text
+                text = read(at_hand[path] if path in at_hand else self._loaded(path)).text
             except (OSError, FileTooLarge, ValueError):
                 yield from several
             else:
                 yield from with_edits(text, several)
+
+    def _loaded(self, path: str) -> bytes:
+        """The bytes of a file that was read before, within the same bounds. Raises OSError and FileTooLarge."""
+        return loaded(path, self.configuration(os.path.abspath(path)).max_file_size)
 
     def _found(self, path: str, data: bytes) -> Iterable[Finding]:
         """What reading finds in a file that holds these bytes."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.record import record
-from initlint.source.files import MAX_BYTES, NOTEBOOK, FileTooLarge
+from initlint.source.files import MAX_BYTES, MAX_NOTEBOOK_BYTES, NOTEBOOK, FileTooLarge, load
 from initlint.source.reader import might_matter
 from initlint.source.suppression import NOTHING, Suppressions
 from initlint.source.suppression import read as read_suppressions
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from initlint.location import Location
     from initlint.source.notebook import Notebook
 
-__all__ = ["STDIN", "File", "defines", "opened", "shown_path"]
+__all__ = ["STDIN", "File", "defines", "loaded", "opened", "shown_path"]
 
 STDIN = "-"
 
@@ -56,6 +56,14 @@ class File:
             except (SyntaxError, UnicodeDecodeError):
                 return None
         return lines[number - 1] if 0 < number <= len(lines) else None
+
+
+def loaded(path: str, most: int) -> bytes:
+    """The bytes of the file of that path, of a notebook also those of its pictures.
+
+    ``most`` bounds the bytes of source. Raises OSError, FileTooLarge.
+    """
+    return load(path, MAX_NOTEBOOK_BYTES if path.endswith(NOTEBOOK) else most)
 
 
 def opened(path: str, data: bytes, most: int = MAX_BYTES) -> File:

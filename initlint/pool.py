@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -69,17 +70,28 @@ def _executor(processes: int) -> ProcessPoolExecutor:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("fork"), initializer=_begin)
+    context = multiprocessing.get_context("fork")
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
 
 
-def _begin() -> None:
-    """What a new process does first: Ctrl-C and termination are the parent's to answer."""
+def _begin(parent: int) -> None:
+    """What a new process does first: Ctrl-C and termination are the parent's to answer, whose death is its own."""
     import signal
+    import threading
+
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
+def _end_with(parent: int) -> None:
+    """End this process once its parent is gone, which may have had no time to say so."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _submit(executor: ProcessPoolExecutor, batches: Sequence[Sequence[Any]]) -> list[Future[list[Any]]]:

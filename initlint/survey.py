@@ -18,10 +18,10 @@ from initlint.config import Config, Configurations
 from initlint.engine import conclude, judges_comments, order
 from initlint.judgement import Judgement
 from initlint.live.targets import Target, parse
-from initlint.opened import STDIN, File, defines, opened, shown_path
+from initlint.opened import STDIN, File, defines, loaded, opened, shown_path
 from initlint.record import record
 from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE
-from initlint.source.files import MAX_NOTEBOOK_BYTES, NOTEBOOK, Exclusion, FileTooLarge, load, walk
+from initlint.source.files import NOTEBOOK, Exclusion, FileTooLarge, walk
 from initlint.source.reader import SourceError
 from initlint.suppressed import suppressions_of
 from initlint.verdict import Verdict
@@ -80,6 +80,8 @@ class Survey:
         self._bulk = Bulk(self._checker, jobs=jobs, cache=cache)
         self._met: set[str] = set()
         """Files that were read and are not at hand."""
+        self._complaints: dict[str, tuple[str, ...]] = {}
+        """What is amiss with files that were met on the way: of one that is named, too, it is a failure."""
         self._judged: list[str] = []
         self._used: dict[str, set[tuple[int, str]]] = {}
 
@@ -107,7 +109,7 @@ class Survey:
         elif target.path is not None and target.kind == "directory":
             self._look_below(target.path)
         elif target.path is not None:
-            file = self._read_file(target.path, named=True)
+            file = self._read_named(target.path)
             if file is not None and not self._static:
                 self._plan(target, file)
             elif file is not None and target.name is not None and not defines(file.data, target.name):
@@ -121,7 +123,7 @@ class Survey:
                 continue
             if target.kind == "module" or target.name is not None:
                 self.models.append(Planned(target, True, config, table))
-            file = self._read_file(target.path, named=True) if target.path is not None else None
+            file = self._read_named(target.path) if target.path is not None else None
             if file is not None and target.name is None:
                 self._plan_roots(target, file, config, {None: table})
 
@@ -220,16 +222,24 @@ class Survey:
                 if root not in tables
             )
 
-    def _read_file(self, path: str, *, named: bool) -> File | None:
+    def _read_named(self, path: str) -> File | None:
+        """A file that was asked for by name, read anew only where what it offers to be built was not asked before."""
         full = os.path.abspath(path)
-        if full in self.files and (named is False or self._static or full not in self._met):
+        for complaint in self._complaints.pop(full, ()):
+            self.notes.remove(complaint)
+            self.failures.append(complaint)
+        if full in self.files and (self._static or full not in self._met):
             return self.file(full) if self.files[full] is not None else None
-        return self._take(full, *self._checker.check_path(full, roots=not self._static), named=named)
+        return self._take(full, *self._checker.check_path(full, roots=not self._static), named=True)
 
     def _take(self, path: str, verdict: Verdict, file: File | None, *, named: bool) -> File | None:
         """Take what came of reading a file; where ``file`` is not at hand, it is opened when it is needed."""
         self.notes += verdict.notes
-        (self.failures if named else self.notes).extend(verdict.complaints)
+        if named:
+            self.failures += verdict.complaints
+        else:
+            self.notes += verdict.complaints
+            self._complaints[path] = verdict.complaints
         if path not in self._met:
             self.said += verdict.said
         if file is None and verdict.readable:
@@ -310,8 +320,8 @@ class Survey:
         """A file that a finding points at, read now if it was not a target."""
         if self.files.get(path, _UNOPENED) is _UNOPENED:
             try:
-                most = MAX_NOTEBOOK_BYTES if path.endswith(NOTEBOOK) else self._config(path).max_file_size
-                self.files[path] = opened(path, load(path, most), self._config(path).max_file_size)
+                most = self._config(path).max_file_size
+                self.files[path] = opened(path, loaded(path, most), most)
             except (OSError, FileTooLarge, SourceError):
                 self.files[path] = None
         return self.files[path] or File(b"")

@@ -80,3 +80,13 @@ def test_an_interrupted_run_leaves_no_process(tmp_path: Path) -> None:
     assert "Traceback" not in errors
     with pytest.raises(ProcessLookupError):
         os.killpg(run.pid, 0)
+
+
+def test_a_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    for index in range(400):
+        (tmp_path / f"m{index}.py").write_text(FLAW * 20)
+    command = [sys.executable, "-m", "initlint", "check", "--static", "--no-cache", "--jobs", "2", "."]
+    run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(1)
+    run.kill()
+    run.communicate(timeout=20)  # ends when all have let go of its output, the parent or whom it left behind

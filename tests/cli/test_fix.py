@@ -317,3 +317,23 @@ def test_a_notebook_is_left_alone_and_promised_nothing(initlint: Run) -> None:
     assert "fix:" not in result.out
     assert "fixable" not in result.out
     assert file.read_bytes() == before
+
+
+def test_a_file_as_large_as_the_configuration_lets_it_be_is_fixed(initlint: Run) -> None:
+    write("initlint.toml", 'max-file-size = "2MB"\n')
+    file = write("model.py", BAD + "#" * 1_100_000 + "\n")
+    result = initlint("check", "--static", "--diff", "model.py")
+    assert (result.code, result.err) == (1, "initlint: note: 1 would be fixed\n")
+    result = fix(initlint, "model.py")
+    assert (result.code, result.err) == (0, "")
+    assert "std=" in file.read_text()[:1000]
+
+
+def test_a_baseline_is_not_updated_by_a_run_that_fixes(initlint: Run) -> None:
+    from initlint import api
+
+    write("model.py", BAD)
+    for way in ("fix", "diff"):
+        with pytest.raises(ValueError, match="fixes nothing"):
+            api.check(["model.py"], static=True, update_baseline=True, **{way: True})
+    assert os.listdir() == ["model.py"]

@@ -349,3 +349,56 @@ def test_a_name_that_a_file_lacks(initlint: Run, name: str) -> None:
     assert result.err == f"initlint: error: model.py::{name}: model.py has no {name}\n"
     dynamic = write("dynamic.py", NAMES + "from other import *\n")
     assert initlint("check", "--static", f"{dynamic}::{name}").code == 0
+
+
+CLOSED = {"stdin": 0, "stdout": 1, "stderr": 2}
+
+
+@pytest.mark.parametrize("names", [("stdin",), ("stdout",), ("stderr",), ("stdin", "stdout", "stderr")])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_closed_streams_are_done_without(names: tuple[str, ...], jobs: str) -> None:
+    write("model.py", BAD)
+    write("other.py", GOOD)
+
+    def close() -> None:
+        for name in names:
+            os.close(CLOSED[name])
+
+    def run(*targets: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "initlint", "check", "--static", "--jobs", jobs, *targets]
+        done = subprocess.run(command, capture_output=True, text=True, preexec_fn=close, check=False)
+        assert "Traceback" not in done.stderr
+        return done
+
+    done = run(".")
+    assert done.returncode == 1
+    assert ("INI501" in done.stdout) is ("stdout" not in names)
+    if "stdin" in names:
+        done = run("-")
+        assert done.returncode == 2
+        assert "stderr" in names or "standard input is closed" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("check", "--static"), ("check", "--static", "-"), ("rules",)])
+def test_a_working_directory_that_is_gone(tmp_path: Path, command: tuple[str, ...]) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+
+    def leave() -> None:
+        os.chdir(folder)
+        folder.rmdir()
+
+    run = [sys.executable, "-m", "initlint", *command]
+    done = subprocess.run(run, capture_output=True, text=True, preexec_fn=leave, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "working directory" in done.stderr
+
+
+@pytest.mark.parametrize("targets", [("broken.py", "."), (".", "broken.py")])
+def test_a_file_that_is_named_and_met_is_a_failure(initlint: Run, targets: tuple[str, ...]) -> None:
+    write("broken.py", "import torch.nn as nn\ndef f(:\n")
+    result = initlint("check", "--static", *targets)
+    assert result.code == 2
+    assert len(result.err.splitlines()) == 1
+    assert result.err.startswith("initlint: error: broken.py")
