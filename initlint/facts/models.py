@@ -28,6 +28,10 @@ class Application(Fact):
     covered: tuple[str, ...] = UNKNOWN
     within: str = UNKNOWN
 
+    def holds(self, name: str) -> bool:
+        """Whether the layer or parameter of that dotted name stands below the root."""
+        return not self.root or name.startswith(self.root + ".")
+
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
 class Probe(Fact):

@@ -24,6 +24,7 @@ __all__ = [
     "drawn",
     "fan_scaled",
     "normal",
+    "torch_initializers",
     "truncated_normal",
     "uniform",
     "uninitialized",
@@ -138,6 +139,12 @@ class _Arguments:
 
 
 Law = Callable[[_Arguments, Any], Distribution]
+
+
+def torch_initializers() -> tuple[str, ...]:
+    """The functions of torch.nn.init that write in place: "normal_", "zeros_" and so on."""
+    module = "torch.nn.init."
+    return tuple(name.removeprefix(module) for name in _laws() if name.startswith(module))
 
 
 def drawn(function: str, arguments: Mapping[str, Any], shape: object = UNKNOWN) -> Distribution:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from initlint.changes import BothBounds
 from initlint.facts import InitCall
-from initlint.findings import Finding, Severity, safe
+from initlint.findings import Finding, Severity, safe, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 _BOUND = re.compile(r"(?<![a-z])(std|stdv|stddev|bound|limit|range|initrange|init_range|scale)(?![a-z])", re.IGNORECASE)
@@ -40,7 +40,8 @@ class OneSidedUniform(Rule):
 
     ## Fix safety
 
-    Safe: both bounds are given, the one with a minus sign. That changes what is drawn, which is its purpose.
+    Both bounds are given, the one with a minus sign. Safe where the name of what is passed says bound, range or std;
+    unsafe for a number, which may be meant as the lower end of a range up to 1 (a decay, a gate).
     """
 
     code, name, severity = "INI502", "one-sided-uniform", Severity.WARNING
@@ -101,10 +102,11 @@ class OneSidedUniform(Rule):
                 continue
             if low in call.spellings:
                 slip, shown = _BOUND.search(call.spellings[low]) is not None, call.spellings[low]
+                mend = safe
                 other = f"-{shown}, {shown}"
             else:
                 value = call.arguments[low]
-                slip, shown = 0 < abs(value) < 1, f"{value:g}"
+                slip, shown, mend = 0 < abs(value) < 1, f"{value:g}", unsafe
                 other = f"{-abs(value):g}, {abs(value):g}"
             if slip:
                 yield self.at(
@@ -113,5 +115,5 @@ class OneSidedUniform(Rule):
                     "only the lower bound is given",
                     help=f"give both bounds: {call.written}({call.target.text}, {other})",
                     evidence={"low": call.arguments[low], "high": call.arguments[high]},
-                    fix=safe(BothBounds(call.places.get(low))),
+                    fix=mend(BothBounds(call.places.get(low))),
                 )

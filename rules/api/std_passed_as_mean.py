@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator
 
 from initlint.changes import NameArgument
-from initlint.facts import InitCall, layer_family
-from initlint.findings import Finding, Severity, safe
+from initlint.facts import InitCall, known, layer_family
+from initlint.findings import Finding, Severity, safe, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 _SPREAD = re.compile(r"(?<![a-z])(std|stdv?|stddev|sigma|scale|init(ializer)?_range)(?![a-z])", re.IGNORECASE)
+
+_MAPS = ("linear", "bilinear", "convolution", "transposed", "embedding")
 
 
 class StdPassedAsMean(Rule):
@@ -41,9 +43,10 @@ class StdPassedAsMean(Rule):
 
     ## Fix safety
 
-    Safe: the argument is named `std=`. That changes what is drawn, which is its purpose: the values that the call
-    says, with the standard deviation in place of the mean. On the scale of a norm, where the mean is 1 and the spread
-    is what was left out, there is no fix.
+    The argument is named `std=`: the values that the call says, with the standard deviation in place of the mean. Safe
+    where the name of what is passed says std or scale, and for the weight of what is certainly a linear map or an
+    embedding; unsafe for a number elsewhere, where a small mean may be meant. On the scale of a norm, where the mean is
+    1 and the spread is what was left out, there is no fix.
     """
 
     code, name, severity = "INI501", "std-passed-as-mean", Severity.ERROR
@@ -119,7 +122,7 @@ class StdPassedAsMean(Rule):
     def check_call(self, call: InitCall) -> Iterator[Finding]:
         if "mean" not in call.positional or "std" in call.given or "std" not in call.arguments:
             return
-        at_norm = False
+        at_norm, mend = False, safe
         if "mean" in call.spellings:
             slip = _SPREAD.search(call.spellings["mean"]) is not None
             shown = call.spellings["mean"]
@@ -127,6 +130,7 @@ class StdPassedAsMean(Rule):
             small = 0 < call.arguments["mean"] < 0.5
             at_norm = not small and self._is_norm_scale(call)
             slip = small or at_norm
+            mend = safe if _is_of_map(call) else unsafe
             shown = f"{call.arguments['mean']:g}"
         if slip:
             yield self.at(
@@ -136,7 +140,7 @@ class StdPassedAsMean(Rule):
                 f"at {call.arguments['std']:g}",
                 help=f"name the argument: {call.written}({call.target.text}, std={shown})",
                 evidence={"mean": call.arguments["mean"], "std": call.arguments["std"]},
-                fix=None if at_norm else safe(NameArgument(call.places.get("mean"), "std")),
+                fix=None if at_norm else mend(NameArgument(call.places.get("mean"), "std")),
             )
 
     def _is_norm_scale(self, call: InitCall) -> bool:
@@ -146,3 +150,11 @@ class StdPassedAsMean(Rule):
             and call.target.attribute == "weight"
             and all(layer_family(k) == "norm" for k in call.target.kinds)
         )
+
+
+def _is_of_map(call: InitCall) -> bool:
+    """Whether the weight of a linear map or an embedding is certainly what is written: asked for the fix alone."""
+    target = call.target
+    if not known(target.kinds) or not known(target.attribute) or target.attribute != "weight":
+        return False
+    return bool(target.kinds) and all(layer_family(kind) in _MAPS for kind in target.kinds)

@@ -6,26 +6,11 @@ from initlint.changes import Rename
 from initlint.facts import InitCall
 from initlint.findings import Finding, Fix, Severity, safe, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.theory.schemes import DEPRECATED, torch_initializers
 
 _MODULE = "torch.nn.init"
-_IN_PLACE = (
-    "uniform_",
-    "normal_",
-    "trunc_normal_",
-    "constant_",
-    "ones_",
-    "zeros_",
-    "eye_",
-    "dirac_",
-    "xavier_uniform_",
-    "xavier_normal_",
-    "kaiming_uniform_",
-    "kaiming_normal_",
-    "orthogonal_",
-    "sparse_",
-)
-_WITHOUT_OLD_NAME = ("trunc_normal_", "ones_", "zeros_")
-_KNOWN = frozenset([*_IN_PLACE, *(name[:-1] for name in _IN_PLACE if name not in _WITHOUT_OLD_NAME)])
+_IN_PLACE = torch_initializers()
+_KNOWN = frozenset([*_IN_PLACE, *DEPRECATED])
 _ALIASES = {
     "zero_": "zeros_",
     "zero": "zeros_",

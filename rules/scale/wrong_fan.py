@@ -315,9 +315,14 @@ def _told(misfit: Misfit) -> str:
     return f"{words} of {misfit.taken:g}, where the map has {misfit.own:g},"
 
 
+_GATES = {"LSTM": 4, "GRU": 3}
+
+
 def _help(parameter: Parameter, function: str) -> str:
     if parameter.role == "recurrent_weight":
-        return f"initialise each gate by itself: for gate in weight.chunk(4): nn.init.{function}(gate)"
+        gates = _GATES.get(parameter.layer.kind.removesuffix("Cell"))
+        parts = f"weight.chunk({gates})" if gates else "the gates of weight"
+        return f"initialise each gate by itself: for gate in {parts}: nn.init.{function}(gate)"
     if len(parameter.shape) > 2 and parameter.layer.kind == "Module":
         return f"initialise each matrix by itself, as (out, in): for matrix in weight: nn.init.{function}(matrix)"
     return "draw with the map's own fan: nn.init.normal_(weight, std=gain / math.sqrt(fan_in))"

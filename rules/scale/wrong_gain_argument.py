@@ -13,8 +13,8 @@ from ._redrawn import redrawn
 
 _TOLERANCE = 0.15
 _SCALED = ("xavier_uniform_", "xavier_normal_", "orthogonal_")
-_ALSO_SOUND = {"selu": 1.0, "sigmoid": 1.846}
-"""Gains beside calculate_gain's: LeCun's for SELU, and the one that keeps variance before a sigmoid."""
+_ALSO_SOUND = ("selu", "sigmoid")
+"""Where the gain that keeps variance is as sound as calculate_gain's: LeCun's for SELU, and that of a sigmoid."""
 
 
 class WrongGainArgument(Rule):
@@ -253,7 +253,8 @@ def _suits(told: str, gain: float, activation: Activation) -> bool:
         return True
     by_torch = name in CALCULATE_GAIN_NAMES and name != "leaky_relu"
     needed = torch_gain(name) if by_torch else activation.gain
-    return any(abs(gain / sound - 1) <= _TOLERANCE for sound in (needed, _ALSO_SOUND.get(name, needed)))
+    also = activation.gain if name in _ALSO_SOUND else needed
+    return any(abs(gain / sound - 1) <= _TOLERANCE for sound in (needed, also))
 
 
 def _alone(layer: Layer, write: Write, activation: Activation) -> bool:

@@ -223,10 +223,8 @@ class InitOverwritesPretrained(Rule):
 
     def _holds_all_of(self, run: Application, loaded: Write, parameter: Parameter) -> bool:
         """Whether the run is over everything that was loaded, and not over a part that is to start afresh."""
-        if not run.root:
-            return True
-        return all(
-            other.name.startswith(run.root + ".")
+        return not run.root or all(
+            run.holds(other.name)
             for other in parameter.layer.model.parameters
             if any(write.order == loaded.order for write in other.writes)
         )

@@ -207,7 +207,7 @@ class InitializedBeforeLayers(Rule):
         return (
             layer.order > application.order
             and layer.within == application.within
-            and (not application.root or layer.name.startswith(application.root + "."))
+            and application.holds(layer.name)
             and layer.kind in application.kinds
             and all(write.author == "framework" for parameter in layer.parameters for write in parameter.writes)
         )

@@ -145,6 +145,6 @@ class LayerNotCovered(Rule):
             and layer.kind not in run.kinds
             and any(family == _FAMILIES.get(layer_family(kind)) for kind in run.kinds)
             and layer.order < run.order
-            and (not run.root or layer.name.startswith(run.root + "."))
+            and run.holds(layer.name)
             and all(write.author == "framework" for write in layer.weight.writes)
         )

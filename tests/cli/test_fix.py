@@ -21,7 +21,8 @@ import torch.nn as nn
 
 
 def init_weights(m):
-    nn.init.normal_(m.weight, 0.02)  # as in the paper
+    if isinstance(m, nn.Linear):
+        nn.init.normal_(m.weight, 0.02)  # as in the paper
 """
 FIXED = BAD.replace("0.02", "std=0.02")
 SCHEMA = json.loads((Path(__file__).parents[1] / "report/json_schema.json").read_text())
@@ -222,6 +223,39 @@ def test_libcst_is_loaded_only_for_edits(options: tuple[str, ...]) -> None:
         f"unsafe_fixes={bool(options)}); assert report.findings[0].fix; assert 'libcst' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+NUMBERS = """\
+import torch.nn as nn
+
+
+class Mixer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+        self.decay = nn.Parameter(nn.init.uniform_(torch.empty(8), 0.9))
+        self.mu = nn.Parameter(torch.empty(8))
+        nn.init.normal_(self.mu, 0.1)
+        nn.init.normal_(self.fc.weight, 0.02)
+
+
+def init_weights(m, std, bound):
+    nn.init.normal_(m.weight, 0.02)
+    nn.init.normal_(m.bias, std)
+    nn.init.uniform_(m.bias, bound)
+"""
+
+
+def test_a_number_that_may_be_meant_is_changed_only_when_that_is_asked_for(initlint: Run) -> None:
+    file = write("model.py", NUMBERS.replace("import", "import torch\nimport", 1))
+    assert "3 fixed" in fix(initlint, "--select", "INI501,INI502", "model.py").out
+    text = file.read_text()
+    for kept in ("(torch.empty(8), 0.9)", "(self.mu, 0.1)", "(m.weight, 0.02)"):
+        assert kept in text
+    for mended in ("(self.fc.weight, std=0.02)", "(m.bias, std=std)", "(m.bias, -bound, bound)"):
+        assert mended in text
+    fix(initlint, "--select", "INI501,INI502", "--unsafe-fixes", "model.py")
+    assert "(self.mu, std=0.1)" in file.read_text()
 
 
 DATA = "def init_weights(m):\n    m.weight.data.zero_()\n"

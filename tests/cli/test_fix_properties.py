@@ -63,6 +63,7 @@ LAYERS = [
     "self.head = nn.Linear(8, 2)",
     "self.scale = nn.Parameter(torch.ones(8)).cuda()",
 ]
+HEAD = b"import torch; from torch import nn\ndef init(m): nn.init.xavier_uniform(m.weight); m.bias.data.zero_()\n"
 PLAIN = ["pass", "# a comment", "x = [1,\n        2]", '"""text\n    of lines"""', "", "\x0c"]
 
 
@@ -135,7 +136,9 @@ def test_flawed_modules(text: str, unsafe: bool, mark: bool) -> None:
 @FEW
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))
 def test_any_text(text: str) -> None:
-    holds(text.encode("utf-8", "replace"), unsafe=True)
+    data = text.encode("utf-8", "replace")
+    holds(HEAD + data, unsafe=True)
+    holds(data + b"\n" + HEAD, unsafe=True)
 
 
 @pytest.mark.slow

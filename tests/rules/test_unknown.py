@@ -25,10 +25,12 @@ POINTING = {"location", "related"}
 TOLD = {
     "INI206": {("Misfit", "taken"), ("Misfit", "own")},
     "INI305": {("Distribution", "std")},
+    "INI501": {("Target", "kinds"), ("Target", "attribute")},
     "INI708": {("Probe", "first_non_finite")},
 }
 """Facts that a rule only tells where they are known: the two fans where their ratio is what matters, the std of a scale
-drawn around 0, which is off whatever that is, and where a NaN comes from."""
+drawn around 0, which is off whatever that is, where a NaN comes from, and what a call writes, on which hangs only
+whether its fix is safe."""
 
 
 def has_a_second(owner: Fact, name: str, doubled: set[int]) -> bool:
