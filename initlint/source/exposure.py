@@ -103,11 +103,6 @@ class Exposures:
         initialised, loaded = self.project.treats(info.name, self.path, self._users(info))
         return Exposure(False, uninitialised or initialised or loaded, initialised)
 
-    def holders_treated(self, info: ClassInfo) -> bool:
-        """Whether other files may write into what holds an instance of ``info``, if it be by way of several classes."""
-        holding = [other for other in self.infos if id(info) in self.used.get(id(other), set())]
-        return self.project is not None and any(any(self.project.treats(one.name, self.path)) for one in holding)
-
     def _users(self, info: ClassInfo) -> list[str]:
         """The classes and functions at the top of the file that use a class, directly or through others."""
         classes = [other for other in self.infos if id(info) in self.used.get(id(other), ())]

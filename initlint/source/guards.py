@@ -11,7 +11,7 @@ from initlint.facts import UNKNOWN, Guard, known, layer_family
 from initlint.record import record
 from initlint.source.classes import torch_layer
 from initlint.source.layers import CLASS_NAMES, is_subclass
-from initlint.source.names import spelled
+from initlint.source.names import LIBRARIES, spelled
 from initlint.source.places import place
 from initlint.source.scan import Scan
 from initlint.source.state import Frame, Unit
@@ -101,7 +101,7 @@ class Guards:
     def named(self, node: ast.expr, frame: Frame, text: str, how: str) -> None:
         """The name of a class is compared with a text; kept if no class has it, and one of torch.nn nearly does."""
         meant = _nearly(text, how)
-        if meant is None or text in _OF_LIBRARIES:
+        if meant is None or text in _OF_LIBRARIES or _has_other_layers(frame.unit):
             return
         here = (*(node.name for node in self.scan.classes), *frame.unit.globals)
         elsewhere = False if self.project is None else self.project.mentions(text, frame.unit.path)
@@ -192,18 +192,20 @@ def _nearly(text: str, how: str) -> str | None:
     if len(text) < 4 or any(_fits(text, name, how) for name in CLASS_NAMES):
         return None
     stems = (*CLASS_NAMES, *(("Conv", "BatchNorm", "InstanceNorm", "ConvTranspose", "Norm") if how != "==" else ()))
-    return next((name for name in stems if _one_slip(text, name)), None)
+    return next((name for name in stems if _one_slip(text, name, how == "==")), None)
 
 
-def _one_slip(text: str, name: str) -> bool:
-    """Whether two words differ in case only, or by one letter more, less, other, or two that changed places."""
+def _one_slip(text: str, name: str, whole: bool) -> bool:
+    """Whether two words differ in case only, or by two letters that changed places; or, as a ``whole`` name, by one
+    letter more, less or other. A part of a name may be of any class: "Embeddings" is of BertEmbeddings."""
     if text.lower() == name.lower():
         return True
     if abs(len(text) - len(name)) > 1 or min(len(text), len(name)) < 5:
         return False
     start = next((i for i, (a, b) in enumerate(zip(text, name, strict=False)) if a != b), min(len(text), len(name)))
     a, b = text[start:], name[start:]
-    return a[1:] == b or a == b[1:] or a[1:] == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
+    swapped = a[:2] == b[1::-1] and a[2:] == b[2:]
+    return swapped or (whole and (a[1:] == b or a == b[1:] or a[1:] == b[1:]))
 
 
 def _apart(one: str, other: str) -> bool:
@@ -230,6 +232,12 @@ def _several(value: Value, node: ast.expr, frame: Frame) -> Any:
         if found and all(known(one) and one is True for one in found):
             return True
     return None
+
+
+def _has_other_layers(unit: Unit) -> bool:
+    """Whether a file imports a library with layers of its own, whose names are not known."""
+    roots = {held.name.partition(".")[0] for held in unit.globals.values() if isinstance(held, Ref)}
+    return not roots.isdisjoint(LIBRARIES - {"torch"})
 
 
 def _is_own(kind: str, frame: Frame) -> bool:

@@ -47,6 +47,8 @@ def _surely_holds(name: str, positional: Sequence[Value], keywords: Mapping[str,
     """A kind of layer that a loaded model has, whichever it is; None for what is not certainly loaded."""
     short = name.rpartition(".")[2]
     if name.startswith("transformers.") and short == "from_pretrained":
+        if name.split(".")[-2].startswith("Auto"):
+            return None  # what a text stands for on the hub holds whatever it holds
         words = [name.split(".")[-2].lower()]
         given = [value.value for value in positional if isinstance(value, Const)]
         words += [value.lower() for value in given if isinstance(value, str)]
@@ -54,7 +56,9 @@ def _surely_holds(name: str, positional: Sequence[Value], keywords: Mapping[str,
         return "Linear" if model and not any(part in word for word in words for part in _WITHOUT_LINEAR) else None
     if name.startswith("torchvision.models.") and short[:1].islower():
         weights = keywords.get("weights", NONE)
-        named = isinstance(weights, Ref) or (isinstance(weights, Const) and isinstance(weights.value, str))
+        named = (isinstance(weights, Ref) and weights.name.startswith("torchvision.models.")) or (
+            isinstance(weights, Const) and isinstance(weights.value, str)
+        )
         return "Conv2d" if named or _asked(keywords.get("pretrained"), positional[:1]) else None
     if name in ("timm.create_model", "timm.models.create_model"):
         return "Conv2d" if _asked(keywords.get("pretrained"), positional[1:2]) else None

@@ -251,43 +251,6 @@ class Mentions:
         )
 
 
-def holders(found: Outline, name: str) -> Iterator[str]:
-    """The classes and functions of a file that mention a name, or one another: theirs may hold what it makes.
-
-    A function that returns nothing hands nothing on.
-    """
-    names = {name, *(local for local, taken in found.imports.items() if any(member == name for _, _, member in taken))}
-    left = [node for node in found.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name != name]
-    grown = True
-    while grown:
-        grown = False
-        for node in list(left):
-            if any(
-                (isinstance(part, ast.Name) and part.id in names)
-                or (isinstance(part, ast.Attribute) and part.attr == name)
-                for part in ast.walk(node)
-            ):
-                left.remove(node)
-                if _keeps_to_itself(node):
-                    continue
-                names.add(node.name)
-                grown = True
-                yield node.name
-
-
-_PUTTING = frozenset({"append", "add_module", "insert", "register_module", "__setattr__"})
-
-
-def _keeps_to_itself(node: ast.ClassDef | ast.FunctionDef) -> bool:
-    """Whether a function returns nothing and puts nothing into what others hold, as a script's main."""
-    return isinstance(node, ast.FunctionDef) and not any(
-        isinstance(part, (ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal))
-        or (isinstance(part, ast.Return) and part.value is not None)
-        or (isinstance(part, ast.Attribute) and (isinstance(part.ctx, ast.Store) or part.attr in _PUTTING))
-        for part in ast.walk(node)
-    )
-
-
 def deeds(found: Outline, name: str) -> tuple[bool, bool]:
     """Whether a file may initialise what a class ``name`` holds that it knows, and whether it may load it."""
     initialises = loads = False

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ast
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts import UNKNOWN, Application, Chain, InitCall, Layer, Model, Parameter, known
@@ -68,10 +67,7 @@ class Emission:
         uses: Uses,
         unit: Unit,
         scan: Scan,
-        held_elsewhere: Callable[[], bool],
     ) -> None:
-        self.held_elsewhere = functools.cache(held_elsewhere)
-        """Whether other files may write into it by way of a class that holds it."""
         self.functions = scan.functions
         self.holders = scan.holders
         self.table = scan.table
@@ -393,8 +389,6 @@ class Emission:
         if bare and layer.info is not None and loads_itself(layer.info):
             return UNKNOWN
         if bare and _is_loaded(tensor):
-            return UNKNOWN
-        if bare and self.held_elsewhere():
             return UNKNOWN
         if bare and tensor.shape is not None and 0 in tensor.shape:
             return UNKNOWN  # there is nothing in it

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field
 
 from initlint.record import record
-from initlint.source.mentions import Mentions, deeds, holders
+from initlint.source.carriers import carried
+from initlint.source.mentions import Mentions, deeds
 from initlint.source.names import LIBRARIES, module_name
 from initlint.source.packages import Packages
 
@@ -200,10 +201,13 @@ class Project:
         for other in found:
             if other is not None and mentions.may_name(other, name, os.path.realpath(path)):
                 outline = mentions.outline(other)
-                does = (True, True) if outline is None else deeds(outline, name)
-                initialises, loads = initialises or does[0], loads or does[1]
-                if outline is not None:
-                    more += [(one, other) for one in holders(outline, name)]
+                if outline is None:
+                    return True, True, ()
+                does = deeds(outline, name)
+                out_of_sight, leading = carried(outline, name)
+                initialises = initialises or does[0] or out_of_sight
+                loads = loads or does[1]
+                more += [(one, other) for one in leading]
         return initialises, loads, tuple(more)
 
     def _may_import(self, path: str, name: str) -> bool:

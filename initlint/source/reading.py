@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -267,8 +266,7 @@ class Reading:
                 exposure = exposures.of(info, set(built.ran))
                 if self.thorough or speaks(built, exposure):
                     flows, used = self._flows(built, id(info) in wholes)
-                    elsewhere = functools.partial(exposures.holders_treated, info)
-                    model = Emission(built, exposure, flows, used, self.unit, self.scan, elsewhere).model(recorded)
+                    model = Emission(built, exposure, flows, used, self.unit, self.scan).model(recorded)
                     models.append(model)
             classes.append(
                 ClassFacts(

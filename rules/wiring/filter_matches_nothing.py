@@ -160,6 +160,8 @@ class FilterMatchesNothing(Rule):
                     nn.init.zeros_(m.weight)
                 elif type(m).__name__ == "Conv1D":
                     nn.init.normal_(m.weight, std=std)
+                elif "Embeddings" in m.__class__.__name__:
+                    nn.init.normal_(m.weight, std=std)
                 elif isinstance(std, nn.Parameter):
                     nn.init.normal_(m.weight, std=std.item())
             """),

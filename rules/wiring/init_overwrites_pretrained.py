@@ -193,6 +193,26 @@ class InitOverwritesPretrained(Rule):
                 def forward(self, x):
                     return self.head(self.backbone(x))
             """),
+        Good("""
+            from settings import WEIGHTS
+            from torchvision.models import resnet50
+            from transformers import AutoModel
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.backbone = resnet50(weights=WEIGHTS)
+                    self.text = AutoModel.from_pretrained("some/model")
+                    self.head = nn.Linear(1000, 10)
+                    self.apply(self._init_weights)
+
+                def _init_weights(self, m):
+                    if isinstance(m, (nn.Linear, nn.Conv2d)):
+                        nn.init.trunc_normal_(m.weight, std=0.02)
+
+                def forward(self, x):
+                    return self.head(self.backbone(x))
+            """),
     ]
 
     def check_script(self, script: Script) -> Iterator[Finding]:

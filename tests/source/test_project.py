@@ -106,6 +106,40 @@ def test_what_holds_it_in_its_own_file_may_be_initialised_elsewhere(tmp_path: Pa
     assert not known(parameter(models["Net"], "fc.weight").writes)
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("net = Net()\ninit_weights(net)\n", False),
+        ("net = Net().to('cpu')\ninit_weights(m=[net])\n", False),
+        ("def set_up(module):\n    init_weights(module.fc)\nset_up(Net())\n", False),
+        ("class Run:\n    def __init__(self):\n        self.net = Net()\n        init_weights(self)\n", False),
+        ("kinds = {'a': Net}\ndef run(kind):\n    made = kinds[kind]()\n    init_weights(made)\n", False),
+        ("net = Net()\nx = net(torch.ones(2, 8))\nshow(x)\n", True),
+        ("net = Net()\noptimizer = torch.optim.SGD(net.parameters())\nshow(optimizer)\n", True),
+        ("net = torch.nn.DataParallel(Net())\nprint(net)\n", True),
+        ("def run(net):\n    return net(1)\nrun(Net())\n", True),
+    ],
+)
+def test_a_helper_that_cannot_be_followed_may_initialise_it(tmp_path: Path, more: str, expected: bool) -> None:
+    (tmp_path / "main.py").write_text(
+        "import torch\nfrom encoder import Net\nfrom tools import init_weights, show\n" + more
+    )
+    assert is_known(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    "put",
+    ["NETS['a'] = Net()", "NETS.update(a=Net())", "NETS.extend([Net()])", "global NETS\n    NETS += [Net()]"],
+)
+def test_what_a_function_puts_away_may_be_initialised_elsewhere(tmp_path: Path, put: str) -> None:
+    (tmp_path / "nets.py").write_text(f"from encoder import Net\nNETS = make()\ndef register():\n    {put}\n")
+    assert is_known(tmp_path)
+    (tmp_path / "train.py").write_text(
+        "import torch\nfrom nets import NETS\nfor net in NETS:\n    torch.nn.init.zeros_(net.fc.weight)\n"
+    )
+    assert not is_known(tmp_path)
+
+
 def test_notebooks_are_looked_into(tmp_path: Path) -> None:
     cell = {"cell_type": "code", "source": ["from encoder import Net\n", "net = Net()  # init_weights\n"]}
     (tmp_path / "try.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4}))
