@@ -14,7 +14,7 @@ from initlint.config import Config
 from initlint.facts import Facts
 from initlint.live.batch_spec import parse_spec
 from initlint.live.process import LiveJob, Outcome, run
-from initlint.settings import ModelTable
+from initlint.settings import ModelTable, bytes_of, is_device
 from initlint.survey import Planned
 
 __all__ = ["Asked", "Construction", "plan"]
@@ -22,8 +22,6 @@ __all__ = ["Asked", "Construction", "plan"]
 INSTALL = "pip install 'initlint[torch]'"
 
 _ARGUMENT = re.compile(r"[^\W\d]\w*=.*", re.DOTALL)
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
     for text in arguments.values():
         if not _ARGUMENT.fullmatch(text):
             raise ValueError(f"{text!r} is no argument: write NAME=VALUE")
-    if device is not None and not _DEVICE.fullmatch(device):
+    if device is not None and not is_device(device):
         raise ValueError(f"{device!r} is no device: auto, cpu, cuda, cuda:1 or mps")
     if timeout is not None and not 0 < timeout < float("inf"):
         raise ValueError(f"a timeout of {timeout} s is none")
@@ -71,14 +69,13 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
         device=device or "auto",
         seed=first("seed") or 0,
         python=python,
-        memory_limit=_bytes(memory_limit) if memory_limit is not None else None,
+        memory_limit=_memory(memory_limit) if memory_limit is not None else None,
         **({} if timeout is None else {"timeout": timeout}),
     )
 
 
-def _bytes(text: str) -> int:
-    match = _SIZE.fullmatch(text.strip())
-    size = int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ")) if match else 0
+def _memory(text: str) -> int:
+    size = bytes_of(text)
     if size <= 0:
         raise ValueError(f"{text!r} is no size: write 4G or 500M")
     return size

@@ -124,8 +124,8 @@ class _Mending:
         after = self.mend(path, data)
         if after == data or not write:
             return
-        from initlint.fix.files import Changed
         from initlint.fix.files import write as put
+        from initlint.writing import Changed
 
         try:
             remark = put(path, data, after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import re
@@ -46,16 +47,18 @@ class File:
 
     def line(self, number: int) -> str | None:
         """A line of ``data`` as its author sees it, None where it cannot be had."""
-        lines: Sequence[str]
-        if self.notebook is not None:
-            lines = self.notebook.lines
-        else:
-            try:
-                encoding, _ = tokenize.detect_encoding(io.BytesIO(self.data).readline)
-                lines = io.TextIOWrapper(io.BytesIO(self.data), encoding).readlines()
-            except (SyntaxError, UnicodeDecodeError):
-                return None
+        lines = self.notebook.lines if self.notebook is not None else _lines(self.data)
         return lines[number - 1] if 0 < number <= len(lines) else None
+
+
+@functools.lru_cache(maxsize=2)  # findings come file by file, and in some files there are thousands
+def _lines(data: bytes) -> Sequence[str]:
+    """The lines of a file's text, none where it cannot be decoded."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return io.TextIOWrapper(io.BytesIO(data), encoding).readlines()
+    except (SyntaxError, UnicodeDecodeError):
+        return ()
 
 
 def loaded(path: str, most: int) -> bytes:

@@ -147,11 +147,27 @@ def _is_pattern(value: Any) -> bool:
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
 
 
+def bytes_of(text: str) -> int:
+    """How many bytes a size means, 0 for what is none.
+
+    The unit is that of other tools: 4G and 4GiB are powers of 1024, 4GB is one of 1000.
+    """
+    match = _SIZE.fullmatch(text.strip()) if len(text) < 30 else None
+    if match is None:
+        return 0
+    base = 1000 if (match[3] or "").lower() == "b" else 1024
+    return int(float(match[1]) * base ** " kmgt".index(match[2].lower() or " "))
+
+
+def is_device(text: str) -> bool:
+    """Whether a device is one that a model can be built for: auto, cpu, cuda, cuda:1 or mps."""
+    return re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text) is not None
+
+
 def _bytes(value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) and len(value) < 30 else None
-    return int(float(match[1]) * 1000 ** " kmgt".index(match[2].lower() or " ")) if match else 0
+    return bytes_of(value) if isinstance(value, str) else 0
 
 
 def _severities(value: Any) -> tuple[tuple[str, Severity], ...]:
@@ -340,12 +356,12 @@ WHOLE = _plain("a whole number", lambda value: _is_number(value) and isinstance(
 FILE_SIZE = _plain('a number of bytes, or a size such as "2MB"', lambda value: 0 < _bytes(value) < 2**50, _bytes)
 MEMORY = _plain(
     'a size such as "4G"',
-    lambda value: isinstance(value, str) and 0 < _bytes(value) < 2**60,
+    lambda value: isinstance(value, str) and 0 < bytes_of(value) < 2**60,
     lambda value: value.strip(),
 )
 DEVICE = _plain(
     "auto, cpu, cuda, cuda:1 or mps",
-    lambda value: isinstance(value, str) and re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value) is not None,
+    lambda value: isinstance(value, str) and is_device(value),
 )
 LEVEL = _plain("error, warning or advice", lambda value: value in ("error", "warning", "advice"), Severity.parse)
 DOTTED = _plain("a dotted name", _is_dotted)

@@ -316,3 +316,14 @@ def test_any_toml_is_a_configuration_or_one_line(table: dict[str, Any]) -> None:
 @given(text=st.text())
 def test_any_text_is_fields_or_one_line(text: str) -> None:
     assert "\n" not in refused(lambda: inline(text))[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("4G", 4 * 2**30), ("4GiB", 4 * 2**30), ("4 GB", 4 * 10**9), ("512", 512), ("1.5k", 1536)]
+)
+def test_a_size_means_the_same_wherever_it_stands(tmp_path: Path, text: str, size: int) -> None:
+    from initlint.building import Asked, plan
+
+    (tmp_path / "initlint.toml").write_text(f'memory-limit = "{text}"\nmax-file-size = "{text}"\n')
+    config = Configurations().of(str(tmp_path / "model.py"))
+    assert plan(Asked(), config).memory_limit == config.max_file_size == size

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import stat
-import tempfile
 import tokenize
 from typing import NamedTuple
 
-__all__ = ["Changed", "Original", "read", "write"]
+from initlint.writing import replace
 
-
-class Changed(Exception):
-    """The file is not what it was when it was read."""
+__all__ = ["Original", "read", "write"]
 
 
 class Original(NamedTuple):
@@ -45,40 +41,15 @@ def read(data: bytes) -> Original:
 
 
 def write(path: str, before: bytes, after: bytes) -> str | None:
-    """Put ``after`` in the place of a file that holds ``before``: whoever looks finds the one or the other.
+    """Put ``after`` in the place of a file that holds ``before``, as ``replace`` does.
 
-    A link stays a link to the file, which keeps its mode and owner. Raises Changed for a file that holds something else
-    by now, OSError for one that may not be written. Returns a remark where there is something to say.
+    Raises Changed for a file that holds something else by now, OSError for one that may not be written. Returns a
+    remark where there is something to say.
     """
-    target = os.path.realpath(path)
-    state = os.stat(target)
-    if not state.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(target, os.W_OK):
+    state = os.stat(path)
+    if not state.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(path, os.W_OK):
         raise PermissionError(13, "it is read-only")
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".initlint-", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(after)
-            stream.flush()
-            os.fchmod(stream.fileno(), stat.S_IMODE(state.st_mode))
-            _keep_owner(stream.fileno(), state)
-            os.fsync(stream.fileno())
-        with open(target, "rb") as current:
-            if current.read() != before:
-                raise Changed(path)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    replace(path, after, before=before)
     if state.st_nlink > 1:
         return f"{path}: has other hard links, which keep the old text"
     return None
-
-
-def _keep_owner(descriptor: int, state: os.stat_result) -> None:
-    if (state.st_uid, state.st_gid) != (os.geteuid(), os.getegid()):
-        try:
-            os.fchown(descriptor, state.st_uid, state.st_gid)
-        except PermissionError:  # only root may give a file away
-            return
-        os.fchmod(descriptor, stat.S_IMODE(state.st_mode))  # a change of owner takes setuid bits away

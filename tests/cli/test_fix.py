@@ -188,8 +188,6 @@ def test_a_read_only_file_is_left_and_the_others_are_fixed(initlint: Run) -> Non
 
 
 def test_a_file_that_changed_meanwhile_is_left(initlint: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from initlint.fix import files
-
     file = write("model.py", BAD)
     sync = os.fsync
 
@@ -197,7 +195,7 @@ def test_a_file_that_changed_meanwhile_is_left(initlint: Run, monkeypatch: pytes
         sync(descriptor)
         file.write_text(BAD + "# saved by an editor\n")
 
-    monkeypatch.setattr(files.os, "fsync", meanwhile)
+    monkeypatch.setattr(os, "fsync", meanwhile)
     result = fix(initlint, "model.py")
     assert result.code == 2
     assert "changed" in result.err
@@ -327,13 +325,11 @@ def test_unsafe_fixes_are_shown_when_asked_for_and_made_only_with_fix(initlint: 
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(initlint: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from initlint.fix import files
-
     def fail(source: str, target: str) -> None:
         raise OSError(28, "No space left on device")
 
     file = write("model.py", BAD)
-    monkeypatch.setattr(files.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     result = fix(initlint, "model.py")
     assert result.code == 2
     assert "No space left" in result.err

@@ -241,6 +241,22 @@ def test_output_replaces_a_file_as_a_whole(initlint: Run) -> None:
     mask = os.umask(0)
     os.umask(mask)
     assert stat.S_IMODE(os.stat("report.json").st_mode) == 0o666 & ~mask
+    os.chmod("report.json", 0o600)  # whoever made it private keeps it so
+    initlint("check", "--static", "model.py", "--output", "link.json")
+    assert stat.S_IMODE(os.stat("report.json").st_mode) == 0o600
+    initlint("check", "--static", "model.py", "--output", "new.txt")
+    assert stat.S_IMODE(os.stat("new.txt").st_mode) == 0o666 & ~mask
+
+
+def test_a_file_is_split_into_lines_once_for_all_its_findings(initlint: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tokenize
+
+    times = []
+    detect = tokenize.detect_encoding
+    monkeypatch.setattr(tokenize, "detect_encoding", lambda readline: times.append(1) or detect(readline))
+    write("model.py", BAD.rstrip("\n") + "\n" + (BAD.splitlines()[-1] + "\n") * 50)
+    assert codes(initlint("check", "--static", "model.py").out).count("INI501") > 50
+    assert len(times) < 10
 
 
 def test_quiet_and_statistics(initlint: Run) -> None:
