@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -41,4 +42,39 @@ def test_what_is_left_out_says_nothing(tmp_path: Path) -> None:
     greedy = next(code for code, entry in registry().items() if entry.defaults)
     pruned = api.check([str(tmp_path)], static=True, select=every, jobs=1)
     thorough = api.check([str(tmp_path)], static=True, select=[*every, greedy], jobs=1)
+    assert [f for f in thorough.findings if f.code != greedy] == list(pruned.findings)
+
+
+FORMS = [
+    "self.layers: list[nn.Linear] = [nn.Linear(4, 4), nn.Linear(4, 4)]",
+    "self.layers = (nn.Linear(4, 4), nn.Linear(4, 4))",
+    "layer = nn.Linear(4, 4)\nself.layers = nn.Sequential(*((layer,) * 6))",
+    "layer = nn.Linear(4, 4)\nlayers = []\nlayers += [layer]\nlayers += [layer]\nself.layers = nn.Sequential(*layers)",
+    "layer = nn.Linear(4, 4)\nlayers = []\nfor _ in range(6):\n    layers.extend([layer])\n"
+    "self.layers = nn.Sequential(*layers)",
+    "layer: nn.Module = nn.Linear(4, 4)\nlayers = []\nfor _ in range(6):\n    layers.append(layer)\n"
+    "self.layers = nn.Sequential(*layers)",
+    "self.weight = nn.Parameter(torch.ones(4, 8))",
+    "self.weight = nn.Parameter(torch.ones((4, 8)))",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_however_it_is_written_it_is_read(form: str, tmp_path: Path) -> None:
+    """What makes a class worth a look is noticed in every way to write it that the reading itself follows."""
+    forward = "x @ self.weight" if "weight" in form else "self.layers[1](self.layers[0](x))"
+    forward = "self.layers(x)" if "Sequential" in form else forward
+    text = "import torch\nfrom torch import nn\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+    text += (
+        "        super().__init__()\n"
+        + textwrap.indent(form, " " * 8)
+        + f"\n\n    def forward(self, x):\n        return {forward}\n"
+    )
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "model.py").write_text(text)
+    every = [code for code, entry in registry().items() if not entry.defaults]
+    greedy = next(code for code, entry in registry().items() if entry.defaults)
+    pruned = api.check([str(tmp_path)], static=True, select=every, jobs=1)
+    thorough = api.check([str(tmp_path)], static=True, select=[*every, greedy], jobs=1)
+    assert pruned.findings or "ones" in form
     assert [f for f in thorough.findings if f.code != greedy] == list(pruned.findings)

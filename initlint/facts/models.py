@@ -52,7 +52,6 @@ class Probe(Fact):
     loss_kind: str = UNKNOWN
     finite: bool = UNKNOWN
     first_non_finite: str | None = UNKNOWN
-    escape_steps: int = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
@@ -135,8 +134,8 @@ class Statistics(Fact):
 
     ``row_spread`` is the largest difference between any row (index of dimension 0) and the first row, over
     max |w|: 0 where all rows are equal, UNKNOWN for fewer than two rows or dimensions.
-    ``mean_z`` is the mean in standard errors (mean / (std / sqrt(n))). ``digest`` is equal for bit-identical
-    tensors of one shape and dtype. ``finite`` is False if any element is NaN or infinite.
+    ``digest`` is equal for bit-identical tensors of one shape and dtype. ``finite`` is False if any element is NaN or
+    infinite.
     """
 
     count: int
@@ -148,11 +147,6 @@ class Statistics(Fact):
     finite: bool = UNKNOWN
     row_spread: float = UNKNOWN
     digest: str = UNKNOWN
-
-    @property
-    def mean_z(self) -> float:
-        """The mean in units of its standard error."""
-        return abs(self.mean) / (self.std / math.sqrt(self.count)) if self.std > 0 else math.inf
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -6,7 +6,7 @@ import contextlib
 import random
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -204,7 +204,6 @@ def _probed(
         loss_kind=objective.kind if value is not None else UNKNOWN,
         finite=finite,
         first_non_finite=broken if broken is not None or finite else UNKNOWN,
-        escape_steps=UNKNOWN,
     )
     if value is None or not value.requires_grad:
         run.reason = "no output has a gradient: nothing to run backward from"
@@ -216,7 +215,6 @@ def _probed(
         spreads = escape.row_spreads()
         escape.excuse_unreachable(fewer.args, dict(fewer.kwargs))
     run.escapes = {id(p): escape.escape(p, spreads) for p in escape.parameters()}
-    run.probe = replace(run.probe, escape_steps=escape.steps)
 
 
 def _elements(trace: Trace) -> int:

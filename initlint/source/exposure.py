@@ -8,9 +8,13 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from initlint.record import record
-from initlint.source.classes import ClassInfo
+from initlint.source.classes import ClassInfo, torch_layer
+from initlint.source.constructors import KINDS
 from initlint.source.initializers import TENSOR_METHODS
+from initlint.source.names import spelled
 from initlint.source.scan import Scan, scan
+from initlint.source.state import Unit
+from initlint.source.values import Class, Ref
 
 if TYPE_CHECKING:
     from initlint.source.project import Project
@@ -88,8 +92,7 @@ class Exposures:
                     if isinstance(function, ast.FunctionDef) and function.name == "forward":
                         continue
                 elif (function is not None and id(function) in ran and not self._called_outside(function)) or (
-                    sites is self.scan.initialising
-                    and _writes_its_own(function, nodes, {other.name for other in self.infos})
+                    sites is self.scan.initialising and self._writes_its_own(function, nodes)
                 ):
                     continue
                 if only_loads:
@@ -124,6 +127,41 @@ class Exposures:
         methods = {id(function) for name, function in base.methods.items() if name != "forward"}
         return any(id(function) in methods - ran for function in (*found.initialising, *found.assigning, *found.broad))
 
+    def _writes_its_own(self, function: ast.AST | None, nodes: Iterable[ast.AST]) -> bool:
+        """Whether a function initialises nothing but layers of torch's that it makes itself."""
+        if not isinstance(function, ast.FunctionDef) or not self.infos:
+            return False
+        stored: dict[str, int] = {}
+        for node in ast.walk(function):
+            if isinstance(node, ast.arg):
+                stored[node.arg] = stored.get(node.arg, 0) + 1
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
+                stored[node.id] = stored.get(node.id, 0) + 1
+        for node in ast.walk(function):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and self._makes(node.value):
+                stored[node.targets[0].id] -= 1
+        unit = self.infos[0].unit
+        return all(stored.get(_root_of_target(node, unit), 1) == 0 for node in nodes)
+
+    def _makes(self, node: ast.expr) -> bool:
+        """Whether it is a call of a layer of torch's that is given nothing of the file's classes.
+
+        Containers and wrappers are not: what they hold was made by others.
+        """
+        if not isinstance(node, ast.Call):
+            return False
+        unit = self.infos[0].unit
+        first, _, rest = spelled(node.func).partition(".")
+        held = unit.globals.get(first)
+        if not isinstance(held, Ref) or torch_layer(f"{held.name}.{rest}" if rest else held.name) not in KINDS:
+            return False
+        given = (*node.args, *(keyword.value for keyword in node.keywords))
+        return not any(
+            isinstance(part, ast.Name) and isinstance(unit.globals.get(part.id), Class)
+            for each in given
+            for part in ast.walk(each)
+        )
+
     def _called_outside(self, function: ast.AST) -> bool:
         """Whether a function is mentioned anywhere but in classes."""
         name = getattr(function, "name", None)
@@ -137,38 +175,19 @@ class Exposures:
         )
 
 
-def _writes_its_own(function: ast.AST | None, nodes: Iterable[ast.AST], besides: set[str]) -> bool:
-    """Whether a function initialises nothing but what it makes itself, of classes ``besides`` these."""
-    if not isinstance(function, ast.FunctionDef):
-        return False
-    stored: dict[str, int] = {}
-    for node in ast.walk(function):
-        if isinstance(node, ast.arg):
-            stored[node.arg] = stored.get(node.arg, 0) + 1
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
-            stored[node.id] = stored.get(node.id, 0) + 1
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _makes(node.value, besides):
-            stored[node.targets[0].id] -= 1
-    return all(stored.get(_root_of_target(node), 1) == 0 for node in nodes)
-
-
-def _makes(node: ast.expr, besides: set[str]) -> bool:
-    """Whether it is a call of what is named as classes are, and is none of these."""
-    if not isinstance(node, ast.Call):
-        return False
-    called = node.func
-    name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
-    return name[:1].isupper() and name not in besides
-
-
-def _root_of_target(call: ast.AST) -> str:
+def _root_of_target(call: ast.AST, unit: Unit) -> str:
     """The name that leads to what an initialiser's call writes, "" where that is none."""
     if not isinstance(call, ast.Call):
         return ""
     target: ast.AST | None = call.args[0] if call.args else None
     if isinstance(call.func, ast.Attribute) and call.func.attr in TENSOR_METHODS:
-        target = call.func.value
+        root = _root(call.func.value)
+        if not isinstance(unit.globals.get(root), Ref):  # nn.init.normal_ is a function, whatever it is called
+            return root
+    return _root(target)
+
+
+def _root(target: ast.AST | None) -> str:
     while isinstance(target, (ast.Attribute, ast.Subscript)):
         target = target.value
     return target.id if isinstance(target, ast.Name) else ""

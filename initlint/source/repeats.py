@@ -20,6 +20,7 @@ _NAMES = frozenset(name.rpartition(".")[2] for name in initializers.ROWS)
 _WALKS = frozenset(
     {"modules", "children", "parameters", "named_modules", "named_children", "named_parameters", "apply"}
 )
+_GENERAL = _WALKS | {"_modules", "_parameters", "__dict__", "get_submodule", "get_parameter"}
 
 
 def repeats_of(function: Function, info: ClassInfo, unit: Unit) -> tuple[Repeat, ...]:
@@ -31,6 +32,8 @@ def repeats_of(function: Function, info: ClassInfo, unit: Unit) -> tuple[Repeat,
     if not twice or _is_general(function):
         return ()
     made = _made(info, own)
+    if any(isinstance(node, ast.Constant) and node.value in made for node in ast.walk(function)):
+        return ()  # it reaches its attributes by name
     found = []
     for first, second, text in twice:
         attribute = text.split(".")[1]
@@ -80,9 +83,9 @@ def _twice(block: Sequence[ast.stmt], own: str) -> Iterator[tuple[ast.Call, ast.
 
 
 def _is_general(function: Function) -> bool:
-    """Whether a function also reaches what it does not name: by a walk over the modules, by its base, by getattr."""
+    """Whether a function also reaches what it does not name: by a walk, by its base, by getattr, by a table."""
     return any(
-        (isinstance(node, ast.Attribute) and node.attr in _WALKS)
+        (isinstance(node, ast.Attribute) and node.attr in _GENERAL)
         or (isinstance(node, ast.Name) and node.id in ("super", "getattr", "vars"))
         for node in ast.walk(function)
     )

@@ -161,7 +161,7 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
             function = node.func  # type: ignore[attr-defined]
             called = function.attr if type(function) is ast.Attribute else getattr(function, "id", "")
             if called in _ADDING:
-                shares += ((here, _arguments(each)) for each in node.args)  # type: ignore[attr-defined]
+                shares += ((here, held) for each in node.args for held in _elements(each))  # type: ignore[attr-defined]
             elif called in _UNINITIALISED or (called == "Parameter" and not _is_scale(node)):  # type: ignore[arg-type]
                 eventful.append(here)
         elif kind is ast.Assign or kind is ast.AugAssign:
@@ -170,6 +170,10 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
                     found.assigning.setdefault(outermost, []).append(node)  # type: ignore[arg-type]
             if kind is ast.Assign:
                 _note_assignment(node, here, made, eventful)  # type: ignore[arg-type]
+            else:
+                shares += ((here, held) for held in _elements(node.value))  # type: ignore[attr-defined]
+        elif kind is ast.AnnAssign:
+            _note_assignment(node, here, made, eventful)  # type: ignore[arg-type]
         elif kind is ast.ListComp or kind is ast.GeneratorExp:
             shares.append((here, _arguments(node.elt)))  # type: ignore[attr-defined]
         elif kind is ast.BinOp:
@@ -273,7 +277,7 @@ def _is_values(target: ast.expr) -> bool:
 
 _SETTING = re.compile("init|gain|std|requires_grad")
 """Arguments by which a class settles how its parts start out, wherever these are defined."""
-_ADDING = frozenset({"append", "add_module", "insert"})
+_ADDING = frozenset({"append", "add_module", "extend", "insert"})
 
 
 def _arguments(node: ast.expr) -> list[str]:
@@ -286,17 +290,26 @@ def _arguments(node: ast.expr) -> list[str]:
     return [value.id for value in given if type(value) is ast.Name]
 
 
-def _note_assignment(node: ast.Assign, here: set[str], made: set[str], eventful: list[set[str]]) -> None:
+def _elements(node: ast.expr) -> list[list[str]]:
+    """The same for each of what is added: the elements of a display, or the one thing itself."""
+    return [_arguments(each) for each in (node.elts if type(node) in (ast.List, ast.Tuple) else (node,))]  # type: ignore[attr-defined]
+
+
+def _note_assignment(
+    node: ast.Assign | ast.AnnAssign, here: set[str], made: set[str], eventful: list[set[str]]
+) -> None:
     """Note what a statement makes under a local name, and plain containers that it keeps as an attribute."""
     value = node.value
     kind = type(value)
-    for target in node.targets:
+    if value is None:
+        return
+    for target in node.targets if isinstance(node, ast.Assign) else (node.target,):
         if kind is ast.Call and type(target) is ast.Name:
             made.add(target.id)
         elif (
             type(target) is ast.Attribute and ("lora" in target.attr.lower() or "adapter" in target.attr.lower())
         ) or (
-            (kind is ast.List or kind is ast.ListComp or kind is ast.Dict or kind is ast.DictComp)
+            (kind in (ast.List, ast.Tuple, ast.ListComp, ast.Dict, ast.DictComp))
             and type(target) is ast.Attribute
             and _may_hold_layers(value)
         ):
@@ -304,17 +317,19 @@ def _note_assignment(node: ast.Assign, here: set[str], made: set[str], eventful:
 
 
 def _is_scale(made: ast.Call) -> bool:
-    """Whether a Parameter is made of ones, or of a vector of zeros: a norm's, as sound as they come."""
+    """Whether a Parameter is made of a vector of ones or zeros: a norm's, as sound as they come."""
     given = made.args[0] if made.args else None
     if type(given) is not ast.Call or type(given.func) is not ast.Attribute:
         return False
     vector = len(given.args) == 1 and type(given.args[0]) not in (ast.Tuple, ast.List, ast.Starred)
-    return given.func.attr == "ones" or (given.func.attr == "zeros" and vector)
+    return vector and given.func.attr in ("ones", "zeros")
 
 
 def _holds_values(node: ast.expr) -> bool:
-    """Whether it is a list of something else than constants."""
-    return type(node) is ast.List and any(type(each) not in (ast.Constant, ast.UnaryOp) for each in node.elts)
+    """Whether it is a list or tuple of something else than constants."""
+    if type(node) is not ast.List and type(node) is not ast.Tuple:
+        return False
+    return any(type(each) not in (ast.Constant, ast.UnaryOp) for each in node.elts)
 
 
 def _may_hold_layers(container: ast.expr) -> bool:
@@ -323,5 +338,7 @@ def _may_hold_layers(container: ast.expr) -> bool:
         return type(container.elt) is ast.Call
     if isinstance(container, ast.DictComp):
         return type(container.value) is ast.Call
-    held = container.elts if isinstance(container, ast.List) else getattr(container, "values", [])
-    return not held or any(type(each) in (ast.Call, ast.Name, ast.Attribute, ast.Starred) for each in held)
+    held = container.elts if isinstance(container, (ast.List, ast.Tuple)) else getattr(container, "values", [])
+    if not held:
+        return type(container) is not ast.Tuple  # which nothing can be added to
+    return any(type(each) in (ast.Call, ast.Name, ast.Attribute, ast.Starred) for each in held)

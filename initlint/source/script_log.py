@@ -31,6 +31,14 @@ class Log:
     frozen: list[tuple[Step, Thing, str]] = field(default_factory=list)
     thawed: list[Step] = field(default_factory=list)
     loaded: list[tuple[Step, Thing, str]] = field(default_factory=list)
+    partial: set[int] = field(default_factory=set)
+    """The orders of those loads that may leave a part of the model as it is."""
+    handed: list[tuple[Step, list[Part]]] = field(default_factory=list)
+    """What is given to calls that are not followed."""
+    reset: list[tuple[Step, list[Part]]] = field(default_factory=list)
+    """Parts that are set anew."""
+    regrouped: bool = False
+    """Whether the script has to do with an optimiser's parameters by itself."""
     applied: list[tuple[Step, Thing, str]] = field(default_factory=list)
     unmatched: list[Mishap] = field(default_factory=list)
     seeded_elsewhere: bool = False
@@ -62,21 +70,46 @@ class Log:
                 continue
             later = [one for one in self.optimizers if step.precedes(one[0])]
             before = [one[0] for one in self.optimizers if one[0].precedes(step) and _covers(one[1], thing, part)]
-            if before and not later:
+            if before and not later and not self.regrouped and not self._told(step, thing):
                 related = (before[-1].location,)
                 yield Mishap(form="late", text=step.text, location=step.location, related=related)
                 continue
-            frozen = [one[0] for one in self.frozen if step.precedes(one[0]) and _covers([one[1:]], thing, part)]
+            frozen = [one[0] for one in self.frozen if _covers([one[1:]], thing, part) and self._in_time(step, one[0])]
             trained = any(_covers(one[1], thing, part) or _within(one[1], thing, part) for one in later)
             filled = any(step.precedes(one[0]) and one[1].root is thing.root for one in self.loaded)
+            if frozen and self._told(frozen[-1], thing):
+                continue
             if frozen and trained and not filled and not any(frozen[-1].order < one.order for one in self.thawed):
                 yield Mishap(form="frozen", text=step.text, location=frozen[-1].location, related=(step.location,))
+
+    def _told(self, step: Step, thing: Thing) -> bool:
+        """Whether a call that is not followed takes a model, or its parameters, after a step."""
+        return any(
+            step.order < one.order and any(taken.root is thing.root for taken, _ in of) for one, of in self.handed
+        )
+
+    def _in_time(self, replaced: Step, freeze: Step) -> bool:
+        """Whether a freeze comes after a replacement and before anything is trained."""
+        return (
+            replaced.precedes(freeze)
+            and any(freeze.precedes(train) for train in self.trains)
+            and not any(replaced.order < train.order < freeze.order for train in self.trains)
+        )
+
+    def _changed(self, load: Step, run: Step, thing: Thing) -> bool:
+        """Whether a model is no longer all that was loaded, for all that is known."""
+        return any(
+            load.order < one.order < run.order and any(taken.root is thing.root for taken, _ in of)
+            for one, of in (*self.handed, *self.reset)
+        )
 
     def _wiped(self) -> Iterator[Mishap]:
         for run, thing, part in self.applied:
             if any(run.precedes(one[0]) and one[1].root is thing.root for one in self.loaded):
                 continue  # loaded again
             for load, other, where in self.loaded:
+                if load.order in self.partial or self._changed(load, run, thing):
+                    continue
                 if load.precedes(run) and _covers([(thing, part)], other, where):
                     yield Mishap(form="apply", text=run.text, location=run.location, related=(load.location,))
                     break

@@ -28,11 +28,10 @@ class Maker:
 class Thing:
     """What a call made, perhaps a model. ``inner`` is the model that it wraps and stores under "module"."""
 
-    __slots__ = ("inner", "made", "maker", "trained")
+    __slots__ = ("inner", "maker", "trained")
 
-    def __init__(self, maker: Maker, made: Any, inner: Thing | None = None) -> None:
+    def __init__(self, maker: Maker, inner: Thing | None = None) -> None:
         self.maker = maker
-        self.made = made
         self.inner = inner
         self.trained = False
 

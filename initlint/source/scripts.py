@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts import Mishap, Script, Step
-from initlint.source.names import spelled
+from initlint.source.classes import torch_layer
+from initlint.source.names import BUILTINS, LIBRARIES, spelled
 from initlint.source.places import place
 from initlint.source.scan import Scan
 from initlint.source.script_log import Log
@@ -41,7 +42,15 @@ _SAME = frozenset(
     ["to", "cuda", "cpu", "train", "eval", "half", "float", "double", "bfloat16", "xpu", "requires_grad_", "compile"]
 )
 _TRAINS = frozenset({"backward", "fit"})
+_STEADY: tuple[type[ast.AST], ...] = (
+    *(ast.Name, ast.Attribute, ast.Constant, ast.Compare, ast.cmpop),
+    *(ast.BoolOp, ast.boolop, ast.UnaryOp, ast.unaryop, ast.expr_context),
+)
+"""What a test may be made of that tells the same until a name in it is bound anew."""
 _LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+
+KNOWN = LIBRARIES | BUILTINS
+"""What calls begin with that leave models and optimisers as they are, or are steps of their own."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Env = dict[str, Any]
@@ -56,6 +65,7 @@ def scripts_of(unit: Unit, scan: Scan, project: Project | None) -> tuple[Script,
         flow.run([node for node in unit.tree.body if not isinstance(node, (ast.ClassDef, *_FUNCTIONS))], flow.globals)
     except _TooLong:
         return ()
+    flow.log.regrouped = any(node.attr == "param_groups" for node in scan.attributes)
     return (flow.log.script(unit, project),)
 
 
@@ -104,6 +114,13 @@ class _Flow:
         self.stack: list[ast.AST] = []
         self.left = MOST_STEPS
         self.order = 0
+        self.calls = [0]
+        """The calls of functions that are being followed, by their number; the last is the one at hand."""
+        self.followed = 0
+        self.rebound: dict[str, int] = {}
+        """How often a name was bound."""
+        self.tests: dict[tuple[object, ...], int] = {}
+        """Tests, by their text and by what its names are bound to, numbered."""
         self.returned: Any = NOTHING
         self.log = Log()
         self.saved: dict[str, StateDict] = {}
@@ -120,15 +137,16 @@ class _Flow:
                     continue
                 self.eval(node.test, env)
                 outer = self.arms
+                test, flipped = self._test(node.test)
                 ends = []
                 for arm, inner in enumerate((node.body, node.orelse)):
-                    self.arms = (*outer, (id(node), arm))
+                    self.arms = (*outer, (test, arm ^ flipped))
                     ends.append(self.run(inner, env))
                 if all(ends):
                     self.arms = outer
                     return True
                 if any(ends):  # what follows stands in the arm that goes on
-                    self.arms = (*outer, (id(node), ends.index(False)))
+                    self.arms = (*outer, (test, ends.index(False) ^ flipped))
                     left = self.run(body[index + 1 :], env)
                     self.arms = outer
                     return left
@@ -152,6 +170,9 @@ class _Flow:
                 self.run(node.finalbody, env)
             elif isinstance(node, (ast.Assign, ast.AnnAssign)):
                 self._assign(node, env)
+            elif isinstance(node, ast.AugAssign):
+                self.eval(node.value, env)
+                self._rebind(node.target)
             elif isinstance(node, ast.Return):
                 if node.value is not None:
                     self.returned = self.eval(node.value, env)
@@ -172,11 +193,39 @@ class _Flow:
                 self._grad(holder, node.value, env)
                 continue
             found = self._path(target, env) if holder is not None else None
+            if found is not None:
+                self.log.reset.append((self._step(node, spelled(target)), [found]))
             if found is not None and isinstance(value, Thing) and value.maker.fresh:
                 self.log.replaced.append((self._step(node, spelled(target)), *found))
             self._bind(target, value, env)
 
+    def _test(self, node: ast.expr) -> tuple[int, bool]:
+        """The number of a test, and whether it is the opposite of the one that bears it.
+
+        Two are the same that are written alike, in the same run of a function, with nothing bound in between.
+        """
+        flipped = False
+        while isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            node, flipped = node.operand, not flipped
+        parts = list(ast.walk(node))
+        if not all(isinstance(part, _STEADY) for part in parts):
+            return self.tests.setdefault((id(node),), len(self.tests)), flipped
+        text = ast.unparse(node)
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.IsNot, ast.NotEq)) and len(node.ops) == 1:
+            same = ast.Is() if isinstance(node.ops[0], ast.IsNot) else ast.Eq()
+            text = ast.unparse(ast.Compare(node.left, [same], node.comparators))
+            flipped = not flipped
+        names = [(part.id, self.rebound.get(part.id, 0)) for part in parts if isinstance(part, ast.Name)]
+        return self.tests.setdefault((self.calls[-1], text, *names), len(self.tests)), flipped
+
+    def _rebind(self, target: ast.expr) -> None:
+        while isinstance(target, (ast.Attribute, ast.Subscript, ast.Starred)):
+            target = target.value
+        if isinstance(target, ast.Name):
+            self.rebound[target.id] = self.rebound.get(target.id, 0) + 1
+
     def _bind(self, target: ast.expr, value: Any, env: Env) -> None:
+        self._rebind(target)
         if isinstance(target, (ast.Tuple, ast.List)):
             values = value if isinstance(value, tuple) and len(value) == len(target.elts) else None
             for index, part in enumerate(target.elts):
@@ -248,7 +297,13 @@ class _Flow:
         if isinstance(callee, ast.Name):
             held = self.unit.globals.get(callee.id)
             if isinstance(held, Func) and isinstance(held.node, _FUNCTIONS) and callee.id not in env:
-                return self._follow(held.node, values, named)
+                if len(self.stack) < DEEPEST and held.node not in self.stack:
+                    return self._follow(held.node, values, named)
+                name = written
+        if name.partition(".")[0] not in KNOWN:
+            taken = [pair for value in (*values, *named.values()) for pair in _taken(value)]
+            if taken:
+                self.log.handed.append((self._step(node, written), taken))
         if is_seed(name):
             self.log.seeds.append(self._step(node, written))
             return NOTHING
@@ -258,7 +313,7 @@ class _Flow:
             self.log.optimizers.append((self._step(node, written), of))
             return NOTHING
         if wraps(name) and values and isinstance(values[0], Thing):
-            return Thing(values[0].maker, values[0].made, inner=values[0]) if wraps(name) == "module." else values[0]
+            return Thing(values[0].maker, inner=values[0]) if wraps(name) == "module." else values[0]
         if name == "torch.save" and len(node.args) > 1:
             save(self.saved, node, values[0])
             return NOTHING
@@ -293,6 +348,8 @@ class _Flow:
             elif last == "load_state_dict":
                 step = self._step(node, spelled(callee.value))
                 self.log.loaded.append((step, thing, part))
+                if _strictness(node) is not True:
+                    self.log.partial.add(step.order)
                 self._compare(node, thing, part, values)
             elif last == "apply" and node.args and self._initialises(node.args[0]):
                 self.log.applied.append((self._step(node, spelled(callee.value)), thing, part))
@@ -310,23 +367,26 @@ class _Flow:
         of = [pair for argument in node.args for pair in _of(self.eval(argument, {}))] if name in _PASSES else []
         if of:
             return Params(of)
-        thing = Thing(maker, None)
+        thing = Thing(maker)
         self.log.made.append((self._step(node, spelled(node.func)), thing))
         return thing
 
     def _follow(self, function: Function, values: list[Any], named: dict[Any, Any]) -> Any:
         if len(self.stack) >= DEEPEST or function in self.stack:
-            return Thing(Maker(), None)
+            return Thing(Maker())
         parameters = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
         env: Env = dict(zip(parameters, values, strict=False))
         env.update((name, value) for name, value in named.items() if name is not None)
         outer, self.returned = self.returned, NOTHING
         self.stack.append(function)
+        self.followed += 1
+        self.calls.append(self.followed)
         arms = self.arms
         try:
             self.run(function.body, env)
         finally:
             self.stack.pop()
+            self.calls.pop()
             self.arms = arms
         result, self.returned = self.returned, outer
         return result
@@ -359,16 +419,24 @@ class _Flow:
         return text
 
     def _initialises(self, node: ast.expr) -> bool:
-        """Whether a callback is a function of the file in which initialisers are called."""
+        """Whether a callback is a function of the file that initialises whatever it meets, not a part sought out.
+
+        One that asks for convolutions, or for several kinds of layers, writes what was loaded; one that asks for a
+        class of the project's, or for one kind alone, may be after the new head.
+        """
         held = self.unit.globals.get(node.id) if isinstance(node, ast.Name) else None
-        return isinstance(held, Func) and held.node in self.scan.initialising
+        if not isinstance(held, Func) or held.node not in self.scan.initialising:
+            return False
+        tests = [part.test for part in ast.walk(held.node) if isinstance(part, (ast.If, ast.IfExp))]
+        asked = {part for test in tests for part in ast.walk(test)}
+        words = {part.value for part in asked if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+        words |= {torch_layer(self._canonical(p)) or "" for p in asked if isinstance(p, (ast.Name, ast.Attribute))}
+        words -= {"", "weight", "bias"}
+        return not tests or any("Conv" in word for word in words) or len(words) > 1
 
     def _compare(self, node: ast.Call, thing: Thing, part: str, values: list[Any]) -> None:
         """A load that is told not to mind keys that do not match, and none of which does."""
-        strict = next(
-            (k.value for k in node.keywords if k.arg == "strict"), node.args[1] if len(node.args) > 1 else None
-        )
-        if not (isinstance(strict, ast.Constant) and strict.value is False) or part:
+        if _strictness(node) is not False or part:
             return
         held = values[0] if values else NOTHING
         wanted = "module." if thing.inner is not None else ""
@@ -391,7 +459,23 @@ class _Flow:
             raise _TooLong
 
 
+def _strictness(node: ast.Call) -> bool | None:
+    """Whether a load minds keys that are missing; None where that is not written out."""
+    given = [keyword.value for keyword in node.keywords if keyword.arg in ("strict", None)] or node.args[1:2]
+    if not given:
+        return True
+    only = given[0].value if isinstance(given[0], ast.Constant) else None
+    return only if isinstance(only, bool) else None
+
+
 _PASSES = frozenset({"filter", "list", "iter", "tuple", "itertools.chain", "set"})
+
+
+def _taken(value: Any) -> list[tuple[Thing, str]]:
+    """The models, and the parts of them, that an argument hands over."""
+    if isinstance(value, tuple):
+        return [pair for part in value for pair in _taken(part)]
+    return [(value, "")] if isinstance(value, Thing) else _of(value)
 
 
 def _of(value: Any) -> list[tuple[Thing, str]]:

@@ -121,6 +121,24 @@ class ResetMissesSibling(Rule):
                     if self.training:
                         self.lin1.reset_parameters()
             """),
+        Good("""
+            class Named(nn.Module):
+                def __init__(self, dim):
+                    super().__init__()
+                    self.lin1 = nn.Linear(dim, dim)
+                    self.lin2 = nn.Linear(dim, dim)
+
+                def reset_parameters(self):
+                    for name in ("lin1", "lin2"):
+                        self._modules[name].reset_parameters()
+                    self.lin1.reset_parameters()
+                    self.lin1.reset_parameters()
+
+                def init_weights(self):
+                    reset(self, "lin2")
+                    self.lin1.reset_parameters()
+                    self.lin1.reset_parameters()
+            """),
     ]
 
     def check_initializer(self, initializer: Initializer) -> Iterator[Finding]:

@@ -479,3 +479,20 @@ def test_a_size_whose_default_is_none_is_any_size() -> None:
     init = "self.w = nn.Parameter(torch.zeros(1, dim, depth))\nnn.init.xavier_normal_(self.w)"
     text = net(init, "return torch.matmul(x, self.w)").replace("dim=8, depth=3", "dim=None, depth=None")
     assert parameter(model(text), "w").name == "w"
+
+
+@pytest.mark.parametrize(
+    ("made", "wrote", "expected"),
+    [
+        ("net = nn.DataParallel(Net())", "nn.init.zeros_(net.module.fc.weight)", False),
+        ("net = nn.Sequential(Net(), nn.ReLU())", "nn.init.zeros_(net[0].fc.weight)", False),
+        ("net = Alias()", "nn.init.zeros_(net.fc.weight)", False),
+        ("net = Net()", "net.fc.weight.data.zero_()", False),
+        ("net = nn.Linear(2, 2)", "nn.init.zeros_(net.weight)", True),
+        ("net = nn.Linear(2, 2)", "net.weight.data.zero_()", True),
+    ],
+)
+def test_a_function_that_writes_only_layers_it_makes_itself(made: str, wrote: str, expected: bool) -> None:
+    rest = f"Alias = Net\n\ndef build():\n    {made}\n    {wrote}\n    return net\n"
+    found = model(net("self.fc = nn.Linear(dim, dim)", rest=rest))
+    assert known(parameter(found, "fc.weight").writes) == expected
