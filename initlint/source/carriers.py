@@ -23,14 +23,31 @@ Scope = ast.AST | None
 """The outermost function that something stands in; None at the top level and in the bodies of classes."""
 
 
-def carried(found: Outline, name: str) -> tuple[bool, tuple[str, ...]]:
-    """Whether a file hands what a class ``name`` makes to a call that cannot be followed, and the names at its top
-    level that lead to one: classes that mention it, functions that return it, variables and containers that hold it."""
+Origin = tuple[int, tuple[str, ...], str]
+"""What an imported name is: the dots, the module, and what is taken from it."""
+
+
+@record(frozen=True, slots=True)
+class Carried:
+    """What becomes, in one file, of what a class makes.
+
+    ``out_of_sight``: it is handed to a call that cannot be followed. ``taken_by``: what is imported and called with it.
+    ``leading`` are the names at the file's top level that lead to one: classes that mention it, functions that return
+    it, variables and containers that hold it.
+    """
+
+    out_of_sight: bool
+    taken_by: tuple[Origin, ...]
+    leading: tuple[str, ...]
+
+
+def carried(found: Outline, name: str) -> Carried:
+    """Follow what a class ``name`` makes through a file."""
     looking = _Carriers(found, name)
     looking.settle()
     own = {node.name for node in found.tree.body if isinstance(node, (ast.ClassDef, *_FUNCTIONS))}
     leading = (looking.makers & own) | {each for each in looking.held.get(None, ()) if each not in found.imports}
-    return looking.out_of_sight, tuple(sorted(leading - {name}))
+    return Carried(looking.out_of_sight, tuple(sorted(looking.taken_by)), tuple(sorted(leading - {name})))
 
 
 @record(slots=True)
@@ -46,6 +63,11 @@ class _Carriers:
     attributes: set[str] = field(default_factory=set)
     local: dict[Scope, set[str]] = field(default_factory=dict)
     """The names that functions bind."""
+    selves: set[tuple[Scope, str]] = field(default_factory=set)
+    """The first parameter of methods of the classes that hold one: of its attributes, some lead to one."""
+    made_by: dict[str, set[str]] = field(default_factory=dict)
+    """For each name that is bound to what a call of a plain or dotted name returns, the first part of that name."""
+    taken_by: set[Origin] = field(default_factory=set)
     out_of_sight: bool = False
     grown: bool = False
 
@@ -62,6 +84,11 @@ class _Carriers:
         for node, scope, _ in nodes:
             if isinstance(node, _FUNCTIONS):
                 functions.setdefault(node.name, []).append((node, scope or node))
+            elif isinstance(node, ast.Assign):
+                called = _root(node.value.func) if isinstance(node.value, ast.Call) else None
+                for target in node.targets:
+                    if isinstance(target, ast.Name):
+                        self.made_by.setdefault(target.id, set()).add(called or "")
         self.grown = True
         while self.grown and not self.out_of_sight:
             self.grown = False
@@ -90,6 +117,7 @@ class _Carriers:
                 if argument.annotation is not None and self._carries(argument.annotation, scope):
                     self._hold(argument.arg, scope or node)
             if holder is not None and holder.name in self.makers and node.args.args and node in holder.body:
+                self.selves.add((scope or node, node.args.args[0].arg))
                 self._hold(node.args.args[0].arg, scope or node)
         elif isinstance(node, (ast.Name, ast.Attribute)):
             if holder is not None and holder.name not in self.makers and self._names_maker(node):
@@ -101,7 +129,7 @@ class _Carriers:
 
     def _handed(self, callee: ast.expr, scope: Scope, functions: dict[str, list[tuple[ast.AST, Scope]]]) -> None:
         """Something is handed to a call: follow it into the functions of this file."""
-        root = _root(callee)
+        root = _root(callee.func if isinstance(callee, ast.Call) else callee)
         if root is not None and self._of_library(root):
             return
         if isinstance(callee, ast.Name):
@@ -114,13 +142,13 @@ class _Carriers:
             elif callee.id not in functions and callee.id not in self.found.defined and callee.id in BUILTINS:
                 return
             elif callee.id not in functions:
-                self.out_of_sight = True
+                self._taken(callee.id)
         elif isinstance(callee, ast.Attribute):
             within = callee.attr
             if root is not None and within in _PUTTING and root not in self.found.imports:
                 self._bind(callee.value, scope)
             elif within not in functions and not self._carries(callee.value, scope):
-                self.out_of_sight = True
+                self._taken(root if isinstance(callee.value, ast.Name) else None)
         else:
             self.out_of_sight = True
             return
@@ -128,6 +156,14 @@ class _Carriers:
             for argument in ast.walk(function.args):  # type: ignore[attr-defined]
                 if isinstance(argument, ast.arg):
                     self._hold(argument.arg, where)
+
+    def _taken(self, name: str | None) -> None:
+        """It is handed to what a name stands for, or to a method of what that was called to make."""
+        for one in self.made_by.get(name or "", {name or ""}):
+            if one not in self.found.imports:
+                self.out_of_sight = True
+            elif not self._of_library(one):
+                self.taken_by.update(self.found.imports[one])
 
     def _bound(self, target: ast.expr | None, value: ast.expr | None, scope: Scope) -> None:
         if target is None or value is None or not self._carries(value, scope):
@@ -168,7 +204,10 @@ class _Carriers:
         if isinstance(node, ast.Name):
             return node.id in self.makers or node.id in self.held.get(scope, ()) or node.id in self.held.get(None, ())
         if isinstance(node, ast.Attribute):
-            return node.attr == self.name or node.attr in self.attributes or self._carries(node.value, scope)
+            if node.attr == self.name or node.attr in self.attributes:
+                return True
+            own = isinstance(node.value, ast.Name) and (scope, node.value.id) in self.selves
+            return not own and self._carries(node.value, scope)
         if isinstance(node, ast.Call):
             callee = node.func
             if isinstance(callee, ast.Name):

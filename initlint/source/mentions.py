@@ -10,7 +10,7 @@ from dataclasses import field
 from initlint.record import record
 from initlint.source.names import LIBRARIES
 from initlint.source.packages import Module, Packages
-from initlint.source.scan import Scan, scan
+from initlint.source.scan import INIT_LIKE, Scan, scan
 
 _LOADS = frozenset(
     {
@@ -57,6 +57,15 @@ class Outline:
         if self._scan is None:
             self._scan = scan(self.tree, self.path)
         return self._scan
+
+
+def may_initialise(outline: Outline) -> bool:
+    """Whether something in a file initialises, or is named as if it did."""
+    found = outline.scan
+    applies = any(getattr(call.func, "attr", "") == "apply" for calls in found.broad.values() for call in calls)
+    if found.initialising or found.assigning or applies or outline.imports_by_name:
+        return True
+    return any(INIT_LIKE.match(name) for name in (*outline.names, *outline.attributes, *outline.imports))
 
 
 def outlined(tree: ast.Module, path: str) -> Outline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import os
 import re
@@ -10,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field
 
 from initlint.record import record
-from initlint.source.carriers import carried
-from initlint.source.mentions import Mentions, deeds
+from initlint.source.carriers import Origin, carried
+from initlint.source.mentions import Mentions, deeds, may_initialise
 from initlint.source.names import LIBRARIES, module_name
 from initlint.source.packages import Packages
 
@@ -204,11 +205,28 @@ class Project:
                 if outline is None:
                     return True, True, ()
                 does = deeds(outline, name)
-                out_of_sight, leading = carried(outline, name)
-                initialises = initialises or does[0] or out_of_sight
+                goes = carried(outline, name)
+                initialises = initialises or does[0] or goes.out_of_sight
+                initialises = initialises or any(self._may_initialise(mentions, other, each) for each in goes.taken_by)
                 loads = loads or does[1]
-                more += [(one, other) for one in leading]
+                more += [(one, other) for one in goes.leading]
         return initialises, loads, tuple(more)
+
+    def _may_initialise(self, mentions: Mentions, path: str, origin: Origin, hops: int = 4) -> bool:
+        """Whether what a file imports may initialise what it is called with: unless it is found in a file of the
+        project in which nothing initialises, and nothing is named as if it did."""
+        level, parts, member = origin
+        module = self.packages.find(path, self.root(path), level, parts)
+        below = self.packages.submodule(module, member) if module is not None and member else None
+        file = below.file if below is not None else module.file if module is not None else None
+        outline = mentions.outline(file) if file is not None else None
+        if file is None or outline is None or below is not None:
+            return True
+        again = outline.imports.get(member)
+        if again and hops:
+            return any(self._may_initialise(mentions, file, each, hops - 1) for each in again)
+        own = {node.name for node in outline.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+        return member not in own or may_initialise(outline)
 
     def _may_import(self, path: str, name: str) -> bool:
         module = os.path.basename(path).split(".", 1)[0]
