@@ -12,7 +12,7 @@ from typing import Any
 
 from initlint.config import Config
 from initlint.facts import Facts
-from initlint.live.batch_spec import parse_spec
+from initlint.live.batch_spec import parse_spec, placed
 from initlint.live.process import LiveJob, Outcome, run
 from initlint.settings import ModelTable, bytes_of, is_device
 from initlint.survey import Planned
@@ -51,8 +51,8 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
     arguments = {text.partition("=")[0]: text for text in (*(table.args if table else ()), *asked.arguments)}
     batch = asked.batch or (table.batch if table else ())
     device, python, timeout, memory_limit = map(first, ("device", "python", "timeout", "memory_limit"))
-    for text in batch:
-        parse_spec(text)
+    folder = os.getcwd() if asked.batch or table is None else config.root
+    batch = tuple(str(placed(parse_spec(text), folder)) for text in batch)
     for text in arguments.values():
         if not _ARGUMENT.fullmatch(text):
             raise ValueError(f"{text!r} is no argument: write NAME=VALUE")

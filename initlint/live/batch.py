@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from initlint.live.batch_spec import BatchSpec, parse_spec
+from initlint.live.batch_files import load_batch
+from initlint.live.batch_spec import BatchSpec, FileSpec, NestSpec, Spec, parse_spec
 from initlint.live.variation import map_tensors
 
 __all__ = ["Batch", "BatchSpec", "as_batch", "make", "parse_spec"]
@@ -50,26 +51,58 @@ class Batch:
         return [value for value in (*self.args, *self.kwargs.values()) if isinstance(value, Tensor)]
 
 
-def make(specs: Sequence[BatchSpec], *, device: str = "cpu") -> Batch:
-    """Tensors as specified, from torch's global generator.
+def make(specs: Sequence[Spec], *, device: str = "cpu") -> Batch:
+    """Tensors as specified, from torch's global generator, and those that files hold.
 
-    4-D float inputs of 1 to 4 channels are images, low-frequency noise of unit std; other floats are N(0, 1), integers
-    uniform below their bound (2 where none is given), booleans all true.
+    4-D float inputs of 1 to 4 channels are images, low-frequency noise of unit std; other floats are N(0, 1); with a
+    range, values lie all over it. Integers are uniform below their bound (2 where none is given), booleans all true.
+    Raises ValueError for a file that cannot be read.
     """
-    args = tuple(_tensor(spec).to(device) for spec in specs if spec.name is None)
-    kwargs = {spec.name: _tensor(spec).to(device) for spec in specs if spec.name is not None}
-    return Batch(args, kwargs, " ".join(str(spec) for spec in specs))
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for spec in specs:
+        if isinstance(spec, FileSpec) and spec.name is None:
+            held = as_batch(load_batch(spec.path))
+            args += held.args
+            kwargs |= held.kwargs
+        elif spec.name is None:
+            args.append(_value(spec))
+        else:
+            kwargs[spec.name] = _value(spec)
+    words = [spec.shown if isinstance(spec, FileSpec) else str(spec) for spec in specs]
+    return Batch(tuple(args), kwargs, " ".join(words)).to(device)
+
+
+def _value(spec: Spec) -> Any:
+    """What one specification stands for."""
+    if isinstance(spec, BatchSpec):
+        return _tensor(spec)
+    if isinstance(spec, FileSpec):
+        held = load_batch(spec.path)
+        return next(iter(held.values())) if isinstance(held, Mapping) and len(held) == 1 else held
+    if spec.kind == "{":
+        return {str(item.name): _value(item) for item in spec.items}
+    values = [_value(item) for item in spec.items]
+    return tuple(values) if spec.kind == "(" else values
 
 
 def _tensor(spec: BatchSpec) -> Tensor:
     dtype: torch.dtype = getattr(torch, spec.dtype)
     if dtype == torch.bool:
         return torch.ones(spec.shape, dtype=dtype)
+    if dtype.is_complex:
+        return torch.randn(spec.shape, dtype=dtype)
     if not dtype.is_floating_point:
-        return torch.randint(0, spec.bound or 2, spec.shape, dtype=dtype)
+        first, last = (0, (spec.bound or 2) - 1) if spec.span is None else map(int, spec.span)
+        return torch.randint(first, min(last + 1, 2**63 - 1), spec.shape, dtype=dtype)
     if len(spec.shape) == 4 and spec.shape[1] <= 4 and min(spec.shape[2:]) >= 8:
-        return images(spec.shape).to(dtype)
-    return torch.randn(spec.shape).to(dtype)
+        values = images(spec.shape)
+    else:
+        values = torch.randn(spec.shape)
+    if spec.span is not None:
+        low, high = spec.span
+        values = low + (high - low) * torch.special.ndtr(values)  # the share of a normal's values below: even
+    return values.to(dtype)
 
 
 def images(shape: tuple[int, ...]) -> Tensor:
@@ -89,17 +122,19 @@ def images(shape: tuple[int, ...]) -> Tensor:
 def as_batch(value: Any) -> Batch:
     """A batch as a caller may hand it over: a tensor, a tuple of positional inputs, a mapping of keyword inputs, specs.
 
-    Raises TypeError for anything else.
+    Raises TypeError for anything else, ValueError for text that is no batch and for files that cannot be read.
     """
     if isinstance(value, Batch):
         return value
     if isinstance(value, Tensor):
         return Batch((value,), {}, _spell(value))
+    if isinstance(value, (BatchSpec, NestSpec, FileSpec)):
+        return make([value])
     if isinstance(value, Mapping):
         words = [_spell(v, str(k)) for k, v in value.items()]
         return Batch((), {str(k): v for k, v in value.items()}, " ".join(word for word in words if word))
     if isinstance(value, (tuple, list)):
-        if value and all(isinstance(item, BatchSpec) for item in value):
+        if value and all(isinstance(item, (BatchSpec, NestSpec, FileSpec)) for item in value):
             return make(value)
         if value and all(isinstance(item, str) for item in value):
             return make([parse_spec(item) for item in value])

@@ -287,7 +287,7 @@ def _device(wanted: str) -> str:
 
 
 def _batch(given: list[str], made: Any, seed: int) -> Any:
-    """The batch to run: the one on the command line, else the factory's, else None."""
+    """The batch to run: the one on the command line, else the factory's, else None. Raises Unmet for a broken file."""
     if not given:
         return made
     from initlint.live.batch import make
@@ -295,7 +295,10 @@ def _batch(given: list[str], made: Any, seed: int) -> Any:
     from initlint.live.build import seed_all
 
     seed_all(seed)
-    return make([parse_spec(text) for text in given])
+    try:
+        return make([parse_spec(text) for text in given])
+    except ValueError as error:
+        raise Unmet(str(error)) from None
 
 
 def _first_line(error: BaseException) -> str:

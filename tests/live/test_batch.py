@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -11,24 +15,42 @@ from torch import nn
 from initlint.facts import absent
 from initlint.live.audit import audit_module
 from initlint.live.batch import as_batch, make
-from initlint.live.batch_spec import DTYPES, BatchSpec, parse_spec
+from initlint.live.batch_files import read_safetensors
+from initlint.live.batch_spec import DTYPES, BatchSpec, FileSpec, NestSpec, Spec, parse_spec
 from initlint.live.inference import infer
 
 pytestmark = pytest.mark.torch
 
 NAMES = st.none() | st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+LETTERS = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+SMALL = {"int8": 127, "uint8": 255, "int16": 32767}
 
 
 @st.composite
-def specs(draw: st.DrawFn) -> BatchSpec:
+def tensors(draw: st.DrawFn, name: st.SearchStrategy[str | None]) -> BatchSpec:
     dtype = draw(st.sampled_from(DTYPES))
     shape = tuple(draw(st.lists(st.integers(1, 64), max_size=5)))
-    bound = draw(st.none() | st.integers(1, 10**6)) if dtype.startswith("int") else None
-    return BatchSpec(shape, dtype, bound, draw(NAMES))
+    bound = span = None
+    if "int" in dtype:
+        bound = draw(st.none() | st.integers(1, SMALL.get(dtype, 10**6)))
+    elif "float" in dtype:
+        span = draw(st.none() | st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (-2.5, 1e-3)]))
+    return BatchSpec(shape, dtype, bound, draw(name), span)
+
+
+@st.composite
+def specs(draw: st.DrawFn, depth: int = 2, name: st.SearchStrategy[str | None] = NAMES) -> Spec:
+    kind = draw(st.sampled_from(["tensor", "file", *("([{" if depth else "")]))
+    if kind == "file":
+        return FileSpec(draw(st.sampled_from(["a.pt", "b c/d.npz", "/x.safetensors"])), draw(name))
+    if kind == "tensor":
+        return draw(tensors(name))
+    inner = specs(depth - 1, LETTERS if kind == "{" else st.none())
+    return NestSpec(kind, tuple(draw(st.lists(inner, min_size=1, max_size=3))), draw(name))
 
 
 @given(specs())
-def test_a_spec_reads_back_what_it_prints(spec: BatchSpec) -> None:
+def test_a_spec_reads_back_what_it_prints(spec: Spec) -> None:
     assert parse_spec(str(spec)) == spec
 
 
@@ -49,6 +71,11 @@ def test_any_text_gives_a_spec_or_one_line(text: str) -> None:
         ("input_ids=int64[2, 16]<500", BatchSpec((2, 16), "int64", 500, "input_ids")),
         ("bool[4,7]", BatchSpec((4, 7), "bool")),
         ("float16[]", BatchSpec((), "float16")),
+        ("8x3x32x32:0..1", BatchSpec((8, 3, 32, 32), span=(0, 1))),
+        ("int64[8]: -3 .. 3", BatchSpec((8,), "int64", span=(-3, 3))),
+        ("x=(4x3, [bool[2]])", NestSpec("(", (BatchSpec((4, 3)), NestSpec("[", (BatchSpec((2,), "bool"),))), "x")),
+        ("{a=2x3,b=@f.npz}", NestSpec("{", (BatchSpec((2, 3), name="a"), FileSpec("f.npz", "b")))),
+        ("@a=b,c.pt", FileSpec("a=b,c.pt")),
     ],
 )
 def test_grammar(text: str, spec: BatchSpec) -> None:
@@ -63,6 +90,106 @@ def test_malformed(text: str) -> None:
     with pytest.raises(ValueError, match=r"batch|size|bound|number|dtype") as caught:
         parse_spec(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("int64[2,,3]", "at character 9 ("),
+        ("x=8x3x0", "at character 7 ('0')"),
+        ("(8x3,8x4", "at its end"),
+        ("8x3:0", "at its end"),
+        ("int64[3]:0.5..1", "at character 10 "),
+        ("8x3:1..0", "at character 5 "),
+        ("int8[3]<200", "at character 9 "),
+        ("(a=8x3)", "at character 2 "),
+        ("{8x3}", "at character 2 "),
+        ("()", "at character 1 "),
+        ("x=@a.bin", "at character 3 "),
+        ("@", "at character 1 "),
+        ("(" * 40, "lie too deep"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(text: str, place: str) -> None:
+    with pytest.raises(ValueError, match="not a batch") as caught:
+        parse_spec(text)
+    assert place in str(caught.value)
+
+
+def test_values_of_a_range_fill_it() -> None:
+    image, ids, pair, nest = make(
+        [parse_spec(text) for text in ("8x3x32x32:0..1", "int64[999]:-2..2", "(4x3,uint8[2])", "{a=2x3,b=4}")]
+    ).args
+    assert 0 <= float(image.min()) < 0.1
+    assert 0.9 < float(image.max()) <= 1
+    assert ids.unique().tolist() == [-2, -1, 0, 1, 2]
+    assert isinstance(pair, tuple)
+    assert pair[1].dtype == torch.uint8
+    assert nest["a"].shape == (2, 3)
+
+
+def test_files(tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    x, ids = torch.randn(4, 3), torch.tensor([[3, 1]])
+    torch.save({"x": x, "ids": ids}, tmp_path / "both.pt")
+    torch.save((x, ids), tmp_path / "pair.pt")
+    numpy.savez(tmp_path / "both.npz", x=x.numpy(), ids=ids.numpy())
+    numpy.savez(tmp_path / "pair.npz", x.numpy(), ids.numpy())
+    (tmp_path / "both.safetensors").write_bytes(safetensors_file(x, ids))
+    for name in ("both.pt", "both.npz", "both.safetensors"):
+        batch = as_batch(f"@{tmp_path / name}")
+        assert torch.equal(batch.kwargs["x"], x), name
+        assert torch.equal(batch.kwargs["ids"], ids), name
+    for name in ("pair.pt", "pair.npz"):
+        assert [t.dtype for t in as_batch(f"@{tmp_path / name}").args] == [torch.float32, torch.int64]
+    assert torch.equal(as_batch([f"(@{tmp_path / 'pair.pt'},2x2)"]).args[0][0][0], x)
+    assert read_safetensors(str(tmp_path / "both.safetensors"))["x"].tolist() == x.tolist()
+
+
+def safetensors_file(x: torch.Tensor, ids: torch.Tensor) -> bytes:
+    header = {
+        "__metadata__": {"format": "pt"},
+        "x": {"dtype": "F32", "shape": list(x.shape), "data_offsets": [0, 48]},
+        "ids": {"dtype": "I64", "shape": list(ids.shape), "data_offsets": [48, 64]},
+    }
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + x.numpy().tobytes() + ids.numpy().tobytes()
+
+
+class Harmful:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return open, (self.path, "w")
+
+
+def test_a_file_runs_nothing_and_breaks_nothing(tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    proof = tmp_path / "proof"
+    torch.save(Harmful(str(proof)), tmp_path / "harm.pt")
+    numpy.save(tmp_path / "harm.npy", numpy.array([Harmful(str(proof))]), allow_pickle=True)
+    good = safetensors_file(torch.randn(4, 3), torch.tensor([[3, 1]]))
+    for name, content in {
+        "short.safetensors": good[:5],
+        "cut.safetensors": good[:-1],
+        "long.safetensors": (1 << 62).to_bytes(8, "little") + good[8:],
+        "shape.safetensors": good.replace(b"[4, 3]", b"[4, 9]"),
+        "minus.safetensors": good.replace(b"[4, 3]", b"[-4,3]"),
+        "text.pt": b"x,y\n1,2\n",
+        "empty.npz": b"",
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        if name.endswith("safetensors"):
+            with pytest.raises(ValueError, match=r"safetensors|'x'|'ids'"):
+                read_safetensors(str(tmp_path / name))
+    for name in sorted(path.name for path in tmp_path.iterdir()):
+        with pytest.raises(ValueError, match="tensors") as caught:
+            as_batch(f"@{tmp_path / name}")
+        assert len(str(caught.value).splitlines()) == 1
+    assert not proof.exists()
 
 
 def test_tensors_are_what_was_asked_for() -> None:
