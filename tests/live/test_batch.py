@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -430,3 +431,82 @@ def test_a_model_that_carries_its_own_example() -> None:
             return self.layer(x)
 
     assert infer(Lightningish()).description == "2x5"
+
+
+def test_images_are_large_enough_that_no_map_ends_as_one_pixel() -> None:
+    def strided(strides: int, *end: nn.Module) -> nn.Module:
+        layers = [nn.Conv2d(3 if not i else 4, 4, 3, stride=2, padding=1) for i in range(strides)]
+        return nn.Sequential(*layers, *end)
+
+    pooled = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)]
+    assert infer(strided(4, *pooled)).description == "8x3x64x64"
+    assert infer(strided(6, *pooled)).description == "8x3x128x128"
+    assert infer(strided(6, nn.Flatten(), nn.Linear(4, 2))).description == "8x3x64x64"  # made for that size
+
+
+def test_a_graph_and_its_edges() -> None:
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(5, 3)
+
+        def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:
+            source, target = edge_index
+            return torch.zeros(len(x), 3).index_add_(0, target, self.layer(x)[source])
+
+    assert infer(Graph()).description == "64x5 int64[2,256]<64"
+
+
+class Configured(nn.Module):
+    """As transformers has them: all inputs optional, sizes in a configuration, two of them needed together."""
+
+    main_input_name = "input_ids"
+    dummy_inputs = {"input_ids": torch.zeros(3, 5, dtype=torch.int64)}
+
+    def __init__(self) -> None:
+        super().__init__()
+        text, vision = SimpleNamespace(vocab_size=37), SimpleNamespace(image_size=24, num_channels=1)
+        self.config = SimpleNamespace(text_config=text, vision_config=vision)
+        self.embed = nn.Embedding(37, 4)
+        self.patches = nn.Conv2d(1, 4, 12, stride=12)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        if input_ids is None or pixel_values is None:
+            raise ValueError("both are needed")
+        return self.embed(input_ids).mean(1) + self.patches(pixel_values).mean((2, 3))
+
+
+def test_what_a_configuration_says() -> None:
+    assert infer(Configured()).description == "input_ids=int64[8,16]<37 pixel_values=8x1x24x24"
+
+
+def test_a_detector_is_given_boxes() -> None:
+    class Detector(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, images: list[torch.Tensor], targets: list[dict[str, torch.Tensor]] | None = None) -> Any:
+            assert targets is not None
+            assert all((target["boxes"][:, 2:] > target["boxes"][:, :2]).all() for target in targets)
+            return self.conv(torch.stack(images))
+
+    assert infer(Detector()).description == "[3x128x128,3x128x128] with 3 boxes each"
+
+
+def test_each_input_to_give_is_named() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, left: torch.Tensor, right: object) -> torch.Tensor:
+            raise NotImplementedError("of no use")
+
+    with pytest.raises(ValueError, match=r"give one with --batch for each of left, right \("):
+        infer(Odd())

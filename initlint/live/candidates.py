@@ -1,0 +1,302 @@
+"""The inputs that a module may take, likeliest first: read off forward's signature and off the first layers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from initlint.live.batch import Batch, images
+from initlint.live.batch_spec import BatchSpec
+from initlint.live.state import is_lazy
+
+__all__ = ["Candidate", "candidates"]
+
+Candidate = tuple[BatchSpec, ...] | Batch
+"""Inputs still to be drawn, or ready."""
+
+_ROWS = 64
+_LENGTHS = (16, 128)
+_SIDES = (64, 32, 224, 28, 128, 256)
+_RARER_SIDES = (84, 96, 16, 48, 192, 8)
+_MAKES, _MOST_LAYERS = 4, 12
+_TOKENS = frozenset(
+    [
+        "input_ids",
+        "inputs_ids",
+        "tokens",
+        "token_ids",
+        "ids",
+        "idx",
+        "indices",
+        "src",
+        "tgt",
+        "source",
+        "target",
+        "text",
+        "decoder_input_ids",
+    ]
+)
+_MASKS = frozenset(
+    ["mask", "attention_mask", "src_mask", "padding_mask", "src_key_padding_mask", "key_padding_mask", "attn_mask"]
+)
+_IMAGES = frozenset(["pixel_values", "images", "image", "img", "imgs", "pixels", "frames"])
+_TIMES = frozenset(["t", "timestep", "timesteps", "time", "times"])
+_CLASSES = frozenset(["y", "label", "labels", "class_labels", "classes", "targets"])
+_EDGES = 4
+"""Edges of a graph for each of its nodes."""
+_CONVOLUTIONS = {
+    nn.Conv1d: 1,
+    nn.Conv2d: 2,
+    nn.Conv3d: 3,
+    nn.ConvTranspose1d: 1,
+    nn.ConvTranspose2d: 2,
+    nn.ConvTranspose3d: 3,
+}
+
+
+def candidates(module: nn.Module, batch: int) -> Iterator[Candidate]:
+    """Batches of ``batch`` samples (some of more) to try; none where forward's inputs are like nothing known."""
+    try:
+        signature = inspect.signature(module.forward)
+    except (TypeError, ValueError):
+        return
+    yield from _detections(signature)
+    required = [
+        p
+        for p in signature.parameters.values()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    keyword = [p for p in signature.parameters.values() if p.default is p.empty and p.kind is p.KEYWORD_ONLY]
+    named = False
+    if not required:
+        optional = [p for p in signature.parameters.values() if p.name in _TOKENS | _IMAGES]
+        if optional:
+            required, named = optional[:1], True
+        elif any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
+            required = [inspect.Parameter("x", inspect.Parameter.POSITIONAL_ONLY)]
+        else:
+            yield ()
+            return
+    seen: set[tuple[BatchSpec, ...]] = set()
+    for first in _first_inputs(module, required[0], batch):
+        specs = [first]
+        for parameter in required[1:]:
+            specs.append(_further_input(module, parameter, first))
+        for parameter in keyword:
+            specs.append(replace(_further_input(module, parameter, first), name=parameter.name))
+        if named:
+            specs[0] = replace(first, name=required[0].name)
+        candidate = tuple(specs)
+        if candidate not in seen:
+            seen.add(candidate)
+            yield candidate
+
+
+def _detections(signature: inspect.Signature) -> Iterator[Batch]:
+    """Images with boxes, labels and masks, as torchvision's detectors are trained with."""
+    annotations = {name: str(parameter.annotation).lower() for name, parameter in signature.parameters.items()}
+    if "list[" not in annotations.get("images", "") or "dict[" not in annotations.get("targets", ""):
+        return
+    side, count = 128, 2
+    pictures = list(images((count, 3, side, side)).sigmoid())
+    targets = []
+    for _ in range(count):
+        corner = torch.rand(3, 2) * side / 2
+        masks = torch.zeros(3, side, side, dtype=torch.uint8)
+        masks[:, 32:96, 32:96] = 1
+        targets.append(
+            {
+                "boxes": torch.cat([corner, corner + side / 4 + torch.rand(3, 2) * side / 4], 1),
+                "labels": torch.ones(3, dtype=torch.int64),
+                "masks": masks,
+                "keypoints": torch.cat([torch.full((3, 17, 2), side / 2.0), torch.ones(3, 17, 1)], 2),
+            }
+        )
+    picture = f"3x{side}x{side}"
+    yield Batch((pictures, targets), {}, f"[{','.join([picture] * count)}] with 3 boxes each")
+
+
+def _first_inputs(module: nn.Module, parameter: inspect.Parameter, batch: int) -> Iterator[BatchSpec]:
+    """What the first input may be, likeliest first: read off its name and off the first layers."""
+    layers = _first_layers(module)
+    embeddings = [layer for layer in layers if isinstance(layer, (nn.Embedding, nn.EmbeddingBag))]
+    name, annotation = parameter.name, str(parameter.annotation)
+    if name == "edge_index":
+        yield _edges(_rows(embeddings, _ROWS))
+    if name == "z" and embeddings:
+        yield BatchSpec((_ROWS,), "int64", embeddings[0].num_embeddings)
+    tokens = bool(embeddings) and (name in _TOKENS or "Long" in annotation or "Int" in annotation)
+    if tokens:
+        yield from _token_batches(embeddings, batch)
+    for layer in layers:
+        if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):
+            if not tokens:
+                yield from _token_batches([layer], batch)
+        else:
+            yield from _inputs_of(module, layer, batch)
+    if any(_dimensions(layer) == 2 for layer in layers) and not any(
+        _dimensions(layer) == 2 and _input_size(layer) <= 4 for layer in layers
+    ):  # the image is taken apart before the first convolution
+        for side in _sides(module, 3, 2):
+            yield BatchSpec((batch, 3, side, side))
+
+
+def _rows(embeddings: Sequence[nn.Embedding | nn.EmbeddingBag], otherwise: int) -> int:
+    return embeddings[0].num_embeddings if embeddings else otherwise
+
+
+def _edges(nodes: int) -> BatchSpec:
+    return BatchSpec((2, _EDGES * min(nodes, _ROWS)), "int64", nodes)
+
+
+def _token_batches(embeddings: Iterable[nn.Embedding | nn.EmbeddingBag], batch: int) -> Iterator[BatchSpec]:
+    bound = next(iter(embeddings)).num_embeddings
+    for length in _LENGTHS:
+        yield BatchSpec((batch, length), "int64", bound)
+    yield BatchSpec((batch,), "int64", bound)
+
+
+def _dimensions(layer: nn.Module) -> int:
+    """Of the space that a convolution, or a class made of one, moves in; 0 for any other layer."""
+    return next((count for kind, count in _CONVOLUTIONS.items() if isinstance(layer, kind)), 0)
+
+
+def _first_layers(module: nn.Module) -> list[nn.Module]:
+    """Layers whose input has a size that can be read: the first of each make, then those of other sizes.
+
+    Layers are registered in an order of their own: an inner one may come before the one that reads the input. After
+    the first few makes, each further size is taken, the smallest first, since inputs are mostly narrower than what
+    follows.
+    """
+    first: list[nn.Module] = []
+    further: list[nn.Module] = []
+    makes: set[object] = set()
+    sizes: set[object] = set()
+    for child in module.modules():
+        if any(parameter is not None and is_lazy(parameter) for parameter in child._parameters.values()):
+            continue
+        measured = _dimensions(child) or isinstance(
+            child, (nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.RNNBase, nn.RNNCellBase)
+        )
+        if not measured and _width(child) is None:
+            continue
+        size = (type(child), _input_size(child))
+        if size in sizes:
+            continue
+        if type(child) not in makes and len(first) < _MAKES:
+            first.append(child)
+        elif measured:
+            further.append(child)
+        else:
+            continue
+        sizes.add(size)
+        makes.add(type(child))
+    further.sort(key=lambda layer: (not _dimensions(layer), _input_size(layer)))
+    return [*first, *further][:_MOST_LAYERS]
+
+
+def _input_size(layer: nn.Module) -> int:
+    """in_channels, in_features, num_embeddings or the like."""
+    if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):
+        return layer.num_embeddings
+    return _width(layer) or 0
+
+
+def _width(layer: nn.Module) -> int | None:
+    """The last dimension that a layer without a class of torch's own takes: in_features, d_model and the like."""
+    for name in (
+        "in_features",
+        "in_channels",
+        "input_size",
+        "d_model",
+        "embed_dim",
+        "normalized_shape",
+        "num_features",
+    ):
+        value = getattr(layer, name, None)
+        if isinstance(value, tuple) and value:
+            value = value[-1]
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
+
+
+def _inputs_of(module: nn.Module, layer: nn.Module, batch: int) -> Iterator[BatchSpec]:
+    dimensions = _dimensions(layer)
+    if dimensions:
+        channels: int = layer.in_channels  # type: ignore[assignment]
+        transposed = isinstance(layer, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d))
+        sides: Sequence[int] = (4, 8, *_SIDES) if transposed else _sides(module, channels, dimensions)
+        for side in sides:
+            yield BatchSpec((batch, channels, *(side,) * dimensions))
+        return
+    if isinstance(layer, (nn.RNNBase, nn.RNNCellBase)):
+        width: int = layer.input_size
+        yield BatchSpec((batch, 16, width) if isinstance(layer, nn.RNNBase) else (batch, width))
+        return
+    features = layer.in_features if isinstance(layer, nn.Linear) else _width(layer)
+    if features is None:
+        return
+    yield BatchSpec((_ROWS, int(features)))
+    yield BatchSpec((batch, 16, int(features)))
+    side = round(int(features) ** 0.5)
+    for channels in (1, 3):
+        side = round((int(features) / channels) ** 0.5)
+        if channels * side * side == features and side >= 8:
+            yield BatchSpec((_ROWS, channels, side, side))
+
+
+def _sides(module: nn.Module, channels: int, dimensions: int) -> Sequence[int]:
+    """Lengths of a side to try, the one that the model says of itself first."""
+    if dimensions == 1:
+        return (64, 1024, 16, 16000)
+    if dimensions == 3:
+        return (16, 32, 64)
+    first = dict.fromkeys([*_said_sides(module), *((28, 32) if channels == 1 else ()), *_SIDES, *_RARER_SIDES])
+    return tuple(first)
+
+
+def _said_sides(module: nn.Module) -> Iterator[int]:
+    """What a model, its configuration or its layer of patches says an image's side is (timm: also its last resort)."""
+    for holder in (module, getattr(module, "config", None), *module.modules()):
+        for name in ("image_size", "img_size", "input_size"):
+            value = getattr(holder, name, None)
+            if isinstance(value, (tuple, list)) and len(value) == 2:
+                value = value[0]
+            if type(value) is int and 4 <= value <= 1024 and not isinstance(holder, (nn.RNNBase, nn.RNNCellBase)):
+                yield value
+                return
+    said = getattr(module, "pretrained_cfg", None)
+    if isinstance(said, Mapping) and said.get("fixed_input_size"):
+        size: Any = said.get("input_size")
+        if isinstance(size, (tuple, list)) and len(size) == 3 and type(size[1]) is int:
+            yield size[1]
+
+
+def _further_input(module: nn.Module, parameter: inspect.Parameter, first: BatchSpec) -> BatchSpec:
+    """An input after the first: a mask, times, tokens, edges, positions, or another like the first."""
+    name = parameter.name
+    if name in _MASKS:
+        return BatchSpec(first.shape[:2], "bool")
+    if name in _TIMES:
+        bound = next((m.num_embeddings for m in module.modules() if isinstance(m, nn.Embedding)), None)
+        return BatchSpec(first.shape[:1], "int64", bound or 100)
+    if name in _TOKENS and first.dtype == "int64":
+        return first
+    if name in _CLASSES:
+        bound = next((m.num_embeddings for m in module.modules() if isinstance(m, nn.Embedding)), None)
+        return BatchSpec(first.shape[:1], "int64", bound or 2)
+    if name == "edge_index":
+        return _edges(first.shape[0])
+    if name in ("edge_weight", "edge_attr"):
+        return BatchSpec((_EDGES * first.shape[0],))
+    if name == "batch":
+        return BatchSpec(first.shape[:1], "int64", 1)
+    if name in ("pos", "coords", "positions"):
+        return BatchSpec((*first.shape[: max(1, len(first.shape) - 1)], 3))
+    return first
