@@ -20,6 +20,7 @@ from initlint.fingerprint import with_fingerprints
 from initlint.judgement import Judgement
 from initlint.result import ModelRun, Report, Summary
 from initlint.survey import Survey
+from initlint.theory.precision import FORMATS, canonical
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +40,8 @@ def check(
     static: bool = False,
     batch: Sequence[str] = (),
     arguments: Sequence[str] = (),
+    loss: str | None = None,
+    dtype: str | None = None,
     device: str | None = None,
     seed: int | None = None,
     python: str | None = None,
@@ -110,9 +113,9 @@ def check(
     if not root.static:
         from initlint.building import Asked, Construction, plan
 
-        asked = Asked(tuple(batch), tuple(arguments), device, seed, python, timeout, memory_limit)
+        asked = Asked(tuple(batch), tuple(arguments), device, seed, python, timeout, memory_limit, loss, dtype)
         plan(asked, root)
-    elif not static and (batch or arguments or {device, seed, python, timeout, memory_limit} != {None}):
+    elif not static and (batch or arguments or {loss, dtype, device, seed, python, timeout, memory_limit} != {None}):
         raise ValueError(f"static is true in {root.shown}, and no model is built")
     if not targets:
         survey.look_at_models(root)
@@ -140,7 +143,8 @@ def audit(
     model: nn.Module | Callable[[], nn.Module | tuple[nn.Module, Any]],
     batch: Any = None,
     *,
-    loss: Callable[[Any], torch.Tensor] | None = None,
+    loss: str | Callable[[Any], torch.Tensor] | None = None,
+    dtype: str | torch.dtype | None = None,
     device: str | None = None,
     select: str | Iterable[str] | None = None,
     ignore: str | Iterable[str] | None = None,
@@ -152,7 +156,10 @@ def audit(
     ``model`` is a module, of which only the values are known, or a function or class that takes no argument and
     returns a module or ``(module, batch)``: then the statement that wrote each parameter is known too. ``batch`` is a
     tensor, a tuple of positional inputs, a mapping of keyword inputs, or what ``--batch`` takes; None to take the
-    factory's, or to have one inferred. ``loss`` maps the model's output to a scalar. ``device`` is where the pass runs,
+    factory's, or to have one inferred. ``loss`` maps the model's output to a scalar, or is "cross-entropy",
+    "mse" or "module:function"; None for the model's own, or mean square to random targets where it returns none.
+    ``dtype`` ("fp16", "bf16", "fp8", "fp32") is a format whose range the signal has to fit; the pass itself runs in
+    the module's own. ``device`` is where the pass runs,
     None for where the module is. ``select`` and ``ignore`` are codes or prefixes. The module and all random generators
     are left as they were.
 
@@ -170,18 +177,21 @@ def audit(
     judgement.codes(alone.asked)
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise TypeError(f"seed is an int, not {type(seed).__name__}")
-    if loss is not None and not callable(loss):
-        raise TypeError(f"loss is a function of the model's output, not {type(loss).__name__}")
+    if loss is not None and not callable(loss) and not isinstance(loss, str):
+        raise TypeError(f"loss is a function of the model's output or the name of one, not {type(loss).__name__}")
+    judged = None if dtype is None else canonical(str(dtype))
+    if dtype is not None and judged is None:
+        raise ValueError(f"{dtype!r} is no dtype: {', '.join(FORMATS)}")
     from initlint.live.inprocess import audit_inprocess
     from initlint.live.process import Outcome
 
-    facts = audit_inprocess(model, batch, loss=loss, device=device, seed=seed)
+    facts = audit_inprocess(model, batch, loss=loss, dtype=judged, device=device, seed=seed)
     name = facts.models[0].name
     not_run = facts.models[0].not_run
     notes: list[str] = []
     failures: list[str] = []
     if known(not_run) and not absent(not_run):
-        (notes if batch is None else failures).append(f"{name} was not run: {not_run}")
+        (notes if batch is None and loss is None else failures).append(f"{name} was not run: {not_run}")
     survey = Survey(alone, judgement, static=True)
     survey.judge(alone.asked, facts)
     return _report(
@@ -386,4 +396,11 @@ def _run(outcome: Outcome, findings: Iterable[Finding]) -> ModelRun:
         device=probe.device if probe is not None else None,
         parameters=sum(map(prod, shapes.values())) if all(map(known, shapes.values())) else None,
         layers=rows(model, findings),
+        loss=None
+        if probe is None or not known(probe.loss)
+        else f"{probe.loss:.3g} ({_loss_in_words(probe.loss_kind)})",
     )
+
+
+def _loss_in_words(kind: str) -> str:
+    return {"model": "its own", "target": "mean square to random targets"}.get(kind, kind)

@@ -14,8 +14,9 @@ from initlint.config import Config
 from initlint.facts import Facts
 from initlint.live.batch_spec import parse_spec, placed
 from initlint.live.process import LiveJob, Outcome, run
-from initlint.settings import ModelTable, bytes_of, is_device
+from initlint.settings import ModelTable, bytes_of, is_device, is_loss
 from initlint.survey import Planned
+from initlint.theory.precision import FORMATS, canonical
 
 __all__ = ["Asked", "Construction", "plan"]
 
@@ -35,6 +36,8 @@ class Asked:
     python: str | None = None
     timeout: float | None = None
     memory_limit: str | None = None
+    loss: str | None = None
+    dtype: str | None = None
 
 
 def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJob:
@@ -51,6 +54,7 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
     arguments = {text.partition("=")[0]: text for text in (*(table.args if table else ()), *asked.arguments)}
     batch = asked.batch or (table.batch if table else ())
     device, python, timeout, memory_limit = map(first, ("device", "python", "timeout", "memory_limit"))
+    loss, dtype = first("loss"), first("dtype")
     folder = os.getcwd() if asked.batch or table is None else config.root
     batch = tuple(str(placed(parse_spec(text), folder)) for text in batch)
     for text in arguments.values():
@@ -58,6 +62,10 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
             raise ValueError(f"{text!r} is no argument: write NAME=VALUE")
     if device is not None and not is_device(device):
         raise ValueError(f"{device!r} is no device: auto, cpu, cuda, cuda:1 or mps")
+    if loss is not None and not is_loss(loss):
+        raise ValueError(f"{loss!r} is no loss: cross-entropy, mse, module:function, or a function of the model's file")
+    if dtype is not None and canonical(dtype) is None:
+        raise ValueError(f"{dtype!r} is no dtype: {', '.join(FORMATS)}")
     if timeout is not None and not 0 < timeout < float("inf"):
         raise ValueError(f"a timeout of {timeout} s is none")
     if python is not None and shutil.which(python) is None:
@@ -70,6 +78,8 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
         seed=first("seed") or 0,
         python=python,
         memory_limit=_memory(memory_limit) if memory_limit is not None else None,
+        loss=loss,
+        dtype=canonical(dtype) if dtype is not None else None,
         **({} if timeout is None else {"timeout": timeout}),
     )
 

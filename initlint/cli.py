@@ -18,7 +18,7 @@ __all__ = ["main"]
 
 FINDINGS, FAILURE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
-LIVE_OPTIONS = ("batch", "arg", "device", "seed", "python", "timeout", "memory_limit")
+LIVE_OPTIONS = ("batch", "arg", "loss", "dtype", "device", "seed", "python", "timeout", "memory_limit")
 
 
 def main() -> NoReturn:
@@ -85,6 +85,8 @@ def seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | 
 @click.option("--static", is_flag=True, help="Read only; build and run nothing.")
 @click.option("--batch", metavar="SPEC", multiple=True, help='Sample input: 8x3x32x32, "int64[2,128]<50257", x=8x16.')
 @click.option("--arg", metavar="NAME=VALUE", multiple=True, help="An argument for building the model.")
+@click.option("--loss", metavar="L", help="cross-entropy, mse, module:function, or a function of the model's file.")
+@click.option("--dtype", metavar="D", help="Judge the range of signal and gradient in fp16, bf16, fp8 or fp32.")
 @click.option("--device", metavar="D", help="auto (the default), cpu, cuda, cuda:1 or mps.")
 @click.option("--seed", metavar="N", type=int, help="Seed for building and probing; by default 0.")
 @click.option("--python", metavar="PATH", help="The interpreter that has your torch.")
@@ -141,6 +143,8 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
             static=options["static"],
             batch=options["batch"],
             arguments=options["arg"],
+            loss=options["loss"],
+            dtype=options["dtype"],
             device=options["device"],
             seed=options["seed"],
             python=options["python"],

@@ -55,6 +55,8 @@ class Config:
     python: str | None = None
     timeout: float | None = None
     memory_limit: str | None = None
+    loss: str | None = None
+    dtype: str | None = None
     baseline: str | None = None
     plugins: tuple[str, ...] = ()
     initializers: tuple[Any, ...] = ()

@@ -34,7 +34,9 @@ __all__ = [
 
 SOURCES = ("source", "parameters", "graph", "probe")
 
-CONSEQUENCES = frozenset({"INI203", "INI204", "INI701", "INI702", "INI703", "INI704", "INI705", "INI707", "INI708"})
+CONSEQUENCES = frozenset(
+    {"INI203", "INI204", "INI701", "INI702", "INI703", "INI704", "INI705", "INI707", "INI708", "INI709"}
+)
 """Codes that measure an effect; where another finding names the cause, they are told as its consequences."""
 
 UNWRITTEN = frozenset({"INI104", "INI301"})

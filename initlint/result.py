@@ -59,7 +59,7 @@ class ModelRun:
     """What became of one target: "audited", "skipped" or "failed".
 
     ``reason`` says why it was skipped or failed; of an audited model, why it was not run: then the findings rest on
-    its parameters alone.
+    its parameters alone. ``loss`` is the first one, and of what kind, in words.
     """
 
     target: str
@@ -69,6 +69,7 @@ class ModelRun:
     device: str | None = None
     parameters: int | None = None
     layers: tuple[LayerRow, ...] = ()
+    loss: str | None = None
 
 
 @record(frozen=True, slots=True)

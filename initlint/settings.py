@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from initlint.findings import Severity
 from initlint.globs import can_be_read
 from initlint.record import record
+from initlint.theory.precision import FORMATS, canonical
 
 __all__ = ["INITIALIZER_KEYS", "KEYS", "MODEL_KEYS", "InitializerTable", "Key", "ModelTable", "Refused", "read_table"]
 
@@ -75,6 +76,8 @@ class ModelTable:
     python: str | None = None
     timeout: float | None = None
     memory_limit: str | None = None
+    loss: str | None = None
+    dtype: str | None = None
 
 
 def read_table(table: Mapping[str, Any], keys: tuple[Key, ...], where: str) -> dict[str, Any]:
@@ -162,6 +165,14 @@ def bytes_of(text: str) -> int:
 def is_device(text: str) -> bool:
     """Whether a device is one that a model can be built for: auto, cpu, cuda, cuda:1 or mps."""
     return re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text) is not None
+
+
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+
+
+def is_loss(text: str) -> bool:
+    """Whether a text can name a loss: cross-entropy, mse, module:function, or a function of the model's own file."""
+    return text in ("cross-entropy", "mse") or all(map(_DOTTED.fullmatch, text.split(":", 1)))
 
 
 def _bytes(value: Any) -> int:
@@ -339,9 +350,6 @@ def _function(value: Any) -> str | None:
     return name
 
 
-_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
-
-
 def _is_dotted(value: Any) -> bool:
     return isinstance(value, str) and _DOTTED.fullmatch(value) is not None
 
@@ -363,6 +371,14 @@ DEVICE = _plain(
     "auto, cpu, cuda, cuda:1 or mps",
     lambda value: isinstance(value, str) and is_device(value),
 )
+LOSS = _plain(
+    "cross-entropy, mse, module:function, or a function of the model's file",
+    lambda value: isinstance(value, str) and is_loss(value),
+)
+DTYPE = _plain(
+    ", ".join(FORMATS),
+    lambda value: isinstance(value, str) and canonical(value) is not None,
+)
 LEVEL = _plain("error, warning or advice", lambda value: value in ("error", "warning", "advice"), Severity.parse)
 DOTTED = _plain("a dotted name", _is_dotted)
 PARAMETER = _plain("a parameter's name", lambda value: isinstance(value, str) and value.isidentifier())
@@ -376,6 +392,8 @@ MODEL_KEYS = (
     Key("python", TEXT, "that of initlint", "The interpreter that has its torch."),
     Key("timeout", SECONDS, "120", "Seconds it may take."),
     Key("memory-limit", MEMORY, "none", "Memory it may take."),
+    Key("loss", LOSS, "its own, else mse", "What it is trained on: cross-entropy, mse, module:function."),
+    Key("dtype", DTYPE, "none", "The format whose range its signal has to fit: fp16, bf16, fp8, fp32."),
 )
 """The keys of a ``[[tool.initlint.model]]`` table."""
 
@@ -423,6 +441,8 @@ KEYS = (
     Key("python", TEXT, "that of initlint", "The interpreter that has your torch; a path is relative to this file."),
     Key("timeout", SECONDS, "120", "Seconds a model may take."),
     Key("memory-limit", MEMORY, "none", "Memory a model may take."),
+    Key("loss", LOSS, "its own, else mse", "What models are trained on: cross-entropy, mse, module:function."),
+    Key("dtype", DTYPE, "none", "The format whose range a model's signal has to fit: fp16, bf16, fp8, fp32."),
     Key("baseline", TEXT, "none", "The file of findings to pass over."),
     Key("plugins", _list_of("a list of module names", _is_dotted), "[]", "Installed packages that bring rules."),
     Key("initializer", INITIALIZERS, "none", "Functions of your own that fill a tensor."),

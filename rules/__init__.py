@@ -104,5 +104,6 @@ RULES: tuple[Entry, ...] = (
     _entry("INI705", "dead-units", _W, "probe", "layer"),
     _entry("INI707", "stuck-parameter", _W, "probe", "parameter"),
     _entry("INI708", "non-finite-signal", _E, "probe", "model"),
+    _entry("INI709", "loss-at-init", _W, "probe", "model"),
     _entry("INI711", "unreached-parameter", _A, "probe", "layer"),
 )

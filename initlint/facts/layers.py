@@ -57,6 +57,9 @@ class LayerProbe(Fact):
     hide a collapse. ``total_std`` is over all elements. ``gradient_std`` is of dLoss/d(output).
     ``dead_fraction``: units that are zero after the activation for every sample; ``saturated_fraction``: share of
     values in the flat region of the sigmoid, tanh or softmax that follows. ``samples`` is how many values a unit had.
+    These two are over all ``calls`` of the layer; the standard deviations are those of its first call, and
+    ``forward_stds`` and ``gradient_stds`` hold them call by call. ``finite`` is of all calls. ``forward_extent`` and
+    ``gradient_extent``: the largest absolute value sampled, and the median of those that are not 0.
     """
 
     forward_std: float
@@ -67,6 +70,10 @@ class LayerProbe(Fact):
     samples: int = UNKNOWN
     finite: bool = True
     calls: int = 1
+    forward_stds: tuple[float, ...] = UNKNOWN
+    gradient_stds: tuple[float, ...] = UNKNOWN
+    forward_extent: tuple[float, float] = UNKNOWN
+    gradient_extent: tuple[float, float] = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -38,9 +38,13 @@ class Probe(Fact):
     """One forward and backward of the whole model on a sample batch.
 
     ``batch`` says what went in, as --batch would spell it; ``batch_size`` is how many samples it holds.
-    ``loss`` is the value at the first step, ``loss_kind`` "model", "target" (mean square to random
-    targets) or the name given. ``first_non_finite`` names the first layer whose output is NaN or infinite, None if
-    all were finite; ``finite`` covers outputs, loss and gradients.
+    ``loss`` is the value at the first step, ``loss_kind`` "model" (its own), "target" (mean square to random
+    targets), "cross-entropy", "mse", the name of the function asked for, or "given" for one without. ``classes``: over
+    how many the loss is known to be a mean cross-entropy, None where it is known to be something else.
+    ``first_non_finite`` names the first layer whose output is NaN or infinite, None if
+    all were finite; ``finite`` covers outputs, loss and gradients. ``judged_dtype`` is the format that the range of
+    activations and gradients is judged in ("fp16", "bf16", "fp8", "fp32"; theory.precision), None where none was
+    asked for.
     """
 
     batch: str
@@ -50,8 +54,10 @@ class Probe(Fact):
     seed: int = 0
     loss: float = UNKNOWN
     loss_kind: str = UNKNOWN
+    classes: int | None = UNKNOWN
     finite: bool = UNKNOWN
     first_non_finite: str | None = UNKNOWN
+    judged_dtype: str | None = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from initlint.facts import (
     UNKNOWN,
@@ -23,6 +23,7 @@ from initlint.facts import (
 from initlint.live.chains import NormReading, chain_names
 from initlint.live.flow import Fate
 from initlint.live.inference import NoSampleBatch
+from initlint.live.objective import Loss
 from initlint.live.parameters import describe_parameter, layer_kind, owned_tensors
 from initlint.live.running import Run, run_module
 from initlint.location import Location
@@ -38,7 +39,8 @@ def audit_module(
     name: str,
     seed: int = 0,
     device: str = "cpu",
-    loss: Callable[[Any], Tensor] | None = None,
+    loss: Loss = None,
+    dtype: str | None = None,
     differing: tuple[str, ...] = UNKNOWN,
 ) -> Facts:
     """Facts about one module; never raises for a model that cannot be run.
@@ -46,12 +48,13 @@ def audit_module(
     ``batch`` is a tensor, a tuple of positional inputs, a mapping of keyword inputs, a ``Batch``, or None to have one
     inferred. What could not be run leaves ``Model.probe`` UNKNOWN and says why in ``Model.not_run``; the parameters are
     audited all the same. ``recording`` is what was seen of the construction (None: provenance is UNKNOWN). ``loss``
-    maps the model's output to a scalar. ``differing`` is what a second build said. The module, its gradients and modes
+    maps the model's output to a scalar, or is "cross-entropy" or "mse"; ``dtype`` is a name in theory.precision, for
+    the range to be judged in it. ``differing`` is what a second build said. The module, its gradients and modes
     and all generators are left as they were.
     """
     run = Run()
     try:
-        run_module(module, batch, run, seed=seed, device=device, loss=loss)
+        run_module(module, batch, run, seed=seed, device=device, loss=loss, dtype=dtype)
     except Exception as error:  # the model is the user's: whatever it raises is a reason, not a crash
         run.reason = _reason(error)
     model = replace(_Assembly(module, run, recording, name).model(), differing=differing)

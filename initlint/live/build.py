@@ -106,10 +106,9 @@ def build(
     *,
     seed: int = 0,
     device: str = "cpu",
-    dtype: torch.dtype | None = None,
     project_root: str | None = None,
 ) -> Built:
-    """Make a model with a class or function, under the recorder, on ``device`` and in ``dtype``.
+    """Make a model with a class or function, under the recorder, on ``device``.
 
     Raises NotBuilt where arguments are missing, NotAModel where something else comes out, and what the factory raises.
     """
@@ -118,13 +117,13 @@ def build(
     seed_all(seed)
     with Recorder(project_root) as recorder:
         module, batch = _model_of(name, factory(**arguments))
-        module = module.to(device=device, dtype=dtype)
+        module = module.to(device=device)
     seconds = time.monotonic() - started
     first = _digests(module) if seconds <= _PATIENCE else None
     recording = recorder.finish(module)
     differing: tuple[str, ...] = UNKNOWN
     if first is not None:
-        second = _again(factory, arguments, seed, device, dtype)
+        second = _again(factory, arguments, seed, device)
         if second is not None and second.keys() == first.keys():
             differing = tuple(key for key, digest in first.items() if second[key] != digest)
     return Built(module, batch, recording, differing)
@@ -136,14 +135,13 @@ def keep(
     *,
     seed: int = 0,
     device: str = "cpu",
-    dtype: torch.dtype | None = None,
     project_root: str | None = None,
 ) -> Built:
     """Take a model that a module holds ready; ``load`` runs that module again, under the recorder, and returns it."""
     seed_all(seed)
     with Recorder(project_root) as recorder:
         module, batch = _model_of(name, load())
-        module = module.to(device=device, dtype=dtype)
+        module = module.to(device=device)
     return Built(module, batch, recorder.finish(module), UNKNOWN)
 
 
@@ -164,15 +162,13 @@ def _model_of(name: str, made: Any) -> tuple[nn.Module, Any]:
     raise NotAModel(f"{name} gives a {type(made).__name__}, and neither an nn.Module nor (module, batch)")
 
 
-def _again(
-    factory: Callable[..., Any], arguments: Mapping[str, Any], seed: int, device: str, dtype: torch.dtype | None
-) -> dict[str, str] | None:
+def _again(factory: Callable[..., Any], arguments: Mapping[str, Any], seed: int, device: str) -> dict[str, str] | None:
     """The digests of a second build; None where it cannot be built twice."""
     seed_all(seed)
     with uninitialized_memory_filled() if torch.device(device).type != "meta" else nullcontext():
         try:
             module, _ = _model_of("", factory(**arguments))
-            return _digests(module.to(device=device, dtype=dtype))
+            return _digests(module.to(device=device))
         except Exception:  # whatever the user's constructor raises the second time
             return None
 

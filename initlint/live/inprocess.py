@@ -12,6 +12,7 @@ from initlint.facts import Facts
 from initlint.live.audit import audit_module
 from initlint.live.batch import as_batch
 from initlint.live.build import Built, NotAModel, NotBuilt, build
+from initlint.live.objective import Loss, named_loss
 from initlint.live.state import preserved
 
 __all__ = ["audit_inprocess"]
@@ -21,21 +22,25 @@ def audit_inprocess(
     model: nn.Module | Callable[[], Any],
     batch: Any,
     *,
-    loss: Callable[[Any], Tensor] | None,
+    loss: str | Callable[[Any], Tensor] | None,
+    dtype: str | None = None,
     device: str | None,
     seed: int,
 ) -> Facts:
     """Facts about a module, or about what a factory makes, which is then built under the recorder.
 
     Raises TypeError for what is no model, makes none or needs arguments, and for a batch that is none; ValueError for a
-    device that there is not. What a factory raises goes through. Random generators are left as they were.
+    device or a loss that there is not. What a factory raises goes through. Random generators are left as they were.
     """
     where = _device(device)
+    wanted: Loss = named_loss(loss, None) if isinstance(loss, str) else loss
     with preserved(nn.Identity()):  # of a module with nothing in it, the state of the generators is all there is
         chosen = None if batch is None else as_batch(batch)
         if isinstance(model, nn.Module):
             own = next((str(tensor.device) for tensor in model.parameters()), "cpu")
-            return audit_module(model, chosen, name=type(model).__name__, loss=loss, device=where or own, seed=seed)
+            return audit_module(
+                model, chosen, name=type(model).__name__, loss=wanted, dtype=dtype, device=where or own, seed=seed
+            )
         if not callable(model):
             raise TypeError(f"a model is an nn.Module or a function that returns one, not {type(model).__name__}")
         name = getattr(model, "__name__", type(model).__name__)
@@ -45,7 +50,8 @@ def audit_inprocess(
             built.batch if chosen is None else chosen,
             recording=built.recording,
             name=name,
-            loss=loss,
+            loss=wanted,
+            dtype=dtype,
             device=where or "cpu",
             seed=seed,
             differing=built.differing,

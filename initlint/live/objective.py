@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-__all__ = ["Objective", "primary_output"]
+__all__ = ["NAMED", "Loss", "NamedLoss", "Objective", "cross_entropy_classes", "named_loss", "primary_output"]
+
+CROSS_ENTROPY, MSE = NAMED = ("cross-entropy", "mse")
+"""The losses that have a name of their own; their targets are drawn."""
 
 _PRIMARY = (
     "logits",
@@ -73,28 +79,150 @@ def _own_loss(output: Any) -> Tensor | None:
     return None
 
 
-class Objective:
-    """The loss of one output. ``kind`` is "model", "target" (mean square to random targets) or "given"."""
+@dataclass(frozen=True, slots=True)
+class NamedLoss:
+    """A function of the user's from a model's output to a scalar, and the name it was asked for by."""
 
-    def __init__(self, loss: Callable[[Any], Tensor] | None = None) -> None:
-        self.loss = loss
+    name: str
+    function: Callable[[Any], Any]
+
+
+Loss: TypeAlias = str | NamedLoss | Callable[[Any], Any] | None
+"""One of ``NAMED``, a function of the model's output, or None: what ``Objective`` says."""
+
+
+def named_loss(text: str, module: Any) -> str | NamedLoss:
+    """The loss that a name means: one of ``NAMED``, ``module:function``, or a function that ``module`` holds.
+
+    Imports the module that it names. Raises ValueError, in one line that begins with the name, where there is none
+    such, or one that does not take a model's output alone.
+    """
+    if text in NAMED:
+        return text
+    home, _, path = text.rpartition(":")
+    try:
+        subject = importlib.import_module(home) if home else module
+    except Exception as error:  # whatever the user's module raises
+        said = str(error).strip().splitlines()
+        raise ValueError(f"{text}: {type(error).__name__}: {said[0][:200] if said else home}") from None
+    for part in path.split("."):
+        subject = getattr(subject, part, None)
+    if not callable(subject):
+        where = home or getattr(module, "__name__", "")
+        there = f"{where} has no function {path}" if where else "no loss"
+        raise ValueError(f"{text}: {there} (there are {', '.join(NAMED)}, and module:function)")
+    try:
+        inspect.signature(subject).bind(None)
+    except TypeError:
+        raise ValueError(f"{text}: takes the model's output and nothing else, and this does not") from None
+    except ValueError:  # a builtin without a signature
+        pass
+    return NamedLoss(text, subject)
+
+
+_PASSED_ON = frozenset(
+    f"{name}Backward{number}"
+    for name in ("View", "UnsafeView", "ReshapeAlias", "Alias", "Squeeze", "Unsqueeze", "ToCopy", "Clone", "Permute")
+    for number in (0, 1)
+)
+
+
+def cross_entropy_classes(loss: Tensor) -> int | None:
+    """Over how many classes a loss is the mean cross-entropy of logits; None where that is not how it was computed.
+
+    Read off its autograd graph, before that is freed: the negative log likelihood, averaged, of a log-softmax.
+    """
+    likelihood = _behind_views(loss.grad_fn)
+    if likelihood is None or likelihood.name() not in ("NllLossBackward0", "NllLoss2DBackward0"):
+        return None
+    softmax = _behind_views(likelihood.next_functions[0][0])
+    if softmax is None or softmax.name() != "LogSoftmaxBackward0":
+        return None
+    try:
+        reduction = likelihood._saved_reduction
+        result, dim = softmax._saved_result, softmax._saved_dim
+    except (AttributeError, RuntimeError):
+        return None
+    if reduction != 1:  # of "none", "mean", "sum"
+        return None
+    dim = dim - 2**64 if dim >= 2**63 else dim  # saved without its sign
+    return int(result.shape[dim])
+
+
+def _behind_views(node: Any) -> Any:
+    while node is not None and node.name() in _PASSED_ON:
+        node = node.next_functions[0][0]
+    return node
+
+
+def _class_dimension(shape: tuple[int, ...], heads: frozenset[str]) -> int:
+    """Where the classes lie in logits: (N, C), (N, T, C), (N, C, H, W), unless the layer that gives them says else.
+
+    ``heads`` are the families of the layers whose output they are. Raises ValueError for a shape with no classes.
+    """
+    last = len(shape) - 1
+    if len(shape) <= 2 or heads == {"linear"}:
+        dim = last
+    elif heads and heads <= {"convolution", "transposed"}:
+        dim = 1
+    else:
+        dim = 1 if len(shape) > 3 else last
+    if len(shape) < 2 or shape[dim] < 2:
+        raise ValueError(f"cross-entropy needs an output (N, C), (N, T, C) or (N, C, H, W), not one of shape {shape}")
+    return dim
+
+
+class Objective:
+    """The loss of one output. ``kind`` says which: see facts.Probe.loss_kind.
+
+    ``loss`` is one of ``NAMED``, a function of the model's output, or None for the model's own or else mean square to
+    random targets. ``heads`` are the families of the layers that give the output.
+    """
+
+    def __init__(self, loss: Loss = None, heads: frozenset[str] = frozenset()) -> None:
+        self.kind = "target"
+        self._function: Callable[[Any], Any] | None = None
+        if isinstance(loss, str):
+            self.kind = loss
+        elif isinstance(loss, NamedLoss):
+            self.kind, self._function = loss.name, loss.function
+        elif loss is not None:
+            self.kind, self._function = "given", loss
+        self._asked = self.kind
+        self._heads = heads
         self._lasting: Tensor | None = None
-        self.kind = "given" if loss is not None else "target"
 
     def __call__(self, output: Any) -> Tensor | None:
-        """A scalar to call backward on; None where nothing in the output has a gradient."""
-        if self.loss is not None:
-            return self.loss(output)
+        """A scalar to call backward on; None where nothing in the output has a gradient.
+
+        Raises ValueError where the loss asked for cannot be had of this output.
+        """
+        if self._function is not None:
+            value = self._function(output)
+            if not isinstance(value, Tensor) or value.numel() != 1:
+                shown = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                raise ValueError(f"the loss {self.kind} gives {shown}, and not a tensor of one element")
+            return value.reshape(())
         own = _own_loss(output)
-        if own is not None:
+        chosen = primary_output(output)
+        named = self._asked in NAMED and chosen is not None and chosen.dim() > 0
+        if own is not None and not named:
             self.kind = "model"
             return own
-        chosen = primary_output(output)
+        self.kind = self._asked
         if chosen is None or not chosen.requires_grad:
             return None
         values = chosen.float() if chosen.dtype in (torch.float16, torch.bfloat16) else chosen
-        self.kind = "target"
+        if self._asked == CROSS_ENTROPY:
+            return self._cross_entropy(values)
         return (values - self._targets(values)).square().mean()
+
+    def _cross_entropy(self, logits: Tensor) -> Tensor:
+        """To classes drawn uniformly, each time anew."""
+        dim = _class_dimension(tuple(logits.shape), self._heads)
+        rows = logits.movedim(dim, -1).reshape(-1, logits.shape[dim])
+        targets = torch.randint(rows.shape[1], (rows.shape[0],), device=rows.device)
+        return torch.nn.functional.cross_entropy(rows, targets)
 
     def _targets(self, values: Tensor) -> Tensor:
         """N(0, 1): half the variance drawn anew for each call, half lasting and the same along dimension 0.

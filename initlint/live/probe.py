@@ -24,6 +24,8 @@ __all__ = ["Measured", "Sample", "hooked", "measure", "output_shapes"]
 _UNITS, _MAX_ROWS = 28, 64
 _BUDGET = 2048
 """Elements kept of each output: a batch of 8 leaves 256 units, 28 channels at 9 positions each."""
+_CALLS = 32
+"""Calls of one layer that are sampled."""
 _WALK = 4096
 """Elements kept of each gradient, of which a few in a hundred may be all that is not zero."""
 
@@ -44,6 +46,7 @@ class Measured:
     """Samples by layer name, one a call."""
 
     samples: dict[str, list[Sample]] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
     recording: bool = True
 
 
@@ -152,6 +155,9 @@ def hooked(
             tensor = _first_tensor(output)
             if not measured.recording or tensor is None or not tensor.dim() or not tensor.is_floating_point():
                 return
+            measured.calls[name] = measured.calls.get(name, 0) + 1
+            if len(samples) == _CALLS:
+                return
             channel = channel_dims.get(name, tensor.dim() - 1)
             if channel >= tensor.dim():
                 channel = tensor.dim() - 1
@@ -205,11 +211,10 @@ def output_shapes(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str,
 
 
 def _figures(sample: Sample) -> list[Tensor]:
-    """[across-batch variance, total variance, gradient mean square, non-finite count] as 0-d tensors."""
+    """[across-batch variance, total variance, gradient mean square, whether anything is not finite] as 0-d tensors."""
     x = sample.forward
     x = x.to(torch.float64 if x.device.type == "cpu" else torch.float32)
     nan = x.new_full((), float("nan"))
-    finite = torch.isfinite(x)
     across = nan
     if sample.batch_dim is not None:
         rows = x.movedim(sample.batch_dim, 0)
@@ -219,17 +224,35 @@ def _figures(sample: Sample) -> list[Tensor]:
     total = x.var(unbiased=False) if x.numel() > 1 else nan
     gradient = nan
     if sample.gradient is not None:
-        g = sample.gradient.to(x.dtype)
-        gradient = g.square().mean()
-    return [across, total, gradient, (~finite).sum().to(x.dtype)]
+        gradient = sample.gradient.to(x.dtype).square().mean()
+    return [across, total, gradient, (~torch.isfinite(x)).any().to(x.dtype)]
 
 
-def _dead(sample: Sample, function: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
-    """Share of channels that the activation makes zero for every sample and position, and how many values each had."""
-    x = sample.forward.to(torch.float64)
-    rows = x.movedim(sample.channel_dim, 0).reshape(x.shape[sample.channel_dim], -1)
-    after = function(rows.reshape(-1)).reshape(rows.shape)
-    return (after == 0).all(dim=1).to(torch.float64).mean(), rows.shape[1]
+def _extent(values: Tensor | None, like: Tensor) -> list[Tensor]:
+    """[largest, median] of the absolute values that are not 0, as 0-d tensors; NaN for none."""
+    nan = like.new_full((), float("nan"))
+    if values is None or not values.numel():
+        return [nan, nan]
+    sizes = values.to(like.dtype).abs()
+    return [sizes.amax(), torch.where(sizes > 0, sizes, nan).nanmedian()]
+
+
+def _dead(samples: Sequence[Sample], function: Callable[[Tensor], Tensor]) -> tuple[Tensor, int]:
+    """Share of channels that the activation makes zero for all samples, positions and calls; how many values each had.
+
+    Calls that give another number of channels than the first are left out.
+    """
+    silent: Tensor | None = None
+    values = 0
+    for sample in samples:
+        x = sample.forward.to(torch.float64)
+        rows = x.movedim(sample.channel_dim, 0).reshape(x.shape[sample.channel_dim], -1)
+        zero = (function(rows.reshape(-1)).reshape(rows.shape) == 0).all(dim=1)
+        if silent is None or silent.shape == zero.shape:
+            silent = zero if silent is None else silent & zero
+            values += rows.shape[1]
+    assert silent is not None
+    return silent.to(torch.float64).mean(), values
 
 
 _FLAT = {"sigmoid": 5.98, "tanh": 2.99, "hardtanh": 1.0, "hardsigmoid": 3.0, "softsign": 9.0}
@@ -237,49 +260,82 @@ _FLAT = {"sigmoid": 5.98, "tanh": 2.99, "hardtanh": 1.0, "hardsigmoid": 3.0, "so
 
 
 def measure(
-    measured: Measured, activations: Mapping[str, tuple[Activation, Callable[[Tensor], Tensor]]]
+    measured: Measured,
+    activations: Mapping[str, tuple[Activation, Callable[[Tensor], Tensor]]],
+    *,
+    extents: bool = False,
 ) -> dict[str, LayerProbe]:
-    """The figures of every sampled layer.
+    """The figures of every sampled layer, over its calls (of which the first ``_CALLS`` were kept).
 
     Where it is not known in which dimension the samples lie, across-batch figures are UNKNOWN. ``activations`` are the
-    functions that follow, by layer. A layer called several times is judged by its first call, but counts as finite
-    only if all calls were.
+    functions that follow, by layer. ``extents``: how large the values are, too.
     """
     columns: list[Tensor] = []
-    plan: list[tuple[str, int, int, bool, bool]] = []
+    plan: list[_Asked] = []
     for name, samples in measured.samples.items():
         if not samples:
             continue
-        first = samples[0]
-        columns.extend(_figures(first))
-        bad = torch.stack([(~torch.isfinite(s.forward)).any() for s in samples]).any().to(columns[-1].dtype)
-        columns.append(bad)
-        values = 0
+        for sample in samples:
+            columns.extend(_figures(sample))
+        like = columns[-1]
         activation, function = activations.get(name, (None, None))
+        asked = _Asked(name, len(samples), measured.calls.get(name, len(samples)))
         if function is not None:
-            fraction, values = _dead(first, function)
-            columns.append(fraction.to(columns[-1].device))
+            fraction, asked.values = _dead(samples, function)
+            columns.append(fraction.to(like.device))
         flat = _FLAT.get(activation.name) if activation is not None else None
         if flat is not None:
-            columns.append((first.forward.abs() > flat).to(torch.float64).mean().to(columns[-1].device))
-        plan.append((name, len(samples), values, function is not None, flat is not None))
+            asked.saturated = True
+            beyond = [(s.forward.abs() > flat).to(torch.float64).mean().to(like.device) for s in samples]
+            columns.append(torch.stack(beyond).mean())
+        if extents:
+            asked.extents = True
+            for kept in ("forward", "gradient"):
+                each = torch.stack([torch.stack(_extent(getattr(s, kept), like)) for s in samples])
+                columns += [torch.where(each.isnan(), -1.0, each)[:, 0].amax(), each[:, 1].nanmedian()]
+        plan.append(asked)
     if not columns:
         return {}
     numbers = iter(torch.stack([c.double() if c.device.type != "mps" else c for c in columns]).tolist())
-    result: dict[str, LayerProbe] = {}
-    for name, calls, values, dead, saturated in plan:
-        across, total, gradient, _, bad_calls = (next(numbers) for _ in range(5))
-        result[name] = LayerProbe(
+    return {asked.name: asked.probe(numbers) for asked in plan}
+
+
+@dataclass(slots=True)
+class _Asked:
+    """Which figures of a layer were computed, in the order in which they are read back."""
+
+    name: str
+    kept: int
+    calls: int
+    values: int | None = None
+    saturated: bool = False
+    extents: bool = False
+
+    def probe(self, numbers: Iterator[float]) -> LayerProbe:
+        """The figures that come next."""
+        calls = [[next(numbers) for _ in range(4)] for _ in range(self.kept)]
+        across, total, gradient, _ = calls[0]
+        dead = next(numbers) if self.values is not None else UNKNOWN
+        saturated = next(numbers) if self.saturated else UNKNOWN
+        sizes = [_size(next(numbers)) for _ in range(4)] if self.extents else [UNKNOWN] * 4
+        return LayerProbe(
             forward_std=_root(across),
             total_std=_root(total),
             gradient_std=_root(gradient),
-            dead_fraction=next(numbers) if dead else UNKNOWN,
-            saturated_fraction=next(numbers) if saturated else UNKNOWN,
-            samples=values if dead else UNKNOWN,
-            finite=bad_calls == 0,
-            calls=calls,
+            dead_fraction=dead,
+            saturated_fraction=saturated,
+            samples=self.values if self.values is not None else UNKNOWN,
+            finite=not any(call[3] for call in calls),
+            calls=self.calls,
+            forward_stds=tuple(_root(call[0]) for call in calls),
+            gradient_stds=tuple(_root(call[2]) for call in calls),
+            forward_extent=(sizes[0], sizes[1]) if known(sizes[0]) and known(sizes[1]) else UNKNOWN,
+            gradient_extent=(sizes[2], sizes[3]) if known(sizes[2]) and known(sizes[3]) else UNKNOWN,
         )
-    return result
+
+
+def _size(value: float) -> float:
+    return value if 0 < value < math.inf else UNKNOWN
 
 
 def _root(variance: float) -> float:

@@ -62,7 +62,7 @@ class LiveJob:
     ``names`` are objects in the file ``path`` or the importable module ``module``. ``arguments`` are ``NAME=VALUE``,
     ``batches`` as --batch spells them. ``timeout`` is in seconds for each model, ``memory_limit`` in bytes on top of
     what torch takes. ``python`` is the interpreter (None: this one), ``project_root`` the folder whose code counts as
-    the user's, ``loss`` the name of a function of the model's output in the same file.
+    the user's, ``loss`` as --loss spells it; ``dtype`` is the format that ranges are judged in, as --dtype does.
     """
 
     names: tuple[str, ...]

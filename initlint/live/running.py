@@ -26,7 +26,7 @@ from initlint.live.escape import EscapeTest, spread
 from initlint.live.flow import Fate, Reader
 from initlint.live.graph import Trace
 from initlint.live.inference import infer
-from initlint.live.objective import Objective, primary_output
+from initlint.live.objective import Loss, Objective, cross_entropy_classes, primary_output
 from initlint.live.parameters import layer_kind
 from initlint.live.probe import hooked, measure, output_shapes
 from initlint.live.state import preserved, quiet_dropout
@@ -80,7 +80,8 @@ def run_module(
     *,
     seed: int,
     device: str,
-    loss: Callable[[Any], Tensor] | None,
+    loss: Loss,
+    dtype: str | None,
 ) -> None:
     """Trace, probe and test ``module`` in train mode on ``batch`` (None: inferred), noting in ``run`` as it goes.
 
@@ -97,7 +98,7 @@ def run_module(
             larger = _traced(module, chosen, run)
         bounds = [vocabularies.get(tensor.untyped_storage().data_ptr()) for tensor in larger.tensors()]
         run.batch = chosen.bounded(bounds).description
-        _probed(module, larger, chosen, run, seed=seed, device=device, loss=loss)
+        _probed(module, larger, chosen, run, seed=seed, device=device, loss=loss, dtype=dtype)
 
 
 @contextlib.contextmanager
@@ -164,7 +165,8 @@ def _probed(
     *,
     seed: int,
     device: str,
-    loss: Callable[[Any], Tensor] | None,
+    loss: Loss,
+    dtype: str | None,
 ) -> None:
     """Measure one pass on ``batch``, then test the escape (on the smaller batch ``given`` where a pass is costly)."""
     names = _measurable(module, run)
@@ -173,7 +175,7 @@ def _probed(
     if size is not None and size > 1:
         dims = _batch_dims(module, batch, size, names, run.trace)
     run.size = size if dims else None
-    objective = Objective(loss)
+    objective = Objective(loss, _heads(module, run))
     channels = {
         n: 1 for n in names if layer_family(layer_kind(module.get_submodule(n))) in ("convolution", "transposed")
     }
@@ -187,11 +189,12 @@ def _probed(
         output = module(*batch.args, **batch.kwargs)
         value = objective(output)
         measured.recording = False
+        classes = cross_entropy_classes(value) if value is not None else None
         if value is not None and value.requires_grad:
             torch.autograd.backward(value)
     escape = EscapeTest(module, lambda args, kwargs: module(*args, **kwargs), objective)
     escape.note()
-    run.probes = measure(measured, _activations(run, measured.samples))
+    run.probes = measure(measured, _activations(run, measured.samples), extents=dtype is not None)
     finite = _finite(module, output, value) and all(p.finite for p in run.probes.values())
     broken = next((n for n in measured.samples if n in run.probes and not run.probes[n].finite), None)
     run.probe = Probe(
@@ -202,8 +205,10 @@ def _probed(
         seed=seed,
         loss=float(value.detach()) if value is not None else UNKNOWN,
         loss_kind=objective.kind if value is not None else UNKNOWN,
+        classes=classes if value is not None else UNKNOWN,
         finite=finite,
         first_non_finite=broken if broken is not None or finite else UNKNOWN,
+        judged_dtype=dtype,
     )
     if value is None or not value.requires_grad:
         run.reason = "no output has a gradient: nothing to run backward from"
@@ -215,6 +220,14 @@ def _probed(
         spreads = escape.row_spreads()
         escape.excuse_unreachable(fewer.args, dict(fewer.kwargs))
     run.escapes = {id(p): escape.escape(p, spreads) for p in escape.parameters()}
+
+
+def _heads(module: nn.Module, run: Run) -> frozenset[str]:
+    """The families of the layers whose output leaves the model; empty where some are not known."""
+    heads = {name for name, fate in run.fates.items() if known(fate.is_head) and fate.is_head}
+    if any(not known(fate.is_head) for fate in run.fates.values()):
+        return frozenset()
+    return frozenset(layer_family(layer_kind(module.get_submodule(name))) for name in heads)
 
 
 def _elements(trace: Trace) -> int:

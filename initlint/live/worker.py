@@ -212,7 +212,6 @@ def _attempt(
 
 
 def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel) -> dict[str, Any]:
-    import torch
     from torch import nn
 
     from initlint import wire
@@ -227,7 +226,6 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
     how: dict[str, Any] = {
         "seed": job["seed"],
         "device": device,
-        "dtype": None if job["dtype"] is None else getattr(torch, job["dtype"]),
         "project_root": job["project_root"],
     }
     if isinstance(subject, nn.Module) or (isinstance(subject, tuple) and subject and isinstance(subject[0], nn.Module)):
@@ -250,7 +248,8 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
         name=name,
         seed=job["seed"],
         device=device,
-        loss=None if job["loss"] is None else _attribute(module, job["loss"]),
+        loss=_loss(job["loss"], module),
+        dtype=job["dtype"],
         differing=built.differing,
     )
     notes = [
@@ -271,6 +270,21 @@ def _attribute(module: ModuleType, name: str) -> Any:
         except AttributeError:
             raise NotAModel(f"{module.__name__} has no {name}") from None
     return subject
+
+
+def _loss(wanted: str | None, module: ModuleType) -> Any:
+    """The loss asked for. Raises Unmet where there is none such."""
+    from initlint.live.objective import named_loss
+
+    if wanted is None:
+        return None
+    sys.path.append(os.getcwd())  # behind the model's own folder
+    try:
+        return named_loss(wanted, module)
+    except ValueError as error:
+        raise Unmet(f"--loss {error}") from None
+    finally:
+        sys.path.pop()
 
 
 def _device(wanted: str) -> str:

@@ -124,6 +124,7 @@ def _models(runs: tuple[ModelRun, ...], color: bool, width: int | None) -> Itera
         figures = [] if run.parameters is None else [f"{run.parameters:,} parameters"]
         figures += [f"batch {printable(run.batch)}"] if run.batch else []
         figures += [printable(run.device)] if run.device else []
+        figures += [f"loss {printable(run.loss)}"] if run.loss else []
         body = ""
         if run.layers:
             from initlint.report.table import table

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from initlint.facts import UNKNOWN, Activation, Chain, Layer, Parameter, absent, known
+from initlint.facts import UNKNOWN, Activation, Chain, Layer, Model, Parameter, absent, known
 from initlint.theory.drift import deviating, drift
 from initlint.theory.nonlinearities import DEFAULT_SLOPES, nonlinearity
 from initlint.theory.variance import ChainLayer, predicted_drift
@@ -18,8 +18,10 @@ __all__ = [
     "excess_gain",
     "flow",
     "gradient_flow",
+    "heads",
     "is_only_path",
     "keeps_zero",
+    "leading_to",
     "matrices",
     "output_scale",
     "signal_flow",
@@ -159,6 +161,19 @@ def keeps_zero(name: str) -> bool:
     """Whether a nonlinearity maps 0 to 0, so that a zero pre-activation passes as zero."""
     phi = nonlinearity(name).phi
     return phi(0.0) == 0.0
+
+
+def heads(model: Model) -> tuple[Layer, ...]:
+    """The layers that are known to give what leaves the model."""
+    return tuple(layer for layer in model.layers if known(layer.is_head) and layer.is_head)
+
+
+def leading_to(layers: Sequence[Layer], model: Model) -> tuple[Layer, ...]:
+    """Those layers, and the others of the chains that they stand in."""
+    names = {layer.name for layer in layers}
+    chains = model.chains if known(model.chains) else ()
+    found = [chain.layers for chain in chains if names & {layer.name for layer in chain.layers}]
+    return tuple({layer.name: layer for group in (layers, *found) for layer in group}.values())
 
 
 def culprit(layer: Layer) -> Parameter | Layer:

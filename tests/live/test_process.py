@@ -296,7 +296,7 @@ def test_a_file_in_a_package_and_a_module(folder: Path) -> None:
         "class Net(nn.Module):\n    def __init__(self, width=2):\n        super().__init__()\n"
         "        self.fc = Layer(width, 3)\n    def forward(self, x):\n        return self.fc(x)\n"
     )
-    more = {"arguments": ("width=5",), "batches": ("8x5",), "dtype": "float64", "seed": 2}
+    more = {"arguments": ("width=5",), "batches": ("8x5",), "dtype": "bf16", "seed": 2}
     (by_path,) = run(job(folder, "Net", path=str(package / "model.py"), **more))
     (by_name,) = run(job(folder, "Net", path=None, module="shop.nets.model", **more))
     for outcome in (by_path, by_name):

@@ -27,10 +27,11 @@ TOLD = {
     "INI305": {("Distribution", "std")},
     "INI501": {("Target", "kinds"), ("Target", "attribute")},
     "INI708": {("Probe", "first_non_finite")},
+    "INI709": {("Layer", "is_head"), ("Model", "chains"), ("Probe", "loss_kind")},
 }
 """Facts that a rule only tells where they are known: the two fans where their ratio is what matters, the std of a scale
-drawn around 0, which is off whatever that is, where a NaN comes from, and what a call writes, on which hangs only
-whether its fix is safe."""
+drawn around 0, which is off whatever that is, where a NaN and the logits come from, and what a call writes, on which
+hangs only whether its fix is safe."""
 
 
 def has_a_second(owner: Fact, name: str, doubled: set[int]) -> bool:

@@ -1,0 +1,49 @@
+"""What the number formats that models are trained in can hold, and how a value fares in one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["FORMATS", "Format", "Span", "canonical"]
+
+
+class Span(NamedTuple):
+    """Largest finite value and smallest normal one: below it digits are lost, and soon everything."""
+
+    largest: float
+    smallest: float
+
+
+class Format(NamedTuple):
+    """One name of ``--dtype``: what activations are held in, what gradients are, and whether the loss is scaled.
+
+    ``scaled``: gradients of that range are only used with a loss scale (torch.amp.GradScaler), so that what counts is
+    whether one power of two brings all of them into it.
+    """
+
+    forward: Span
+    backward: Span
+    scaled: bool
+
+
+_FP32, _BF16 = Span(3.4028234663852886e38, 2.0**-126), Span(3.3895313892515355e38, 2.0**-126)
+_FP16 = Span(65504.0, 2.0**-14)
+_E4M3, _E5M2 = Span(448.0, 2.0**-6), Span(57344.0, 2.0**-14)
+
+FORMATS = {
+    "fp16": Format(_FP16, _FP16, scaled=True),
+    "bf16": Format(_BF16, _BF16, scaled=False),
+    "fp8": Format(_E4M3, _E5M2, scaled=True),
+    "fp32": Format(_FP32, _FP32, scaled=False),
+}
+"""By the name that --dtype takes. fp8 is e4m3 forward and e5m2 backward (Micikevicius et al. 2022, arXiv 2209.05433);
+the figures are those of torch.finfo."""
+
+_ALIASES = {"float16": "fp16", "half": "fp16", "bfloat16": "bf16", "float32": "fp32", "float": "fp32", "float8": "fp8"}
+
+
+def canonical(text: str) -> str | None:
+    """The name in ``FORMATS`` of what may be spelled as torch does ("torch.bfloat16"); None for what is none."""
+    name = text.removeprefix("torch.")
+    name = _ALIASES.get(name, name)
+    return name if name in FORMATS else None
