@@ -17,7 +17,7 @@ _A, _W, _E = Severity.ADVICE, Severity.WARNING, Severity.ERROR
 _ON_DEFAULTS = frozenset({"INI207", "INI212", "INI304", "INI306"})
 """Rules that have something to say of layers that nobody initialised."""
 
-_NOT_READ = frozenset({"INI103", "INI105", "INI214", "INI603"})
+_NOT_READ = frozenset({"INI103", "INI105", "INI211", "INI214", "INI603"})
 """Rules, beside those of the probe, that need values: reading gives them nothing to judge."""
 
 
@@ -49,6 +49,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI208", "same-init-everywhere", _A, "scale", "layer"),
     _entry("INI209", "tied-embedding-scale", _W, "scale", "parameter"),
     _entry("INI210", "truncation-without-effect", _A, "scale", "call"),
+    _entry("INI211", "residual-scale-missing", _A, "scale", "model"),
     _entry("INI212", "recurrent-not-orthogonal", _A, "scale", "parameter"),
     _entry("INI213", "unscaled-random-parameter", _W, "scale", "parameter"),
     _entry("INI214", "vanishing-config-scale", _W, "scale", "parameter"),

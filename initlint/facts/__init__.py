@@ -15,7 +15,16 @@ This module imports neither torch nor libcst nor click.
 from __future__ import annotations
 
 from initlint.facts.code import Branch, Change, ClassFacts, Guard, Incident, InitCall, Initializer, Repeat, Target
-from initlint.facts.layers import Activation, Chain, Consumer, Layer, LayerProbe, layer_family, parameter_dimensions
+from initlint.facts.layers import (
+    Activation,
+    Chain,
+    Consumer,
+    Layer,
+    LayerProbe,
+    ResidualStream,
+    layer_family,
+    parameter_dimensions,
+)
 from initlint.facts.models import Application, Loose, Model, Probe
 from initlint.facts.parameters import Parameter
 from initlint.facts.scripts import Mishap, Script, Step
@@ -51,6 +60,7 @@ __all__ = [
     "Parameter",
     "Probe",
     "Repeat",
+    "ResidualStream",
     "Script",
     "Statistics",
     "Step",

@@ -214,3 +214,13 @@ class Chain(Fact):
     """
 
     layers: tuple[Layer, ...]
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
+class ResidualStream(Fact):
+    """A signal to which branches are added one after another, with no norm on it nor on any of the branches.
+
+    ``ends`` are the last layers of the branches, in order, two at least; a layer that ends several comes as often.
+    """
+
+    ends: tuple[Layer, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from initlint.facts.layers import Chain, Layer
+from initlint.facts.layers import Chain, Layer, ResidualStream
 from initlint.facts.parameters import Parameter
 from initlint.facts.unknown import UNKNOWN, Fact, _own
 from initlint.location import Location
@@ -93,6 +93,7 @@ class Model(Fact):
     location: Location | None = UNKNOWN
     layers: tuple[Layer, ...] = ()
     chains: tuple[Chain, ...] = UNKNOWN
+    streams: tuple[ResidualStream, ...] = UNKNOWN
     applications: tuple[Application, ...] = UNKNOWN
     probe: Probe = UNKNOWN
     not_run: str | None = UNKNOWN

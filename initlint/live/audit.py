@@ -18,6 +18,7 @@ from initlint.facts import (
     LayerProbe,
     Model,
     Parameter,
+    ResidualStream,
     known,
 )
 from initlint.live.chains import NormReading, chain_names
@@ -26,6 +27,7 @@ from initlint.live.inference import NoSampleBatch
 from initlint.live.objective import Loss
 from initlint.live.parameters import describe_parameter, layer_kind, owned_tensors
 from initlint.live.running import Run, run_module
+from initlint.live.streams import stream_names
 from initlint.location import Location
 
 __all__ = ["audit_module"]
@@ -102,6 +104,7 @@ class _Assembly:
             location=self._defined(),
             layers=tuple(layers),
             chains=self._chains(by_name),
+            streams=self._streams(by_name),
             applications=self.recording.applications(self.module) if self.recording is not None else UNKNOWN,
             probe=self.run.probe,
             not_run=self.run.reason,
@@ -182,6 +185,19 @@ class _Assembly:
             dead_fraction=beyond.dead_fraction,
             saturated_fraction=beyond.saturated_fraction,
             samples=beyond.samples,
+        )
+
+    def _streams(self, layers: Mapping[str, Layer]) -> tuple[ResidualStream, ...]:
+        trace, reader = self.run.trace, self.run.reader
+        names = (
+            stream_names(trace, reader.ancestors, reader.depths) if trace is not None and reader is not None else None
+        )
+        if names is None:
+            return UNKNOWN  # type: ignore[no-any-return]
+        return tuple(
+            ResidualStream(ends=tuple(layers[name] for name in stream))
+            for stream in names
+            if all(name in layers for name in stream)
         )
 
     def _chains(self, layers: Mapping[str, Layer]) -> tuple[Chain, ...]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from initlint.facts import LayerProbe, known
 from initlint.live.graph import Node, Trace
 
-__all__ = ["NormReading", "chain_names", "restores"]
+__all__ = ["PASSING", "NormReading", "Walker", "chain_names", "restores"]
 
-_PASSING = frozenset({"view", "part", "dropout", "bias", "scale", "resize", "elementwise", "glu"})
+PASSING = frozenset({"view", "part", "dropout", "bias", "scale", "resize", "elementwise", "glu"})
+"""What a signal goes through without being given another scale."""
 _SHRINK = 16
 """A pool that leaves fewer than one position in so many is global: what follows has another reference."""
 
@@ -38,7 +39,9 @@ def restores(norm: NormReading | None) -> bool:
     return 1e-3 <= norm.probe.total_std / norm.scale <= 2 and 0.1 <= norm.scale <= 10
 
 
-class _Walker:
+class Walker:
+    """Follows signal upstream through one trace."""
+
     def __init__(
         self, trace: Trace, ancestors: list[int], depths: list[int], norm_of: Mapping[int, NormReading]
     ) -> None:
@@ -51,7 +54,7 @@ class _Walker:
         """The side branch (by where it joins the stream) that an application lies in, the innermost one."""
         self._mark_branches()
 
-    def _split(self, node: Node) -> tuple[int, int] | None:
+    def split(self, node: Node) -> tuple[int, int] | None:
         """(skip, branch) operands of a residual sum; None where neither passes the other by."""
         operands = [i for i in dict.fromkeys(node.inputs) if self.trace.nodes[i].data]
         if len(operands) != 2:
@@ -74,7 +77,7 @@ class _Walker:
         for node in self.trace.nodes:
             if not node.data or node.category not in ("sum", "cat", "product"):
                 continue
-            split = self._split(node) if node.category == "sum" else None
+            split = self.split(node) if node.category == "sum" else None
             if split is not None:
                 self._mark(node.index, *split)
                 continue
@@ -119,7 +122,7 @@ class _Walker:
         if node.category == "application":
             return moving[0] if moving else None
         if node.category == "sum":
-            split = self._split(node)
+            split = self.split(node)
             return split[0] if split is not None else None
         if node.category == "product":
             return self._gated(moving)
@@ -127,7 +130,7 @@ class _Walker:
             largest = max(moving, key=lambda i: nodes[i].numel)
             shrunk = node.category == "reduce" or node.numel * _SHRINK <= nodes[largest].numel
             return None if shrunk else largest
-        if node.category in _PASSING and moving:
+        if node.category in PASSING and moving:
             return max(moving, key=lambda i: nodes[i].numel)
         return None
 
@@ -159,7 +162,7 @@ def chain_names(
     """
     if ancestors is None or not trace.complete:
         return None
-    walker = _Walker(trace, ancestors, depths, norm_of)
+    walker = Walker(trace, ancestors, depths, norm_of)
     first: dict[str, int] = {}
     for node in trace.applications():
         first.setdefault(node.layer, node.index)

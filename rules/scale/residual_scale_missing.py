@@ -1,0 +1,205 @@
+"""INI211 residual-scale-missing."""
+
+from collections.abc import Iterator
+
+from initlint.facts import Model, ResidualStream
+from initlint.findings import Finding, Severity
+from initlint.rule import GRAPH, PARAMETERS, PROBE, Bad, Good, Rule
+
+_BRANCHES = 4
+_FACTOR = 1.5
+_GROWTH = 10.0
+
+
+class ResidualScaleMissing(Rule):
+    """The branches of an un-normalised residual stream start at full strength, and each one enlarges it.
+
+    ## What it does
+
+    Follows residual streams that carry no norm, on the stream or on a branch, and measures what each branch adds. It
+    speaks where four branches or more make the signal's variance grow by half or more each, and its standard
+    deviation tenfold or more together.
+
+    ## Why it matters
+
+    A branch of unit gain adds a variance as large as the stream's own: after L of them it is 2^L times as large, and so
+    is the gradient's on its way back ([Zhang et al. 2019](https://arxiv.org/abs/1901.09321), Fixup;
+    [De and Smith 2020](https://arxiv.org/abs/2002.10444), SkipInit).
+
+    ## Example
+
+        def forward(self, x):
+            for up, down in self.blocks:              # every layer by kaiming_normal_
+                x = x + down(F.relu(up(x)))
+
+    ## Use instead
+
+        for up, down in self.blocks:
+            nn.init.normal_(down.weight, std=math.sqrt(1 / (2 * len(self.blocks) * down.in_features)))
+
+    A zero weight on the last layer of each branch, a scale that starts at 0, or a norm at the branch's beginning do as
+    well.
+
+    ## When it is right to do this
+
+    In nets of a few blocks, and where the stream is divided again by a constant: what is measured then does not grow.
+
+    ## Fix safety
+
+    No fix: which of these ways is meant is the author's to say.
+    """
+
+    code, name, severity = "INI211", "residual-scale-missing", Severity.ADVICE
+    needs = (PARAMETERS, GRAPH, PROBE)
+    bad = [
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.up = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
+                    self.down = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
+                    for up in self.up:
+                        nn.init.kaiming_normal_(up.weight, nonlinearity="relu")
+                    for down in self.down:
+                        nn.init.xavier_normal_(down.weight)  #~
+
+                def forward(self, x):
+                    for up, down in zip(self.up, self.down):
+                        x = x + down(F.relu(up(x)))
+                    return x
+            """,
+            by=("live",),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.stem = nn.Conv2d(3, 16, 3, padding=1)
+                    self.blocks = nn.ModuleList([nn.Conv2d(16, 16, 3, padding=1) for _ in range(10)])
+                    for block in self.blocks:
+                        nn.init.kaiming_normal_(block.weight, nonlinearity="relu")  #~
+
+                def forward(self, x):
+                    x = self.stem(x)
+                    for block in self.blocks:
+                        x = x + block(F.relu(x))
+                    return x
+            """,
+            by=("live",),
+        ),
+    ]
+    good = [
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.up = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
+                    self.down = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
+                    for up, down in zip(self.up, self.down):
+                        nn.init.kaiming_normal_(up.weight, nonlinearity="relu")
+                        nn.init.normal_(down.weight, std=(2 * 8 * 64) ** -0.5)
+
+                def forward(self, x):
+                    for up, down in zip(self.up, self.down):
+                        x = x + down(F.relu(up(x)))
+                    return x
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.norms = nn.ModuleList([nn.LayerNorm(64) for _ in range(8)])
+                    self.blocks = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
+                    for block in self.blocks:
+                        nn.init.xavier_normal_(block.weight, gain=2.0)
+
+                def forward(self, x):
+                    for norm, block in zip(self.norms, self.blocks):
+                        x = x + block(norm(x))
+                    return x
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.norms = nn.ModuleList([nn.LayerNorm(64) for _ in range(8)])
+                    self.blocks = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
+                    for block in self.blocks:
+                        nn.init.xavier_normal_(block.weight, gain=2.0)
+
+                def forward(self, x):
+                    for norm, block in zip(self.norms, self.blocks):
+                        x = norm(x + block(x))
+                    return x
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.blocks = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
+                    self.scales = nn.Parameter(torch.zeros(8))  # SkipInit
+                    for block in self.blocks:
+                        nn.init.xavier_normal_(block.weight)
+
+                def forward(self, x):
+                    for block, scale in zip(self.blocks, self.scales):
+                        x = x + scale * torch.relu(block(x))
+                    return x
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.up = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
+                    self.down = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
+                    for up, down in zip(self.up, self.down):
+                        nn.init.normal_(up.weight, std=(2 / 64) ** 0.5 * 8 ** -0.5)
+                        nn.init.zeros_(down.weight)  # Fixup
+
+                def forward(self, x):
+                    for up, down in zip(self.up, self.down):
+                        x = x + down(F.relu(up(x)))
+                    return x
+            """,
+            by=("live",),
+        ),
+    ]
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        for stream in model.streams:
+            factor = variance_factor(stream)
+            count = len(stream.ends)
+            growth = factor ** (count / 2)
+            if count < _BRANCHES or factor < _FACTOR or growth < _GROWTH:
+                continue
+            weight = stream.ends[0].weight
+            yield self.at(
+                weight,
+                f"{count} residual branches with no norm: each multiplies the stream's variance by {factor:.2g}, "
+                f"together its std by {growth:.2g}",
+                help=f"scale the last weight of each branch by 1/sqrt({2 * count}), start it at 0, or normalise the "
+                "branch's input",
+                evidence={"branches": count, "variance_factor": factor, "std_growth": growth},
+                parameters=dict.fromkeys(layer.weight for layer in stream.ends),
+            )
+
+
+def variance_factor(stream: ResidualStream) -> float:
+    """By how much a branch enlarges the stream's variance: what branches give grows as the stream that they take."""
+    first, last = stream.ends[0].probe.forward_std, stream.ends[-1].probe.forward_std
+    return (last / first) ** (2 / (len(stream.ends) - 1)) if first > 0 else 1.0
