@@ -27,6 +27,8 @@ class Parameter(Fact):
     ("torch.nn.utils.weight_norm"), so that it is none itself and only stands in the place of one; None for all others.
     ``lost`` are the writes into it since then. ``padding_write``: the event that last set the row of an embedding that
     its ``padding_idx`` names; None where there is no such row, and where that was the layer itself, which zeroes it.
+    ``bare_rows``: the first (first, end) of dimension 0 of which every row holds something that nothing has set since
+    its memory was allocated, where that was seen of the memory; None where all is set.
     ``misfit`` is that of the last write, None where that is no fan-scaled draw. ``least_fans``: what fan-in and fan-out
     are at least, where they depend on sizes that were not read (each of those taken to be 16). ``projects``: of an
     embedding that is the output projection too, and no constant scales what goes in or comes out, how many terms a
@@ -50,6 +52,7 @@ class Parameter(Fact):
     computed_by: str | None = UNKNOWN
     lost: tuple[Write, ...] = UNKNOWN
     padding_write: Write | None = UNKNOWN
+    bare_rows: tuple[int, int] | None = UNKNOWN
     misfit: Misfit | None = UNKNOWN
     least_fans: tuple[int, int] = UNKNOWN
     projects: int | None = UNKNOWN
@@ -96,6 +99,8 @@ class Parameter(Fact):
     @property
     def unset_rows(self) -> tuple[int, int] | None:
         """The first (first, end) of dimension 0 that nothing has set since its memory was allocated, None if all is."""
+        if self.bare_rows is not UNKNOWN:
+            return self.bare_rows
         set_rows: list[tuple[int, int]] = []
         bare = False
         for write in self.writes:

@@ -25,7 +25,7 @@ from initlint.live.chains import NormReading, chain_names
 from initlint.live.flow import Fate
 from initlint.live.inference import NoSampleBatch
 from initlint.live.objective import Loss
-from initlint.live.parameters import describe_parameter, layer_kind, owned_tensors
+from initlint.live.parameters import describe_computed, describe_parameter, layer_kind, owned_tensors
 from initlint.live.running import Run, run_module
 from initlint.live.streams import stream_names
 from initlint.location import Location
@@ -60,7 +60,9 @@ def audit_module(
     except Exception as error:  # the model is the user's: whatever it raises is a reason, not a crash
         run.reason = _reason(error)
     model = replace(_Assembly(module, run, recording, name).model(), differing=differing)
-    return Facts(origin="live", calls=tuple(recording.calls) if recording is not None else (), models=(model,))
+    if recording is None:
+        return Facts(origin="live", models=(model,))
+    return Facts(origin="live", calls=recording.calls, incidents=recording.incidents, models=(model,))
 
 
 def _reason(error: BaseException) -> str:
@@ -87,7 +89,8 @@ class _Assembly:
         owned = owned_tensors(self.module)
         layers = []
         for name, child in self.module.named_modules():
-            if name not in owned and name not in self.run.fates:
+            computed = describe_computed(name, child, self.recording)
+            if name not in owned and name not in self.run.fates and not computed:
                 continue
             parameters = tuple(
                 describe_parameter(
@@ -95,7 +98,7 @@ class _Assembly:
                 )
                 for tensor in owned.get(name, [])
             )
-            layer = self._layer(name, child, parameters, tuple(aliases[id(child)]))
+            layer = self._layer(name, child, parameters + computed, tuple(aliases[id(child)]))
             layers.append(replace(layer, aliased_at=self._shared_at(name, aliases)))
         by_name = {layer.name: layer for layer in layers}
         return Model(

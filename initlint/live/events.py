@@ -143,7 +143,8 @@ class Event:
     """Something that set bytes of a storage.
 
     ``whole`` is False where old values show through (mul_, a mask). ``inherited`` marks what happened to the tensor
-    that this one was cloned from.
+    that this one was cloned from. ``of`` is the Law of what a computation was applied to, UNKNOWN where that has none,
+    None where nothing was computed.
     """
 
     order: int
@@ -157,6 +158,8 @@ class Event:
     applied: Applied | None = None
     shape: tuple[int, ...] = ()
     inherited: bool = False
+    dtype: torch.dtype | None = None
+    of: Any = None
 
 
 @dataclass(slots=True)
@@ -198,10 +201,11 @@ class Memory:
     """One storage and what happened to it.
 
     ``law`` holds for every element there is, None where they have none in common. ``allocation`` is how the
-    memory came to be, if it came empty. ``complete`` says that no write can have been missed.
+    memory came to be, if it came empty. ``complete`` says that no write can have been missed. ``stands_for`` is there
+    for memory that is no parameter's and only stands in the place of one (see rewiring.py).
     """
 
-    __slots__ = ("allocation", "complete", "events", "law", "reference")
+    __slots__ = ("allocation", "complete", "events", "law", "reference", "stands_for")
 
     def __init__(self, storage: torch.UntypedStorage, *, complete: bool) -> None:
         # A weak reference keeps the address from being given to another storage, and does not keep the memory.
@@ -210,6 +214,7 @@ class Memory:
         self.law: Law | None = None
         self.allocation: Event | None = None
         self.complete = complete
+        self.stands_for: Any = None
 
     @property
     def is_gone(self) -> bool:

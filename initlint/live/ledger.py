@@ -32,6 +32,7 @@ from initlint.live.events import (
 from initlint.live.initializers import BY_CODE, DEFAULTS, bound_arguments
 from initlint.live.operations import Kind, Operation, plain
 from initlint.live.provenance import Glance, Home, Site, Watcher, method_name
+from initlint.live.rewiring import Computed, Rewiring
 
 __all__ = ["Ledger"]
 
@@ -50,6 +51,7 @@ class Ledger:
         self.runs: list[Run] = []
         self.order = 0
         self.watcher = Watcher(project_root)
+        self.rewiring = Rewiring(self.watcher)
         self._applied: list[Applied] = []
         self._run: Run | None = None
         self._run_frame: FrameType | None = None
@@ -111,7 +113,9 @@ class Ledger:
         function: str = operation.canonical
         if operation.kind is Kind.COMPUTATION and law is not None and law.is_factory:
             function, bound = law.function, law.arguments  # "randn" says more of randn(n, m) * 0.02 than "mul" does
-        event = self._event(function, bound, law, glance, Extent.of(tensor), shape=tuple(tensor.shape))
+        event = self._event(function, bound, law, glance, Extent.of(tensor), tensor)
+        if operation.kind is Kind.COMPUTATION and function is operation.canonical:
+            event = _of_another(event, source if len(sources) == 1 else None)
         memory.law = law
         if operation.kind is Kind.ALLOCATION:
             memory.allocation = event
@@ -147,11 +151,11 @@ class Ledger:
             return Law(operation.canonical, bound, shape)
         laws = [None if (memory := self.memory_of(value)) is None else memory.law for value in sources]
         if laws and all(law is DATA for law in laws):
-            return DATA
-        if source is None or source.law is None or len(sources) != 1:
+            return None if operation.is_random else DATA
+        if source is None or source.law is None or any(value.dim() for value in sources[1:]):
             return None
         if operation.kind is Kind.COPY:
-            return source.law
+            return None if _repeats(sources[0]) else source.law
         factors = operation.affine(bound)
         return None if factors is None else source.law.affine(*factors)
 
@@ -186,21 +190,22 @@ class Ledger:
             ):
                 # a buffer's storage is cloned as a whole, by a tensor of bytes laid over it
                 memory.copy_history(origin, Extent.of(arguments[1]), cloned=True)
-                event = self._event("copy.deepcopy", {}, origin.law, glance, Extent.of(tensor))
+                event = self._event("copy.deepcopy", {}, origin.law, glance, Extent.of(tensor), tensor)
                 memory.events.append(event)
                 return
         bound = operation.bind(arguments, keywords)
-        shape = tuple(tensor.shape)
         law: Law | None = None
         whole = operation.overwrites
         if operation.name == "copy_":
             law = self._copied(arguments[1], tensor)
         elif operation.draws:
-            law = Law(operation.canonical, bound, shape)
+            law = Law(operation.canonical, bound, tuple(tensor.shape))
         elif (factors := operation.affine(bound)) is not None and memory.law is not None:
             law = memory.law.affine(*factors)
-        event = self._event(operation.canonical, bound, law, glance, Extent.of(tensor), whole=whole, shape=shape)
+        event = self._event(operation.canonical, bound, law, glance, Extent.of(tensor), tensor, whole=whole)
         memory.events.append(event)
+        if memory.stands_for is not None:
+            self.rewiring.strayed(memory.stands_for, event)
         complete = event.extent.covers(Extent(0, tensor.untyped_storage().nbytes(), True))
         memory.law = law if complete else None
 
@@ -209,7 +214,7 @@ class Ledger:
         memory = self.memory_of(source)
         if memory is None or not isinstance(source, torch.Tensor) or source.shape != tensor.shape:
             return None
-        return memory.law if Extent.of(source).dense else None
+        return None if _repeats(source) else memory.law
 
     def _event(
         self,
@@ -218,9 +223,9 @@ class Ledger:
         law: Law | None,
         glance: Glance,
         extent: Extent,
+        tensor: torch.Tensor,
         *,
         whole: bool = True,
-        shape: tuple[int, ...] = (),
     ) -> Event:
         author = author_of(glance.sites)
         if glance.loading:
@@ -233,7 +238,19 @@ class Ledger:
             elif _is_reset(glance):
                 author, function, bound = author_of(glance.sites), method_name(outermost), {}
         applied = self._applied[-1] if self._applied else None
-        return Event(self._next(), function, bound, law, author, glance.sites, extent, whole, applied, shape)
+        return Event(
+            order=self._next(),
+            function=function,
+            arguments=bound,
+            law=law,
+            author=author,
+            sites=glance.sites,
+            extent=extent,
+            whole=whole,
+            applied=applied,
+            shape=tuple(tensor.shape),
+            dtype=tensor.dtype,
+        )
 
     def _is_framework(self, glance: Glance) -> bool:
         """Whether torch's layers stand between the event and the statement, and not merely a method of Tensor."""
@@ -310,8 +327,11 @@ class Ledger:
             extent=run.extent,
             applied=run.applied,
             shape=run.shape,
+            dtype=tensor.dtype,
         )
         memory.events.append(run.event)
+        if memory.stands_for is not None:
+            self.rewiring.strayed(memory.stands_for, run.event)
         memory.law = law if run.extent.covers(Extent(0, tensor.untyped_storage().nbytes(), True)) else None
 
     def begin(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], frame: FrameType) -> Run | None:
@@ -373,6 +393,12 @@ class Ledger:
         if memory is not None:
             memory.complete = False
 
+    def stands_for(self, tensor: torch.Tensor, subject: Any, *, lazy: bool) -> None:
+        """Note that a tensor only stands in the place of a weight: ``subject`` computes it, or is lazy: no data."""
+        memory = self.memory_of(tensor)
+        if memory is not None:
+            memory.stands_for = Computed(weakref.ref(subject), lazy)
+
     def replaced(
         self, tensor: torch.Tensor, history: tuple[Event, ...], before: Memory | None, frame: FrameType
     ) -> None:
@@ -414,8 +440,20 @@ class Ledger:
         memory = Memory(storage, complete=True)
         memory.law = law
         extent = Extent(0, storage.nbytes(), True)
-        memory.events.append(self._event(function, {}, law, glance, extent, shape=tuple(tensor.shape)))
+        memory.events.append(self._event(function, {}, law, glance, extent, tensor))
         return memory
+
+
+def _of_another(event: Event, source: Memory | None) -> Event:
+    """A computation's event with what it was applied to, and the type which that was drawn in."""
+    if source is None or source.law is None or not source.events:
+        return replace(event, of=UNKNOWN, dtype=None)
+    return replace(event, of=source.law, dtype=source.events[-1].dtype)
+
+
+def _repeats(tensor: torch.Tensor) -> bool:
+    """Whether one element in memory stands in several places of a tensor, as after expand()."""
+    return any(size > 1 and stride == 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
 
 
 def _is_reset(glance: Glance) -> bool:

@@ -73,6 +73,10 @@ _OVERWRITING = frozenset(
         "geometric_",
     ]
 )
+_RANDOM = frozenset(
+    {"normal", "bernoulli", "binomial", "poisson", "multinomial", "_standard_gamma", "_sample_dirichlet"}
+)
+"""They draw from tensors of parameters: what they give is none of the values that they take."""
 _BOOKKEEPING = frozenset({"set_", "resize_", "resize_as_", "requires_grad_"})
 """They have a tensor written in their schema, and set no element."""
 _SELF_EVIDENT = frozenset(
@@ -85,10 +89,21 @@ class Operation:
 
     ``name`` is torch's ("normal_"), ``canonical`` as a user knows it ("torch.Tensor.normal_", "torch.randn").
     ``overwrites``: no old value survives in the tensor that it writes. ``draws``: the new ones come from its numbers
-    alone.
+    alone. ``is_random``: it draws from laws whose parameters are tensors.
     """
 
-    __slots__ = ("_defaults", "_names", "_skipped", "_targets", "canonical", "draws", "kind", "name", "overwrites")
+    __slots__ = (
+        "_defaults",
+        "_names",
+        "_skipped",
+        "_targets",
+        "canonical",
+        "draws",
+        "is_random",
+        "kind",
+        "name",
+        "overwrites",
+    )
 
     def __init__(self, function: Any) -> None:
         schema = function._schema
@@ -104,6 +119,7 @@ class Operation:
         out = bool(self._targets) and all(keyword_only for _, _, keyword_only in self._targets)
         self.overwrites = out or self.name in _OVERWRITING
         self.draws = self.name in _OVERWRITING - {"copy_"} or self._draws(schema)
+        self.is_random = self.name in _RANDOM and not self.draws
         self.kind = self._kind(schema)
         if out or (self.kind is not Kind.WRITE and not self.name.startswith("new_")):
             self.canonical = "torch.tensor" if self.kind is Kind.GIVEN else "torch." + self.name

@@ -13,10 +13,10 @@ from initlint.facts import UNKNOWN, Distribution, Escape, Parameter, Write, know
 from initlint.live.graph import Trace, Use
 from initlint.live.state import is_lazy
 from initlint.live.statistics import measured, statistics
-from initlint.theory.fans import GATES, Fans, layer_fans, torch_fans
+from initlint.theory.fans import GATES, Fans, layer_fans
 from initlint.theory.misfit import misfit as misfit_of
 
-__all__ = ["Owned", "describe_parameter", "layer_kind", "owned_tensors"]
+__all__ = ["Owned", "describe_computed", "describe_parameter", "layer_kind", "owned_tensors"]
 
 
 @dataclass(slots=True)
@@ -156,11 +156,12 @@ def describe_parameter(
     fans = _fans(kind, child, owned, role, uses)
     facts, law = _values(tensor, fans)
     writes: tuple[Write, ...] = UNKNOWN
-    location, misfit = UNKNOWN, UNKNOWN
+    location, misfit, padding, bare = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN
     if recording is not None:
+        padding, bare = recording.padding_write(child, tensor), recording.bare_rows(tensor)
         writes = recording.writes(tensor)
         location = recording.parameter_location(tensor)
-        misfit = _misfit(kind, writes, tuple(tensor.shape), fans)
+        misfit = _misfit(kind, writes, fans)
     return Parameter(
         name=owned.name,
         role=role,
@@ -175,22 +176,47 @@ def describe_parameter(
         statistics=facts,
         measured=law,
         escape=escape,
+        computed_by=None,
+        padding_write=padding,
+        bare_rows=bare,
         misfit=misfit,
     )
 
 
-def _misfit(kind: str, writes: Any, shape: tuple[int, ...], fans: Fans) -> Any:
-    """How the last write's fans lie to those of the map."""
+def describe_computed(owner: str, child: nn.Module, recording: Any | None) -> tuple[Parameter, ...]:
+    """What stands in the place of a parameter, is computed from others at each use, and was written all the same."""
+    if recording is None:
+        return ()
+    return tuple(
+        Parameter(
+            name=f"{owner}.{leaf}" if owner else leaf,
+            trainable=False,
+            computed_by=wrapper,
+            lost=lost,
+        )
+        for leaf, wrapper, lost in recording.computed(child)
+        if lost
+    )
+
+
+def _misfit(kind: str, writes: Any, fans: Fans) -> Any:
+    """How the last write's fans lie to those of the map.
+
+    The fan that was taken follows from what was drawn: the tensor may have been drawn in another shape than it has.
+    """
     if not known(writes) or not writes or not writes[-1].overwrites:
         return UNKNOWN
     law = writes[-1].distribution
     if law.scheme is None or writes[-1].author != "user":
         return None if known(law.family) else UNKNOWN
-    if law.scheme == "orthogonal":
-        if kind != "Module" and kind not in GATES:
-            return UNKNOWN
-        return misfit_of("longer", [(torch_fans(shape), fans)])
-    return misfit_of(law.mode, [(torch_fans(shape), fans)]) if known(law.mode) else UNKNOWN
+    orthogonal = law.scheme == "orthogonal"
+    if orthogonal and kind != "Module" and kind not in GATES:
+        return UNKNOWN
+    mode, gain = ("longer", law.high) if orthogonal else (law.mode, law.gain)
+    if not known(mode) or not known(gain) or not known(law.std):
+        return UNKNOWN
+    taken = round((gain / law.std) ** 2, 3)
+    return misfit_of(mode, [(Fans(taken, taken), fans)])
 
 
 def _values(tensor: Tensor, fans: Fans) -> tuple[Any, Distribution]:

@@ -2,8 +2,8 @@
 
 A dispatch mode sees the operations, on whatever view or alias of a tensor. What no operation shows is seen by
 patches that are there during construction only: initialisers that return before they touch a meta tensor,
-``Module.apply``, ``load_state_dict(assign=True)``, ``tensor.data = ``, ``tensor.numpy()`` (behind which writes go
-unseen), and modules being made or cloned.
+``Module.apply``, ``load_state_dict(assign=True)``, ``tensor.data = ``, ``tensor.numpy()`` and its kin (behind which
+writes go unseen), and modules being made or cloned.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from initlint.facts import UNKNOWN
@@ -45,6 +47,10 @@ def uninitialized_memory_filled() -> Iterator[None]:
     finally:
         torch._C._set_deterministic_algorithms(strict, warn_only=warn_only)
         torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+
+
+_EXPOSING = ("numpy", "__dlpack__", "apply_", "map_")
+"""Methods of Tensor behind which its memory is written by what no operation shows."""
 
 
 class Recorder:
@@ -75,7 +81,9 @@ class Recorder:
                 (nn.Module, "__setstate__", self._setstate),
                 (nn.Module, "apply", self._apply),
                 (nn.Module, "load_state_dict", self._load_state_dict),
-                (torch.Tensor, "numpy", self._numpy),
+                (nn.Module, "to_empty", self._to_empty),
+                (parametrize.ParametrizationList, "forward", self._parametrized),
+                *((torch.Tensor, name, self._exposing) for name in _EXPOSING),
             ):
                 original = getattr(owner, name)
                 stack.enter_context(_patched(owner, name, functools.wraps(original)(make(original))))
@@ -158,34 +166,65 @@ class Recorder:
 
         return load_state_dict
 
-    def _numpy(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def numpy(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    def _to_empty(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def to_empty(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if not self._here:
+                return original(module, *args, **kwargs)
+            shared = _places(module)
+            result = original(module, *args, **kwargs)
+            self._ledger.rewiring.emptied(shared, sys._getframe(1))
+            return result
+
+        return to_empty
+
+    def _parametrized(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(steps: parametrize.ParametrizationList) -> Any:
+            result = original(steps)
+            if self._here and isinstance(result, torch.Tensor):
+                own = {storage_key(tensor) for tensor in steps.parameters(recurse=False)}
+                if storage_key(result) not in own:
+                    self._ledger.stands_for(result, steps, lazy=False)
+            return result
+
+        return forward
+
+    def _exposing(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def exposing(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
             if self._here:
                 self._ledger.exposed(tensor)
             return original(tensor, *args, **kwargs)
 
-        return numpy
+        return exposing
 
     def _data(self) -> property:
         raw: Any = torch._C.TensorBase.data
 
         def get(tensor: torch.Tensor) -> Any:
-            return raw.__get__(tensor)
+            found = raw.__get__(tensor)
+            if is_lazy(tensor) and self._here:
+                self._ledger.stands_for(found, tensor, lazy=True)
+            return found
 
         def put(tensor: torch.Tensor, value: Any) -> None:
             if not self._here:
                 raw.__set__(tensor, value)
                 return
+            frame = sys._getframe(1)
             history, before = self._ledger.history(tensor), self._ledger.memory_of(tensor)
+            shape = None if is_lazy(tensor) else tuple(tensor.shape)
             raw.__set__(tensor, value)
-            self._ledger.replaced(tensor, history, before, sys._getframe(1))
+            self._ledger.replaced(tensor, history, before, frame)
+            if shape is not None and shape != tuple(tensor.shape):
+                self._ledger.rewiring.resized(tensor, shape, frame)
 
         return property(get, put)
 
     def _registered(self, module: nn.Module, name: str, parameter: Any) -> None:
         """torch's hook for register_parameter; returning None leaves the parameter as it is."""
         if self._here and isinstance(parameter, torch.Tensor):
-            self._ledger.registered(parameter, sys._getframe(1))
+            frame = sys._getframe(1)
+            self._ledger.registered(parameter, frame)
+            self._ledger.rewiring.registered(module, name, parameter, frame)
 
 
 class _Mode(TorchDispatchMode):
@@ -226,6 +265,15 @@ def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
 def _tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     yield from module.named_parameters()
     yield from module.named_buffers()
+
+
+def _places(module: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
+    """Under which names of which modules each parameter stands."""
+    found: dict[int, list[tuple[nn.Module, str]]] = {}
+    for child in module.modules():
+        for name, parameter in child._parameters.items():
+            found.setdefault(id(parameter), []).append((child, name))
+    return found
 
 
 def _in_deepcopy(frame: FrameType | None) -> bool:

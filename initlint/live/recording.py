@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from initlint.facts import UNKNOWN, Application, Distribution, InitCall, Target, Write
+from initlint.facts import UNKNOWN, Application, Distribution, Incident, InitCall, Target, Write
 from initlint.live.applications import Applications, Owner, unique
-from initlint.live.events import UNINITIALIZED, Birth, Event, Extent, Run, place, storage_key
+from initlint.live.events import UNINITIALIZED, Birth, Event, Extent, Law, Run, place, storage_key
 from initlint.live.ledger import Ledger
 from initlint.live.provenance import Call, Site, call_at
+from initlint.live.rewiring import computed_weights
 from initlint.location import Location
 from initlint.theory.schemes import NOTHING_KNOWN
 
@@ -53,6 +55,7 @@ class Recording:
             for event, _ in self._history(tensor) or ():
                 if not event.inherited:
                     self._written.setdefault(event.order, (event, []))[1].extend(self._owners[key])
+        self._bare: dict[int, tuple[int, int]] = {}
         self._applied = Applications(root, self._written.values(), self._birth)
         self._fresh = {
             key: write for key, tensor in self._tensors.items() if (write := self._settle(tensor)) is not None
@@ -67,8 +70,47 @@ class Recording:
             return UNKNOWN  # type: ignore[no-any-return]
         writes = [self._write(event, overwrites) for event, overwrites in history]
         if (fresh := self._fresh.get(id(tensor))) is not None:
-            writes.append(fresh)
+            writes.insert(0 if id(tensor) in self._bare else len(writes), fresh)
         return tuple(writes)
+
+    def bare_rows(self, tensor: torch.Tensor) -> tuple[int, int] | None:
+        """As Parameter.bare_rows."""
+        if tensor.is_meta or self._history(tensor) is None:
+            return UNKNOWN  # type: ignore[no-any-return]
+        return self._bare.get(id(tensor))
+
+    def padding_write(self, module: nn.Module, tensor: torch.Tensor) -> Write | None:
+        """As Parameter.padding_write."""
+        row = getattr(module, "padding_idx", None)
+        if row is None or not isinstance(module, (nn.Embedding, nn.EmbeddingBag)) or tensor is not module.weight:
+            return None
+        values = tensor.detach()[row]
+        if not values.is_meta and not values.any():
+            return None
+        history = self._history(values)
+        if history is None:
+            return UNKNOWN  # type: ignore[no-any-return]
+        drawn = [(event, whole) for event, whole in history if whole and event.function != "copy.deepcopy"]
+        return self._write(*drawn[-1]) if drawn else None
+
+    def computed(self, module: nn.Module) -> Iterator[tuple[str, str, tuple[Write, ...]]]:
+        """The names under which a tensor stands that is computed from others: by what, and the writes that are lost."""
+        for name, wrapper, subject in computed_weights(module):
+            if isinstance(subject, nn.Module):
+                lost = self._ledger.rewiring.lost(subject)
+            elif (memory := self._ledger.memory_of(subject)) is None or any(
+                memory is self._ledger.memory_of(parameter) for parameter in module._parameters.values()
+            ):
+                continue  # not watched, or one with a parameter: what is written there is not lost
+            else:
+                lost = [event for event in memory.events if event.author in ("user", "library")]
+            yield name, wrapper, tuple(self._write(event, True) for event in lost)
+
+    @property
+    def incidents(self) -> tuple[Incident, ...]:
+        """What went wrong while the model was put together, in order."""
+        found = sorted(self._ledger.rewiring.incidents(self._root), key=lambda pair: pair[0])
+        return tuple(incident for _, incident in found)
 
     def made(self, module: nn.Module) -> tuple[int, Location | None]:
         """When a module was made (see Write.order) and the statement that made it; both UNKNOWN if not seen."""
@@ -156,6 +198,8 @@ class Recording:
             overwrites=overwrites,
             application=self._applied.of(event),
             related=related,
+            dtype=UNKNOWN if event.dtype is None else str(event.dtype).removeprefix("torch."),
+            of=event.of.distribution() if isinstance(event.of, Law) else event.of,
         )
 
     def _settle(self, tensor: torch.Tensor) -> Write | None:
@@ -179,6 +223,8 @@ class Recording:
                 return None
             untouched, partly = bool(filling.all()), bool(filling.any())
             if partly and (tensor.is_floating_point() or tensor.is_complex() or (untouched and not history)):
+                if not untouched and tensor.dim():
+                    self._bare[id(tensor)] = _first_run(filling.reshape(len(filling), -1).any(dim=1).tolist())
                 with torch.no_grad():
                     tensor.data.masked_fill_(filling, 0)
             elif not untouched or history:
@@ -186,14 +232,14 @@ class Recording:
         if not untouched and not partly:
             return None
         location, related = place(source.sites)
-        self._ledger.order += 1
+        if untouched:
+            self._ledger.order += 1
         return Write(
             function=source.function,
             distribution=Distribution(family="uninitialized", known_by="recorded"),
             author=source.author,
             location=location,
-            order=self._ledger.order,
-            overwrites=untouched,
+            order=self._ledger.order if untouched else source.order,
             related=related,
         )
 
@@ -268,6 +314,13 @@ def _filling(tensor: torch.Tensor) -> torch.Tensor | None:
         except (RuntimeError, NotImplementedError):  # some eight-bit floats
             return None
     return values if values.dtype is torch.bool else values == torch.iinfo(values.dtype).max
+
+
+def _first_run(flags: list[bool]) -> tuple[int, int]:
+    """The (first, end) of the first stretch that is true."""
+    first = flags.index(True)
+    end = next((index for index, flag in enumerate(flags) if index > first and not flag), len(flags))
+    return first, end
 
 
 def _target(owners: list[Owner], shape: tuple[int, ...] | None, text: str, *, is_module: bool = False) -> Target:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Parameter, absent
 from initlint.findings import Finding, Severity
-from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
 _STEPS = {"float16": 2048, "bfloat16": 256}
 """How many values a uniform draw from [0, 1) can take: one in that many is exactly 0."""
@@ -48,16 +48,19 @@ class LowPrecisionDraw(Rule):
     """
 
     code, name, severity = "INI110", "low-precision-draw", Severity.WARNING
-    needs = (SOURCE,)
+    needs = (SOURCE, PARAMETERS)
     bad = [
-        Bad("""
+        Bad(
+            """
             class Mixer(nn.Module):
                 def __init__(self, heads=64):
                     super().__init__()
                     a = torch.empty(heads, dtype=torch.bfloat16).uniform_(0, 16)
                     self.a_log = nn.Parameter(torch.log(a))  #~
                     self.rate = nn.Parameter(torch.rand(heads, dtype=torch.half).reciprocal())  #~
-        """),
+        """,
+            by=("source", "live"),
+        ),
         Bad("""
             class Adapter(nn.Module):
                 def __init__(self, width):
@@ -65,9 +68,20 @@ class LowPrecisionDraw(Rule):
                     self.weight = nn.Parameter(torch.empty(width, width, dtype=torch.float16))
                     nn.init.normal_(self.weight, std=1e-8)  #~
         """),
+        Bad(
+            """
+            class Adapter(nn.Module):
+                def __init__(self, width=16):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.empty(width, width, dtype=torch.float16))
+                    nn.init.normal_(self.weight, std=1e-8)  #~
+        """,
+            by=("live",),
+        ),
     ]
     good = [
-        Good("""
+        Good(
+            """
             class Mixer(nn.Module):
                 def __init__(self, heads=64):
                     super().__init__()
@@ -78,7 +92,9 @@ class LowPrecisionDraw(Rule):
                     c = torch.empty(heads, dtype=torch.bfloat16).uniform_(1, 16)
                     self.c_log = nn.Parameter(torch.log(c))
                     self.d_log = nn.Parameter(torch.log(torch.empty(heads).uniform_(0, 16)))
-        """),
+        """,
+            by=("source", "live"),
+        ),
         Good("""
             class Adapter(nn.Module):
                 def __init__(self, width):

@@ -149,6 +149,19 @@ class WrongFan(Rule):
         """),
     ]
     good = [
+        Good(
+            """
+            class Stored(nn.Module):
+                def __init__(self, wide=512, narrow=32):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.empty(wide, narrow))
+                    nn.init.kaiming_normal_(self.weight.t(), nonlinearity="relu")
+
+                def forward(self, x):
+                    return F.relu(x @ self.weight)
+            """,
+            by=("live",),
+        ),
         Good("""
             def fanin_init(tensor):
                 size = tensor.size()

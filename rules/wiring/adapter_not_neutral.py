@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from initlint.facts import ClassFacts, InitCall, Model, Parameter
 from initlint.findings import Finding, Severity
-from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
 _FACTOR = re.compile(r"(.*lora)_?(up|down|a|b)(?![a-z])(.*)", re.DOTALL)
 _BARE = re.compile(r"()(up|down|a|b)((?:\.weight)?)")
@@ -46,7 +46,7 @@ class AdapterNotNeutral(Rule):
     """
 
     code, name, severity = "INI415", "adapter-not-neutral", Severity.WARNING
-    needs = (SOURCE,)
+    needs = (SOURCE, PARAMETERS)
     bad = [
         Bad("""
             class LoRALinear(nn.Module):
@@ -63,7 +63,8 @@ class AdapterNotNeutral(Rule):
                 def forward(self, x):
                     return self.base(x) + x @ self.lora_A.T @ self.lora_B.T
             """),
-        Bad("""
+        Bad(
+            """
             class Lora(nn.Module):
                 def __init__(self, width, out, rank=8):
                     super().__init__()
@@ -82,7 +83,27 @@ class AdapterNotNeutral(Rule):
 
                 def forward(self, x):
                     return self.query(x) + self.query_lora_up(self.query_lora_down(x))
-            """),
+            """
+        ),
+        Bad(
+            """
+            class LoRALinear(nn.Module):
+                def __init__(self, base, rank=4):
+                    super().__init__()
+                    self.base = base.requires_grad_(False)
+                    self.lora_A = nn.Parameter(torch.empty(rank, base.in_features))
+                    self.lora_B = nn.Parameter(torch.empty(base.out_features, rank))
+                    nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
+                    nn.init.kaiming_uniform_(self.lora_B, a=math.sqrt(5))  #~
+
+                def forward(self, x):
+                    return self.base(x) + x @ self.lora_A.T @ self.lora_B.T
+
+            def build():
+                return nn.Sequential(LoRALinear(nn.Linear(32, 64)), nn.ReLU(), LoRALinear(nn.Linear(64, 8)))
+            """,
+            by=("live",),
+        ),
     ]
     good = [
         Good("""
@@ -127,6 +148,32 @@ class AdapterNotNeutral(Rule):
                     self.labels_a = nn.Linear(width, width)
                     self.labels_b = nn.Linear(width, width)
             """),
+        Good(
+            """
+            class LoRALinear(nn.Module):
+                def __init__(self, base, rank=4):
+                    super().__init__()
+                    self.base = base.requires_grad_(False)
+                    self.lora_A = nn.Parameter(torch.randn(rank, base.in_features) / base.in_features**0.5)
+                    self.lora_B = nn.Parameter(torch.zeros(base.out_features, rank))
+
+                def forward(self, x):
+                    return self.base(x) + x @ self.lora_A.T @ self.lora_B.T
+
+            class Factorized(nn.Module):
+                def __init__(self, width=32, rank=8):
+                    super().__init__()
+                    self.A = nn.Parameter(torch.randn(width, rank) / width**0.5)
+                    self.B = nn.Parameter(torch.randn(rank, width) / rank**0.5)
+
+                def forward(self, x):
+                    return x @ self.A @ self.B
+
+            def build():
+                return nn.Sequential(LoRALinear(nn.Linear(32, 32)), Factorized())
+            """,
+            by=("live",),
+        ),
     ]
 
     def check_model(self, model: Model) -> Iterator[Finding]:

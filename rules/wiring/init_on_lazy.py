@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Incident
 from initlint.findings import Finding, Severity
-from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
 
 class InitOnLazy(Rule):
@@ -43,7 +43,7 @@ class InitOnLazy(Rule):
     """
 
     code, name, severity = "INI409", "init-on-lazy", Severity.ERROR
-    needs = (SOURCE,)
+    needs = (SOURCE, PARAMETERS)
     bad = [
         Bad("""
             class Net(nn.Module):
@@ -72,9 +72,26 @@ class InitOnLazy(Rule):
                 net.apply(init_weights)
                 net(torch.zeros(1, 8))
             """),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.conv = nn.LazyConv2d(8, 3)
+                    self.fc = nn.LazyLinear(10)
+                    self.conv.weight.data.normal_(0, 0.02)  #~
+                    self.fc.weight.data.uniform_(-0.1, 0.1)  #~
+                    self.fc(torch.zeros(1, 8))
+
+                def forward(self, x):
+                    return self.conv(x)
+            """,
+            by=("source", "live"),
+        ),
     ]
     good = [
-        Good("""
+        Good(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -88,7 +105,9 @@ class InitOnLazy(Rule):
 
                 def forward(self, x):
                     return self.out(self.norm(self.fc(x)))
-            """),
+            """,
+            by=("source", "live"),
+        ),
         Good("""
             def init_weights(m):
                 if isinstance(m, nn.Linear):

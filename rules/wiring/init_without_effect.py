@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Parameter, absent
 from initlint.findings import Finding, Severity
-from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
 
 class InitWithoutEffect(Rule):
@@ -44,9 +44,10 @@ class InitWithoutEffect(Rule):
     """
 
     code, name, severity = "INI405", "init-without-effect", Severity.ERROR
-    needs = (SOURCE,)
+    needs = (SOURCE, PARAMETERS)
     bad = [
-        Bad("""
+        Bad(
+            """
             from torch.nn.utils import weight_norm
 
             class Block(nn.Module):
@@ -59,8 +60,11 @@ class InitWithoutEffect(Rule):
                 def init_weights(self):
                     self.conv.weight.data.normal_(0, 0.01)  #~
                     self.down.weight.data.normal_(0, 0.01)
-            """),
-        Bad("""
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
             from torch.nn.utils import parametrizations
 
             class Net(nn.Module):
@@ -74,10 +78,13 @@ class InitWithoutEffect(Rule):
                         if isinstance(m, nn.Linear):
                             nn.init.kaiming_normal_(m.weight)  #~
                             nn.init.zeros_(m.bias)
-            """),
+            """,
+            by=("source", "live"),
+        ),
     ]
     good = [
-        Good("""
+        Good(
+            """
             from torch.nn.utils import weight_norm
 
             class Block(nn.Module):
@@ -90,8 +97,11 @@ class InitWithoutEffect(Rule):
                     for name, p in self.named_parameters():
                         if "weight" in name:
                             nn.init.xavier_uniform_(p.data)
-            """),
-        Good("""
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
             from torch.nn.utils import weight_norm
 
             class Block(nn.Module):
@@ -105,7 +115,9 @@ class InitWithoutEffect(Rule):
                     self.out = nn.Conv1d(width, width, 3)
                     nn.init.kaiming_normal_(self.out.weight)
                     self.out = weight_norm(self.out)
-            """),
+            """,
+            by=("source", "live"),
+        ),
         Good("""
             from torch.nn.utils import parametrizations, remove_weight_norm, spectral_norm, weight_norm
 
@@ -123,6 +135,33 @@ class InitWithoutEffect(Rule):
                         self.tail = weight_norm(self.tail)
                     nn.init.xavier_uniform_(self.tail.weight)
             """),
+        Good(
+            """
+            from torch.nn.utils import parametrizations, parametrize, remove_weight_norm, spectral_norm, weight_norm
+
+            class Doubled(nn.Module):
+                def forward(self, weight):
+                    return weight
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.mix = parametrizations.orthogonal(nn.Linear(16, 16))
+                    self.mix.weight = torch.eye(16)
+                    self.out = spectral_norm(nn.Linear(16, 16))
+                    nn.init.xavier_uniform_(self.out.weight)
+                    self.head = remove_weight_norm(weight_norm(nn.Linear(16, 16)))
+                    nn.init.xavier_uniform_(self.head.weight)
+                    self.same = nn.Linear(16, 16)
+                    parametrize.register_parametrization(self.same, "weight", Doubled())
+                    nn.init.xavier_uniform_(self.same.weight)
+                    nn.init.zeros_(parametrizations.weight_norm(nn.Linear(16, 16)).bias)
+
+                def forward(self, x):
+                    return self.same(self.head(self.out(self.mix(x))))
+            """,
+            by=("live",),
+        ),
     ]
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from initlint.changes import ZeroPaddingRow
 from initlint.facts import Parameter, absent
 from initlint.findings import Finding, Severity, unsafe
-from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
 
 class PaddingRowOverwritten(Rule):
@@ -45,7 +45,7 @@ class PaddingRowOverwritten(Rule):
     """
 
     code, name, severity = "INI406", "padding-row-overwritten", Severity.WARNING
-    needs = (SOURCE,)
+    needs = (SOURCE, PARAMETERS)
     bad = [
         Bad(
             """
@@ -104,6 +104,7 @@ class PaddingRowOverwritten(Rule):
                     super().__init__()
                     self.tokens = Embedding(count, 16, -1)
             """,
+            by=("source", "live"),
         ),
     ]
     good = [
@@ -146,6 +147,25 @@ class PaddingRowOverwritten(Rule):
                     nn.init.normal_(self.marks.weight)
                     self.marks._fill_padding_idx_with_zero()
             """),
+        Good(
+            """
+            class Tagger(nn.Module):
+                def __init__(self, count=100):
+                    super().__init__()
+                    self.plain = nn.Embedding(count, 16)
+                    self.tokens = nn.Embedding(count, 16, padding_idx=0)
+                    self.tokens.weight.data[1:].normal_(std=0.02)
+                    self.tags = nn.Embedding(count, 16, padding_idx=0)
+                    nn.init.normal_(self.tags.weight)
+                    self.tags.weight.data[0] = 0
+                    self.given = nn.Embedding.from_pretrained(torch.arange(32.0).view(2, 16), padding_idx=1)
+                    for table in (self.plain, self.tags):
+                        nn.init.uniform_(table.weight, -0.1, 0.1)
+                        if table.padding_idx is not None:
+                            nn.init.zeros_(table.weight[table.padding_idx])
+            """,
+            by=("live",),
+        ),
     ]
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:

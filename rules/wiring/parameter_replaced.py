@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Incident
 from initlint.findings import Finding, Severity
-from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
 
 class ParameterReplaced(Rule):
@@ -45,7 +45,7 @@ class ParameterReplaced(Rule):
 
     code, name, severity = "INI412", "parameter-replaced", Severity.WARNING
     highest = Severity.ERROR
-    needs = (SOURCE,)
+    needs = (SOURCE, PARAMETERS)
     bad = [
         Bad("""
             class Net(nn.Module):
@@ -57,13 +57,16 @@ class ParameterReplaced(Rule):
                     if scaled:
                         self.gain = torch.full((10,), 0.1)  #~
             """),
-        Bad("""
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self, words=100, more=20):
                     super().__init__()
                     self.words = nn.Embedding(words, 16)
                     self.words.weight.data = torch.randn(words + more, 16)  #~
-            """),
+            """,
+            by=("source", "live"),
+        ),
     ]
     good = [
         Good("""
@@ -101,7 +104,8 @@ class ParameterReplaced(Rule):
                     except TypeError:
                         self.mix.bias = nn.Parameter(torch.zeros(16))
             """),
-        Good("""
+        Good(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -114,7 +118,26 @@ class ParameterReplaced(Rule):
                     self.third = nn.Linear(16, 16)
                     self.third._parameters.pop("weight")
                     self.third.weight = torch.eye(16)
-            """),
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.words = nn.Embedding(100, 16)
+                    self.words.weight.data = torch.randn(100, 16)
+                    self.more = nn.Embedding(100, 16)
+                    self.more.weight.data = torch.cat([self.more.weight.data, torch.zeros(20, 16)])
+                    self.more.num_embeddings = 120
+                    self.lazy = nn.LazyLinear(4)
+                    self.lazy(torch.zeros(1, 16))
+                    self.fc = nn.Linear(16, 16)
+                    self.fc.weight.data = self.fc.weight.data.t()
+            """,
+            by=("live",),
+        ),
     ]
 
     def check_incident(self, incident: Incident) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Parameter, absent
 from initlint.findings import Finding, Severity
-from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
 
 class PartialWrite(Rule):
@@ -43,9 +43,10 @@ class PartialWrite(Rule):
     """
 
     code, name, severity = "INI413", "partial-write", Severity.ERROR
-    needs = (SOURCE,)
+    needs = (SOURCE, PARAMETERS)
     bad = [
-        Bad("""
+        Bad(
+            """
             class Attention(nn.Module):
                 def __init__(self, width=32):
                     super().__init__()
@@ -54,18 +55,34 @@ class PartialWrite(Rule):
                     nn.init.xavier_uniform_(self.weight[:width])
                     nn.init.xavier_uniform_(self.weight[width : 2 * width])  #~
                     nn.init.zeros_(self.bias[width:])  #~
-            """),
-        Bad("""
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
             class Experts(nn.Module):
                 def __init__(self, experts=4, width=16):
                     super().__init__()
                     self.weight = nn.Parameter(torch.empty(experts, width, width))
                     for number in range(experts - 1):
                         nn.init.orthogonal_(self.weight.data[number])  #~
-            """),
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
+            class Columns(nn.Module):
+                def __init__(self, width=16):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.empty(width, width))
+                    nn.init.zeros_(self.weight[:, 1:])  #~
+            """,
+            by=("live",),
+        ),
     ]
     good = [
-        Good("""
+        Good(
+            """
             class Attention(nn.Module):
                 def __init__(self, width=32, experts=4):
                     super().__init__()
@@ -87,7 +104,9 @@ class PartialWrite(Rule):
                     self.filled = nn.Parameter(torch.empty(width, width))
                     nn.init.zeros_(self.filled[:3])
                     self.filled.data[3:] = 1.0
-            """),
+            """,
+            by=("source", "live"),
+        ),
         Good("""
             class Gated(nn.Module):
                 def __init__(self, width, parts):
@@ -114,6 +133,22 @@ class PartialWrite(Rule):
                     self.masked.data.masked_fill_(mask, 1.0)
                     self.shared.data.set_(torch.randn(width, width))
             """),
+        Good(
+            """
+            class Sparse(nn.Module):
+                def __init__(self, width=16):
+                    super().__init__()
+                    self.copied = nn.Parameter(torch.empty(width, width))
+                    self.copied.data.index_copy_(0, torch.arange(width), torch.randn(width, width))
+                    self.diagonal = nn.Parameter(torch.empty(width, width))
+                    self.diagonal.data.masked_fill_(torch.eye(width) > 0, 1.0).masked_fill_(torch.eye(width) == 0, 0.0)
+                    self.outside = nn.Parameter(torch.empty(width, width))
+                    self.outside.detach().numpy()[:] = 1.0
+                    self.nowhere = nn.Parameter(torch.full((width,), math.nan))
+                    nn.init.zeros_(self.nowhere[1:])
+            """,
+            by=("live",),
+        ),
     ]
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
@@ -123,7 +158,7 @@ class PartialWrite(Rule):
         first, end = left
         yield self.at(
             parameter,
-            f"only some of the {parameter.shape[0]} rows of {parameter.name} are written: {first} to {end - 1} hold "
+            f"{parameter.name} is written in part: of its {parameter.shape[0]} rows, {first} to {end - 1} hold "
             "whatever the memory held",
             help="write the rest too, or allocate it with torch.zeros",
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Incident, absent
 from initlint.findings import Finding, Related, Severity
-from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
 
 class TieBrokenByInit(Rule):
@@ -42,9 +42,10 @@ class TieBrokenByInit(Rule):
     """
 
     code, name, severity = "INI410", "tie-broken-by-init", Severity.ERROR
-    needs = (SOURCE,)
+    needs = (SOURCE, PARAMETERS)
     bad = [
-        Bad("""
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self, words=1000, width=64):
                     super().__init__()
@@ -55,8 +56,11 @@ class TieBrokenByInit(Rule):
 
                 def init_weights(self):
                     self.head.weight = nn.Parameter(torch.randn(1000, 64) * 0.02)  #~
-            """),
-        Bad("""
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
             class Net(nn.Module):
                 def __init__(self, width=64):
                     super().__init__()
@@ -64,10 +68,32 @@ class TieBrokenByInit(Rule):
                     self.query = shared
                     self.key = shared
                     self.query = nn.Parameter(torch.eye(width))  #~
-            """),
+            """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self, words=100, width=16):
+                    super().__init__()
+                    self.words = nn.Embedding(words, width)
+                    self.head = nn.Linear(width, words, bias=False)
+                    self.head.weight = self.words.weight
+
+            def build():
+                with torch.device("meta"):
+                    model = Net()
+                model.to_empty(device="cpu")  #~
+                for p in model.parameters():
+                    nn.init.normal_(p, std=0.02)
+                return model
+            """,
+            by=("live",),
+        ),
     ]
     good = [
-        Good("""
+        Good(
+            """
             class Net(nn.Module):
                 def __init__(self, words=1000, width=64, separate=False):
                     super().__init__()
@@ -82,7 +108,9 @@ class TieBrokenByInit(Rule):
                 def _init_weights(self, m):
                     if isinstance(m, (nn.Linear, nn.Embedding)):
                         m.weight.data.normal_(0, 0.02)
-            """),
+            """,
+            by=("source", "live"),
+        ),
         Good("""
             class Net(nn.Module):
                 def __init__(self, separate, words=1000, width=64):
@@ -98,6 +126,36 @@ class TieBrokenByInit(Rule):
                     if separate:
                         self.head.weight = nn.Parameter(self.words.weight.clone())
             """),
+        Good(
+            """
+            class Tied(nn.Module):
+                def __init__(self, words=100, width=16):
+                    super().__init__()
+                    self.words = nn.Embedding(words, width)
+                    self.head = nn.Linear(width, words, bias=False)
+                    self.tie_weights()
+
+                def tie_weights(self):
+                    self.head.weight = self.words.weight
+
+            class Untied(Tied):
+                def __init__(self):
+                    super().__init__()
+                    self.head.weight = nn.Parameter(torch.randn(100, 16) * 0.02)
+
+            def build():
+                with torch.device("meta"):
+                    model = Tied()
+                model.to_empty(device="cpu")
+                model.tie_weights()
+                nn.init.normal_(model.words.weight, std=0.02)
+                wider = Tied()
+                wider.words.weight = nn.Parameter(torch.randn(120, 16) * 0.02)
+                wider.head.weight = wider.words.weight
+                return nn.ModuleList([model, wider, Untied()])
+            """,
+            by=("live",),
+        ),
     ]
 
     def check_incident(self, incident: Incident) -> Iterator[Finding]:

@@ -219,10 +219,11 @@ def test_memory_written_in_part(project: Project) -> None:
                 nn.init.ones_(self.w[:2])
         """
     )
-    part, rest = recording.writes(net.w)
+    memory, part = recording.writes(net.w)  # in the order in which it happened
+    assert memory.distribution.is_uninitialized
+    assert memory.overwrites
     assert not part.overwrites
-    assert rest.distribution.is_uninitialized
-    assert not rest.overwrites
+    assert recording.bare_rows(net.w) == (2, 4)
     assert net.w.tolist() == [[1.0] * 4] * 2 + [[0.0] * 4] * 2
 
 
@@ -420,11 +421,45 @@ def test_what_cannot_be_seen_is_unknown(project: Project) -> None:
                 self.w.detach().numpy()[:] = 7
                 self.v = nn.Parameter(outside)
                 self.lazy = nn.LazyLinear(3)
+                self.shared = nn.Parameter(torch.ones(3))
+                torch.from_dlpack(self.shared.detach()).fill_(2)
+                self.mapped = nn.Parameter(torch.ones(3))
+                self.mapped.detach().apply_(lambda x: 2.0)
         """
     )
-    assert not known(recording.writes(net.w))
-    assert not known(recording.writes(net.v))
-    assert not known(recording.writes(net.lazy.weight))
+    for tensor in (net.w, net.v, net.lazy.weight, net.shared, net.mapped):
+        assert not known(recording.writes(tensor))
+
+
+@pytest.mark.parametrize(
+    ("make", "family"),
+    [
+        ("torch.randn(1, 4).expand(4, 4).clone()", UNKNOWN),  # one draw, four times
+        ("torch.randn(1, 4).repeat(4, 1)", UNKNOWN),
+        ("torch.zeros(4, 4).copy_(torch.randn(1, 4).expand(4, 4))", UNKNOWN),
+        ("torch.normal(torch.zeros(4, 4), 0.02)", UNKNOWN),
+        ("torch.distributions.Normal(0.0, 0.02).sample((4, 4))", UNKNOWN),
+        ("torch.stack([torch.zeros(4), torch.ones(4)])", UNKNOWN),
+        ("torch.randn(4, 4) @ torch.randn(4, 4)", UNKNOWN),
+        ("torch.randn(4, 8)[:, :4].contiguous()", "normal"),
+        ("torch.randn(4, 4) * torch.tensor(0.1)", "normal"),
+        ("torch.zeros(4, 4).copy_(torch.randn(4, 8)[:, ::2])", "normal"),
+        ("torch.tensor([[0.5, 0.25]])", "data"),
+    ],
+)
+def test_what_is_computed_is_known_or_unknown_and_never_wrong(project: Project, make: str, family: Any) -> None:
+    net, recording = project.record(
+        f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.w = nn.Parameter({make})
+        """
+    )
+    write = recording.writes(net.w)[-1]
+    assert write.distribution.family is family if family is UNKNOWN else write.distribution.family == family
+    assert write.location is not None
+    assert write.location.line == project.line("nn.Parameter(")
 
 
 def test_tied_and_cast_parameters_keep_their_history(project: Project) -> None:
