@@ -159,6 +159,9 @@ class WrongFan(Rule):
 
                 def forward(self, x):
                     return F.relu(x @ self.weight)
+
+            def build():
+                return Stored(), torch.randn(8, 512)
             """,
             by=("live",),
         ),
