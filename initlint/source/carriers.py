@@ -18,6 +18,13 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _PUTTING = frozenset({"append", "add", "add_module", "extend", "insert", "register_module", "setdefault", "update"})
 _PLAIN = frozenset({"isinstance", "issubclass", "len", "print", "repr", "str", "sum", "type", "id", "hasattr"})
 """Builtins that give numbers, texts and classes, never what they are given."""
+_TELLING = frozenset({"debug", "format", "info", "join", "warning", "write", "writelines", "write_bytes", "write_text"})
+"""Methods that only tell what they are given."""
+
+_OF_DATA = frozenset(
+    {"PIL", "cv2", "joblib", "matplotlib", "numpy", "pandas", "polars", "scipy", "seaborn", "sklearn", "tqdm", "yaml"}
+)
+"""Libraries that work on numbers, tables and pictures, and know nothing of modules."""
 
 Scope = ast.AST | None
 """The outermost function that something stands in; None at the top level and in the bodies of classes."""
@@ -147,7 +154,7 @@ class _Carriers:
             within = callee.attr
             if root is not None and within in _PUTTING and root not in self.found.imports:
                 self._bind(callee.value, scope)
-            elif within not in functions and not self._carries(callee.value, scope):
+            elif within not in functions and within not in _TELLING and not self._carries(callee.value, scope):
                 self._taken(root if isinstance(callee.value, ast.Name) else None)
         else:
             self.out_of_sight = True
@@ -170,8 +177,10 @@ class _Carriers:
             return
         self._bind(target, scope)
         called = {id(node.func) for node in ast.walk(value) if isinstance(node, ast.Call)}
-        if isinstance(target, ast.Name) and any(
-            self._names_maker(node) and id(node) not in called for node in ast.walk(value)
+        if (
+            isinstance(target, ast.Name)
+            and target.id != "__all__"
+            and any(self._names_maker(node) and id(node) not in called for node in ast.walk(value))
         ):
             self._add(self.makers, target.id)
 
@@ -183,7 +192,7 @@ class _Carriers:
             self._bind(target.value, scope)
         elif isinstance(target, ast.Attribute):
             self._add(self.attributes, target.attr)
-        elif isinstance(target, ast.Name):
+        elif isinstance(target, ast.Name) and target.id != "__all__":  # the names of what a file exports
             self._hold(target.id, scope)
 
     def _hold(self, name: str, scope: Scope) -> None:
@@ -246,7 +255,9 @@ class _Carriers:
         """Whether a name is taken from a known library, or from the standard library."""
         taken = self.found.imports.get(root)
         return bool(taken) and all(
-            level == 0 and parts and (parts[0] in LIBRARIES or parts[0] in sys.stdlib_module_names)
+            level == 0
+            and parts
+            and (parts[0] in LIBRARIES or parts[0] in _OF_DATA or parts[0] in sys.stdlib_module_names)
             for level, parts, _ in taken or ()
         )
 

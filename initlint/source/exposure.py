@@ -128,7 +128,10 @@ class Exposures:
         return any(id(function) in methods - ran for function in (*found.initialising, *found.assigning, *found.broad))
 
     def _writes_its_own(self, function: ast.AST | None, nodes: Iterable[ast.AST]) -> bool:
-        """Whether a function initialises nothing but layers of torch's that it makes itself."""
+        """Whether a function initialises nothing but layers that it makes itself: torch's, or those of other files.
+
+        Of a layer of another file only what it holds as its own ``weight`` or ``bias``.
+        """
         if not isinstance(function, ast.FunctionDef) or not self.infos:
             return False
         stored: dict[str, int] = {}
@@ -137,11 +140,34 @@ class Exposures:
                 stored[node.arg] = stored.get(node.arg, 0) + 1
             elif isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
                 stored[node.id] = stored.get(node.id, 0) + 1
+        imported = {
+            alias.asname or alias.name
+            for node in ast.walk(function)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        foreign: set[str] = set()
         for node in ast.walk(function):
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and self._makes(node.value):
-                stored[node.targets[0].id] -= 1
+            if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+                continue
+            name = node.targets[0].id
+            if self._makes(node.value):
+                stored[name] -= 1
+            elif self._makes_foreign(node.value, imported):
+                stored[name] -= 1
+                foreign.add(name)
         unit = self.infos[0].unit
-        return all(stored.get(_root_of_target(node, unit), 1) == 0 for node in nodes)
+        targets = [_target(node, unit) for node in nodes]
+        return all(
+            stored.get(_root(target), 1) == 0 and (_root(target) not in foreign or _is_own_tensor(target))
+            for target in targets
+        )
+
+    def _makes_foreign(self, node: ast.expr, imported: set[str]) -> bool:
+        """Whether it is a call of what another file defines and has the name of a class."""
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or not node.func.id[:1].isupper():
+            return False
+        return node.func.id in imported or isinstance(self.infos[0].unit.globals.get(node.func.id), Ref)
 
     def _makes(self, node: ast.expr) -> bool:
         """Whether it is a call of a layer of torch's that is given nothing of the file's classes.
@@ -175,16 +201,25 @@ class Exposures:
         )
 
 
-def _root_of_target(call: ast.AST, unit: Unit) -> str:
-    """The name that leads to what an initialiser's call writes, "" where that is none."""
+def _target(call: ast.AST, unit: Unit) -> ast.AST | None:
+    """What an initialiser's call writes; None where that is not seen."""
     if not isinstance(call, ast.Call):
-        return ""
-    target: ast.AST | None = call.args[0] if call.args else None
-    if isinstance(call.func, ast.Attribute) and call.func.attr in TENSOR_METHODS:
-        root = _root(call.func.value)
-        if not isinstance(unit.globals.get(root), Ref):  # nn.init.normal_ is a function, whatever it is called
-            return root
-    return _root(target)
+        return None
+    function = call.func
+    if isinstance(function, ast.Attribute) and function.attr in TENSOR_METHODS:
+        if isinstance(unit.globals.get(_root(function.value)), Ref):  # nn.init.normal_ is a function of torch's
+            return call.args[0] if call.args else None
+        return function.value
+    return call.args[0] if call.args else None
+
+
+def _is_own_tensor(target: ast.AST | None) -> bool:
+    """Whether it is ``m.weight`` or ``m.bias``, or the data of one."""
+    if isinstance(target, ast.Attribute) and target.attr == "data":
+        target = target.value
+    return (
+        isinstance(target, ast.Attribute) and target.attr in ("weight", "bias") and isinstance(target.value, ast.Name)
+    )
 
 
 def _root(target: ast.AST | None) -> str:

@@ -63,7 +63,7 @@ def may_initialise(outline: Outline) -> bool:
     """Whether something in a file initialises, or is named as if it did."""
     found = outline.scan
     applies = any(getattr(call.func, "attr", "") == "apply" for calls in found.broad.values() for call in calls)
-    if found.initialising or found.assigning or applies or outline.imports_by_name:
+    if found.initialising or _assigns(found) or applies or outline.imports_by_name:
         return True
     return any(INIT_LIKE.match(name) for name in (*outline.names, *outline.attributes, *outline.imports))
 
@@ -270,13 +270,31 @@ def deeds(found: Outline, name: str) -> tuple[bool, bool]:
                     loads = True
                 elif not _is_its_own(found, call, name):
                     initialises = True
-    return initialises or any(not _of_self(one) for several in found.scan.assigning.values() for one in several), loads
+    return initialises or _assigns(found.scan), loads
+
+
+def _assigns(found: Scan) -> bool:
+    """Whether a statement gives a layer that others made new values: scaling what it holds gives it none."""
+    return any(not _of_self(one) and not _rescales(one) for several in found.assigning.values() for one in several)
+
+
+def _rescales(node: ast.stmt) -> bool:
+    """Whether a statement computes what it assigns from what the target holds: ``w.data = w.data * k``."""
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        return isinstance(node, ast.AugAssign)
+    target = ast.unparse(node.targets[0])
+    return isinstance(node.value, ast.BinOp) and any(
+        isinstance(part, ast.Attribute) and ast.unparse(part) == target for part in ast.walk(node.value)
+    )
 
 
 def _of_self(node: ast.stmt) -> bool:
     """Whether a statement assigns to an attribute of the very class it stands in."""
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
-    return all(isinstance(target, ast.expr) and _dotted(target).count(".") == 1 for target in targets)
+    return all(
+        isinstance(target, ast.expr) and _dotted(target) in ("self.weight", "self.bias", "self.data")
+        for target in targets
+    )
 
 
 def _is_its_own(found: Outline, call: ast.Call, name: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from initlint.facts import UNKNOWN, ClassFacts, Facts, Incident, InitCall, Model
 from initlint.location import Location
+from initlint.source.alternatives import left_out
 from initlint.source.callers import initializers_of
 from initlint.source.calls import Calls
 from initlint.source.classes import ClassInfo
@@ -72,7 +73,7 @@ class Reading:
         needed, wanted = (every, every) if thorough else demanded(self.scan, self.infos)
         for info in self.infos:
             if id(info) in needed and info.is_module:
-                self._build(info)
+                self.built[id(info)] = self._build(info)
         for name, built in ((info.name, self.built.get(id(info))) for info in self.infos):
             if built is not None and built.instance is not None:
                 self.recorder.prototypes[name] = built.instance
@@ -146,8 +147,8 @@ class Reading:
                     continue
         self.infos.sort(key=lambda info: info.node.lineno)
 
-    def _build(self, info: ClassInfo) -> None:
-        """Run a class's constructor with its parameters' defaults."""
+    def _build(self, info: ClassInfo, left_open: frozenset[str] = frozenset()) -> Built:
+        """Run a class's constructor with its parameters' defaults, but for those that are to be left open."""
         machine = self.machine
         machine.clock += 1
         machine.applications = []
@@ -162,13 +163,13 @@ class Reading:
         instance.opaque = not info.is_plain
         complete = True
         try:
-            machine.construct(instance, info, [], {}, (self.unit, info.node))
+            machine.construct(instance, info, [], {name: Unseen(name) for name in left_open}, (self.unit, info.node))
         except (OutOfBudget, RecursionError):
             complete = False
         self.left -= given - max(machine.budget, 0)
         machine.journal = machine.incidents = None
         machine.stack = []
-        self.built[id(info)] = Built(info, instance, tuple(machine.applications), complete, frozenset(machine.ran))
+        return Built(info, instance, tuple(machine.applications), complete, frozenset(machine.ran))
 
     def _read_functions(self) -> None:
         """Read every function in which a call of an initialiser may stand."""
@@ -263,11 +264,12 @@ class Reading:
             built = self.built.get(id(info))
             model = UNKNOWN
             if built is not None and id(info) in wanted:
-                exposure = exposures.of(info, set(built.ran))
-                if self.thorough or speaks(built, exposure):
-                    flows, used = self._flows(built, id(info) in wholes)
-                    model = Emission(built, exposure, flows, used, self.unit, self.scan).model(recorded)
-                    models.append(model)
+                written = [
+                    self._written_down(each, exposures, id(info) in wholes, recorded)
+                    for each in (built, *self._alternatives(info))
+                ]
+                model = UNKNOWN if written[0] is None else written[0]
+                models += [each for each in written if each is not None]
             classes.append(
                 ClassFacts(
                     name=info.name,
@@ -288,6 +290,22 @@ class Reading:
                 )
             )
         return tuple(classes), tuple(models)
+
+    def _alternatives(self, info: ClassInfo) -> Iterator[Built]:
+        """The class built with options left open by whose default it skips an allocation of bare memory."""
+        options = left_out(info, self.scan)
+        if options:
+            yield self._build(info, options)
+
+    def _written_down(
+        self, built: Built, exposures: Exposures, root: bool, recorded: list[tuple[InitCall, list[Seen]]]
+    ) -> Model | None:
+        """What was built, as a Model; None where no rule could speak of it."""
+        exposure = exposures.of(built.info, set(built.ran))
+        if not self.thorough and not speaks(built, exposure):
+            return None
+        flows, used = self._flows(built, root)
+        return Emission(built, exposure, flows, used, self.unit, self.scan).model(recorded)
 
     def _flows(self, built: Built, root: bool) -> tuple[Flows | None, Uses]:
         """What runs through the class's forward; None where it has none that can be followed."""

@@ -49,10 +49,10 @@ MARKS = frozenset(
 _UNINITIALISED = frozenset(
     {
         *("empty", "empty_like", "new_empty", "Tensor"),
-        *("FloatTensor", "HalfTensor", "BFloat16Tensor", "DoubleTensor", "requires_grad_"),
+        *("FloatTensor", "HalfTensor", "BFloat16Tensor", "DoubleTensor"),
     }
 )
-"""Calls that leave memory as it is, by the last name; and one that makes a tensor trainable."""
+"""Calls that leave memory as it is, by the last name."""
 _NOTED = MARKS | {"Linear", "Conv1d", "Conv2d", "Conv3d", "ReLU", "relu", "LeakyReLU", "leaky_relu", "post_init"}
 _NOTED |= {"LayerNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "RMSNorm"}
 _HARMLESS = frozenset({"dtype", "device", "shape", "ndim", "size", "numel", "is_cuda", "element_size"})
@@ -84,6 +84,8 @@ class Scan:
     caught: list[tuple[int, int]] = field(default_factory=list)
     """The first and last lines of blocks whose exceptions a handler catches."""
     strings: set[str] = field(default_factory=set)
+    allocating: list[ast.Call] = field(default_factory=list)
+    """The calls that may make a tensor of memory as it was found."""
     mentions: dict[int, set[str]] = field(default_factory=dict)
     """For each class (by its id), the names that stand in it."""
     handed: set[str] = field(default_factory=set)
@@ -162,7 +164,10 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
             called = function.attr if type(function) is ast.Attribute else getattr(function, "id", "")
             if called in _ADDING:
                 shares += ((here, held) for each in node.args for held in _elements(each))  # type: ignore[attr-defined]
-            elif called in _UNINITIALISED or (called == "Parameter" and not _is_scale(node)):  # type: ignore[arg-type]
+            elif called in _UNINITIALISED:
+                found.allocating.append(node)  # type: ignore[arg-type]
+                eventful.append(here)
+            elif called == "requires_grad_" or (called == "Parameter" and not _is_scale(node)):  # type: ignore[arg-type]
                 eventful.append(here)
         elif kind is ast.Assign or kind is ast.AugAssign:
             for target in node.targets if kind is ast.Assign else (node.target,):  # type: ignore[attr-defined]

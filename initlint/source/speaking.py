@@ -30,8 +30,11 @@ def speaks(built: Built, exposure: Exposure) -> bool:
             if id(held) in seen:
                 return True
             seen.add(id(held))
-        elif isinstance(held, Tensor) and held.writes and not exposure.everything and _is_own(held.writes[-1]):
-            return True
+        elif isinstance(held, Tensor):
+            if held.cell.get("#lost"):  # what was written without effect is so whoever writes later
+                return True
+            if held.writes and not exposure.everything and _is_own(held.writes[-1]):
+                return True
     return False
 
 

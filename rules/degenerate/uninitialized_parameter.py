@@ -81,8 +81,37 @@ class UninitializedParameter(Rule):
                 def forward(self, x):
                     return self.skipped(x) + self.emptied(x)
         """),
+        Bad("""
+            class Attention(nn.Module):
+                def __init__(self, dim=16, heads=0):
+                    super().__init__()
+                    self.query = nn.Linear(dim, dim)
+                    self.heads = heads
+                    if self.heads > 0:
+                        self.mix = nn.Parameter(torch.Tensor(heads, dim))  #~
+
+                def forward(self, x):
+                    return self.query(x) if self.heads == 0 else self.query(x) @ self.mix.T
+        """),
     ]
     good = [
+        Good("""
+            class Attention(nn.Module):
+                def __init__(self, dim=16, heads=0, bias=None):
+                    super().__init__()
+                    self.query = nn.Linear(dim, dim)
+                    if heads > 0:
+                        self.mix = nn.Parameter(torch.Tensor(heads, dim))
+                    if bias is not None:
+                        self.bias = nn.Parameter(torch.empty(dim))
+                        nn.init.zeros_(self.bias)
+                    for p in self.parameters():
+                        if p.dim() > 1:
+                            nn.init.xavier_uniform_(p)
+
+                def forward(self, x):
+                    return self.query(x) @ self.mix.T
+        """),
         Good("""
             class Net(nn.Module):
                 def __init__(self, n, m):

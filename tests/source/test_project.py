@@ -118,6 +118,11 @@ def test_what_holds_it_in_its_own_file_may_be_initialised_elsewhere(tmp_path: Pa
         ("net = Net()\noptimizer = torch.optim.SGD(net.parameters())\nshow(optimizer)\n", True),
         ("net = torch.nn.DataParallel(Net())\nprint(net)\n", True),
         ("def run(net):\n    return net(1)\nrun(Net())\n", True),
+        ("import numpy as np\nnet = Net()\nscores = np.vectorize(net.score)(range(3))\n", True),
+        ("net = Net()\n(folder / 'n.md').write_text(f'{net}')\n", True),
+        ("__all__ = ['Net']\nshow(__all__)\n", True),
+        ("def normalise(net, k):\n    w = net.fc.weight\n    w.data = w.data * k\nnormalise(Net(), 2)\n", True),
+        ("def draw(net, t):\n    w = net.fc.weight\n    w.data = t * 2\ndraw(Net(), 2)\n", False),
     ],
 )
 def test_a_helper_that_cannot_be_followed_may_initialise_it(tmp_path: Path, more: str, expected: bool) -> None:
