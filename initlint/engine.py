@@ -35,7 +35,20 @@ __all__ = [
 SOURCES = ("source", "parameters", "graph", "probe")
 
 CONSEQUENCES = frozenset(
-    {"INI203", "INI204", "INI701", "INI702", "INI703", "INI704", "INI705", "INI707", "INI708", "INI709"}
+    {
+        "INI203",
+        "INI204",
+        "INI701",
+        "INI702",
+        "INI703",
+        "INI704",
+        "INI705",
+        "INI706",
+        "INI707",
+        "INI708",
+        "INI709",
+        "INI712",
+    }
 )
 """Codes that measure an effect; where another finding names the cause, they are told as its consequences."""
 

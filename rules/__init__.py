@@ -103,8 +103,11 @@ RULES: tuple[Entry, ...] = (
     _entry("INI703", "vanishing-gradient", _W, "probe", "chain"),
     _entry("INI704", "exploding-gradient", _W, "probe", "chain"),
     _entry("INI705", "dead-units", _W, "probe", "layer"),
+    _entry("INI706", "saturated-units", _W, "probe", "layer parameter"),
     _entry("INI707", "stuck-parameter", _W, "probe", "parameter"),
     _entry("INI708", "non-finite-signal", _E, "probe", "model"),
     _entry("INI709", "loss-at-init", _W, "probe", "model"),
+    _entry("INI710", "batch-leak", _W, "probe", "model"),
     _entry("INI711", "unreached-parameter", _A, "probe", "layer"),
+    _entry("INI712", "low-precision-range", _W, "probe", "layer"),
 )

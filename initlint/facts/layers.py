@@ -56,7 +56,9 @@ class LayerProbe(Fact):
     ``forward_std`` is across the batch: the root mean over units of the variance over samples; biases do not
     hide a collapse. ``total_std`` is over all elements. ``gradient_std`` is of dLoss/d(output).
     ``dead_fraction``: units that are zero after the activation for every sample; ``saturated_fraction``: share of
-    values in the flat region of the sigmoid, tanh or softmax that follows. ``samples`` is how many values a unit had.
+    values in the flat region of the sigmoid or tanh that follows; ``one_hot_fraction``: share of the rows of the
+    softmax that takes them as scores (or of attention, as queries) that are one-hot though several entries were open
+    to them. ``samples`` is how many values a unit had.
     These two are over all ``calls`` of the layer; the standard deviations are those of its first call, and
     ``forward_stds`` and ``gradient_stds`` hold them call by call. ``finite`` is of all calls. ``forward_extent`` and
     ``gradient_extent``: the largest absolute value sampled, and the median of those that are not 0.
@@ -67,6 +69,7 @@ class LayerProbe(Fact):
     gradient_std: float = UNKNOWN
     dead_fraction: float = UNKNOWN
     saturated_fraction: float = UNKNOWN
+    one_hot_fraction: float = UNKNOWN
     samples: int = UNKNOWN
     finite: bool = True
     calls: int = 1

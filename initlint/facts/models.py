@@ -44,7 +44,10 @@ class Probe(Fact):
     ``first_non_finite`` names the first layer whose output is NaN or infinite, None if
     all were finite; ``finite`` covers outputs, loss and gradients. ``judged_dtype`` is the format that the range of
     activations and gradients is judged in ("fp16", "bf16", "fp8", "fp32"; theory.precision), None where none was
-    asked for.
+    asked for. ``largest_gradient``: the largest absolute value in the gradient of any layer's output (as sampled) or
+    parameter, 0 where there is none; known where a dtype was asked for. ``batch_leak``: in eval mode, the root mean
+    square of the gradient of one sample's output with respect to the other samples' inputs, over that with respect to
+    its own.
     """
 
     batch: str
@@ -58,6 +61,8 @@ class Probe(Fact):
     finite: bool = UNKNOWN
     first_non_finite: str | None = UNKNOWN
     judged_dtype: str | None = UNKNOWN
+    largest_gradient: float = UNKNOWN
+    batch_leak: float = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -178,6 +178,9 @@ class _Assembly:
 
     def _layer_probe(self, name: str, fate: Fate) -> LayerProbe:
         probe: LayerProbe = self.run.probes.get(name, UNKNOWN)
+        one_hot = self.run.one_hot.get(name)
+        if one_hot is not None:
+            probe = replace(probe if known(probe) else LayerProbe(forward_std=UNKNOWN), one_hot_fraction=one_hot)
         if not known(probe) or fate.through is None:
             return probe
         beyond: LayerProbe = self.run.probes.get(fate.through, UNKNOWN)

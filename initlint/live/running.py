@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -26,7 +27,9 @@ from initlint.live.escape import EscapeTest, spread
 from initlint.live.flow import Fate, Reader
 from initlint.live.graph import Trace
 from initlint.live.inference import infer
+from initlint.live.leak import batch_leak
 from initlint.live.objective import Loss, Objective, cross_entropy_classes, primary_output
+from initlint.live.one_hot import one_hot_fractions
 from initlint.live.parameters import layer_kind
 from initlint.live.probe import hooked, measure, output_shapes
 from initlint.live.state import preserved, quiet_dropout
@@ -47,9 +50,11 @@ class Run:
     reason: str | None = None
     batch: str = UNKNOWN
     size: int | None = None
+    dims: dict[str, int] = field(default_factory=dict)
     trace: Trace | None = None
     fates: dict[str, Fate] = field(default_factory=dict)
     reader: Reader | None = None
+    one_hot: dict[str, float] = field(default_factory=dict)
     probes: dict[str, LayerProbe] = field(default_factory=dict)
     escapes: dict[int, Escape] = field(default_factory=dict)
     probe: Probe = UNKNOWN
@@ -99,6 +104,11 @@ def run_module(
         bounds = [vocabularies.get(tensor.untyped_storage().data_ptr()) for tensor in larger.tensors()]
         run.batch = chosen.bounded(bounds).description
         _probed(module, larger, chosen, run, seed=seed, device=device, loss=loss, dtype=dtype)
+    if known(run.probe):
+        with preserved(module):  # from the start again, for what the escape test did to the parameters
+            _seed(seed)
+            _move(module, device)
+            run.probe = replace(run.probe, batch_leak=batch_leak(module, larger, run.size, run.trace, run.dims))
 
 
 @contextlib.contextmanager
@@ -145,6 +155,7 @@ def _traced(module: nn.Module, batch: Batch, run: Run) -> Batch:
             continue
         run.reader = Reader(run.trace)
         run.fates = run.reader.fates()
+        run.one_hot = one_hot_fractions(run.trace)
         return attempt
     for attempt in attempts:  # the trace may be at fault: does the model run without it?
         try:
@@ -174,7 +185,7 @@ def _probed(
     dims: dict[str, int] = {}
     if size is not None and size > 1:
         dims = _batch_dims(module, batch, size, names, run.trace)
-    run.size = size if dims else None
+    run.size, run.dims = size if dims else None, dims
     objective = Objective(loss, _heads(module, run))
     channels = {
         n: 1 for n in names if layer_family(layer_kind(module.get_submodule(n))) in ("convolution", "transposed")
@@ -209,6 +220,7 @@ def _probed(
         finite=finite,
         first_non_finite=broken if broken is not None or finite else UNKNOWN,
         judged_dtype=dtype,
+        largest_gradient=_largest_gradient(module, run.probes) if dtype is not None else UNKNOWN,
     )
     if value is None or not value.requires_grad:
         run.reason = "no output has a gradient: nothing to run backward from"
@@ -220,6 +232,16 @@ def _probed(
         spreads = escape.row_spreads()
         escape.excuse_unreachable(fewer.args, dict(fewer.kwargs))
     run.escapes = {id(p): escape.escape(p, spreads) for p in escape.parameters()}
+
+
+def _largest_gradient(module: nn.Module, probes: Mapping[str, LayerProbe]) -> float:
+    """As Probe.largest_gradient."""
+    held = [p.grad for p in module.parameters() if p.grad is not None and not p.grad.is_sparse and p.grad.numel()]
+    sizes = [gradient.abs().amax().float() for gradient in held]
+    largest = torch.stack([size.to(sizes[0].device) for size in sizes]).tolist() if sizes else []
+    largest += [probe.gradient_extent[0] for probe in probes.values() if known(probe.gradient_extent)]
+    found = max(largest, default=0.0)
+    return found if math.isfinite(found) else UNKNOWN
 
 
 def _heads(module: nn.Module, run: Run) -> frozenset[str]:

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from initlint.live.graph import Node, Ref, Trace, Use, tensors_in
 from initlint.live.meaning import Meaning
+from initlint.live.one_hot import one_hot_share
 
 __all__ = ["trace_forward"]
 
@@ -193,7 +194,17 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.views[key] = {self._view(tensor): index}
                 continue
             index = trace.add(node)
+            if position == 0 and data and category in ("softmax", "attention") and op != "_log_softmax":
+                self._note_one_hot(index, op, func, args, kwargs)
             self.bind(tensor, index, fresh=bool(written) or not (func.is_view or category in ("view", "part")))
+
+    def _note_one_hot(self, index: int, op: str, func: Any, args: Any, kwargs: Any) -> None:
+        try:
+            share = one_hot_share(op, func, args, kwargs)
+        except (RuntimeError, KeyError, TypeError):  # a variant that calls its arguments by other names
+            return
+        if share is not None:
+            self.trace.one_hot[index] = share
 
     @staticmethod
     def _covers(tensor: Tensor) -> bool:

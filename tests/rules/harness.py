@@ -77,6 +77,7 @@ def built_facts(text: str, directory: Path) -> list[Facts]:
             recording=built.recording,
             name=factory.__name__,
             differing=built.differing,
+            dtype="fp16",  # which only INI712 asks about
         )
     ]
 

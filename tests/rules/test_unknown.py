@@ -27,6 +27,7 @@ TOLD = {
     "INI305": {("Distribution", "std")},
     "INI501": {("Target", "kinds"), ("Target", "attribute")},
     "INI708": {("Probe", "first_non_finite")},
+    "INI712": {("Model", "chains")},
     "INI709": {("Layer", "is_head"), ("Model", "chains"), ("Probe", "loss_kind")},
 }
 """Facts that a rule only tells where they are known: the two fans where their ratio is what matters, the std of a scale

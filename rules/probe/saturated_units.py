@@ -1,0 +1,146 @@
+"""INI706 saturated-units."""
+
+from collections.abc import Iterator
+
+from initlint.facts import Layer, Parameter
+from initlint.findings import Finding, Severity
+from initlint.rule import PROBE, Bad, Good, Rule
+from initlint.theory.chains import culprit
+
+_SHARE = 0.5
+_SCALES = ("weight", "norm_scale")
+_BIAS = 2.0
+"""A mean bias from which a layer is taken for a gate that was opened or closed on purpose."""
+
+
+class SaturatedUnits(Rule):
+    """Most values of a layer lie where the sigmoid, tanh or softmax behind it is flat.
+
+    ## What it does
+
+    Runs a batch forward and counts the values at which the slope of the function behind the layer is under 1% of its
+    largest (a sigmoid beyond 6, a tanh beyond 3), and the rows of a softmax, or of attention, that are one-hot. More
+    than half is a warning.
+
+    ## Why it matters
+
+    A flat function passes no gradient: what lies before it learns a hundred times slower, or not at all (Glorot and
+    Bengio 2010). The usual cause is weights that are too large for the fan-in: N(0, 1) over 256 inputs gives
+    pre-activations with std 16. Attention without its 1/sqrt(d) is the same flaw.
+
+    ## Example
+
+        nn.init.normal_(self.fc.weight)              # tanh follows
+
+    ## Use instead
+
+        nn.init.xavier_normal_(self.fc.weight, gain=nn.init.calculate_gain("tanh"))
+
+    ## When it is right to do this
+
+    A gate that is held open or closed by its bias, and a head whose bias is a prior, are left alone: those are meant.
+
+    ## Fix safety
+
+    No fix: it measures an effect. Where another rule knows the cause, this is told as that finding's consequence.
+    """
+
+    code, name, severity = "INI706", "saturated-units", Severity.WARNING
+    needs = (PROBE,)
+    bad = [
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Linear(64, 64)
+                    self.out = nn.Linear(64, 4)
+                    nn.init.xavier_normal_(self.body.weight, gain=10.0)  #~
+
+                def forward(self, x):
+                    return self.out(torch.tanh(self.body(x)))
+            """,
+            by=("live",),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.query, self.key, self.value = (nn.Linear(64, 64) for _ in range(3))
+                    nn.init.xavier_normal_(self.query.weight, gain=40.0)  #~
+
+                def forward(self, x):
+                    return F.scaled_dot_product_attention(self.query(x), self.key(x), self.value(x))
+
+            def build():
+                return Net(), torch.randn(8, 12, 64)
+            """,
+            by=("live",),
+        ),
+    ]
+    good = [
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Linear(64, 64)
+                    self.gate = nn.Linear(64, 64)
+                    self.out = nn.Linear(64, 4)
+                    nn.init.xavier_normal_(self.body.weight, gain=5 / 3)
+                    nn.init.constant_(self.gate.bias, -8.0)
+
+                def forward(self, x):
+                    x = torch.tanh(self.body(x)) * torch.sigmoid(self.gate(x))
+                    return self.out(x)
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.query, self.key, self.value = (nn.Linear(64, 64) for _ in range(3))
+
+                def forward(self, x):
+                    mask = torch.eye(x.shape[1]).log()
+                    scores = self.query(x) @ self.key(x).transpose(1, 2) / 8 + mask
+                    return scores.softmax(-1) @ self.value(x)
+
+            def build():
+                return Net(), torch.randn(8, 12, 64)
+            """,
+            by=("live",),
+        ),
+    ]
+
+    def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
+        layer = parameter.layer
+        if parameter.role not in _SCALES or layer.normalized:
+            return
+        share = layer.probe.saturated_fraction
+        if share <= _SHARE or layer.activation is None:
+            return
+        bias = layer.bias
+        if bias is not None and abs(bias.distribution.mean) >= _BIAS:
+            return
+        yield self.at(
+            parameter,
+            f"{share:.0%} of the values that {layer.name} gives lie where {layer.activation.name} behind it is flat",
+            help="draw its weights smaller: pre-activations should have a std of about 1",
+            evidence={"saturated_fraction": share},
+        )
+
+    def check_layer(self, layer: Layer) -> Iterator[Finding]:
+        share = layer.probe.one_hot_fraction
+        if share <= _SHARE:
+            return
+        yield self.at(
+            culprit(layer),
+            f"{share:.0%} of the rows of the softmax behind {layer.name} are one-hot",
+            help="draw its weights smaller, or divide the scores: attention by the root of the width of a head",
+            evidence={"one_hot_fraction": share},
+            layer=layer,
+        )
