@@ -53,12 +53,35 @@ def _random_state() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _settings() -> Iterator[None]:
+    """The switches of torch that a model may turn: deterministic algorithms, cuDNN's, the fused path, default dtype."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic
+    fills = memory.fill_uninitialized_memory
+    cudnn = [(name, getattr(torch.backends.cudnn, name)) for name in ("enabled", "benchmark", "deterministic")]
+    fastpath = torch.backends.mha.get_fastpath_enabled()
+    dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+        memory.fill_uninitialized_memory = fills
+        for name, value in cudnn:
+            if getattr(torch.backends.cudnn, name) != value:
+                setattr(torch.backends.cudnn, name, value)
+        torch.backends.mha.set_fastpath_enabled(fastpath)
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(gradients)
+
+
+@contextlib.contextmanager
 def preserved(module: nn.Module) -> Iterator[None]:
     """Whatever happens inside, ``module`` and the random generators are afterwards as they were before.
 
     Values of parameters and buffers, the tensors themselves (a forward may rebind a buffer), gradients,
     ``requires_grad``, training modes, hooks and plain attributes of every submodule (old weight_norm leaves its product
-    there, others cache masks), the generators of torch, CUDA, numpy and random, the fused attention path. Nothing is
+    there, others cache masks), the generators of torch, CUDA, numpy and random, torch's own switches. Nothing is
     deep-copied: what a forward changes inside a container of the user's, or in a scripted module's attributes, stays
     changed. Modules with lazy parameters cannot be preserved (ValueError), since the first forward gives them another
     class.
@@ -80,17 +103,13 @@ def preserved(module: nn.Module) -> Iterator[None]:
     with torch.no_grad():
         values = [(tensor, tensor.data, None if tensor.is_meta else tensor.detach().clone()) for tensor in tensors]
     gradients = [(p, p.grad, p.requires_grad) for p in module.parameters()]
-    fastpath = torch.backends.mha.get_fastpath_enabled()
-    enabled = torch.is_grad_enabled()
     for parameter, _, _ in gradients:
         parameter.grad = None
-    with _random_state():
+    with _random_state(), _settings():
         try:
             torch.backends.mha.set_fastpath_enabled(False)
             yield
         finally:
-            torch.backends.mha.set_fastpath_enabled(fastpath)
-            torch.set_grad_enabled(enabled)
             with torch.no_grad():
                 for tensor, data, value in values:
                     if tensor.data_ptr() != data.data_ptr() or tensor.shape != data.shape:

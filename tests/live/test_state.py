@@ -120,6 +120,56 @@ def test_an_exception_in_the_middle_leaves_no_trace() -> None:
     assert same(generators(), random_before)
 
 
+class Meddles(nn.Module):
+    """Turns every switch there is, and then fails, in the pass that is asked for."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self.fc = torch.nn.utils.parametrizations.weight_norm(nn.Linear(8, 8))
+        self.norm = nn.BatchNorm1d(8)
+        self.last = last
+        self.passes: list[int] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.passes.append(1)
+        self.register_forward_hook(lambda *_: None)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.backends.cudnn.benchmark = True
+        torch.backends.mha.set_fastpath_enabled(False)
+        torch.manual_seed(1)
+        random.seed(1)
+        np.random.seed(1)
+        if len(self.passes) >= self.last:
+            torch.set_grad_enabled(False)
+            raise RuntimeError("here")
+        return self.norm(self.fc(x))
+
+
+def switches() -> tuple[object, ...]:
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,
+        torch.backends.cudnn.benchmark,
+        torch.backends.mha.get_fastpath_enabled(),
+        torch.is_grad_enabled(),
+    )
+
+
+@pytest.mark.parametrize(("last", "runs"), [(1, False), (3, False), (4, True), (1000, True)])  # 4: all but eval mode
+def test_a_model_that_meddles_and_fails_leaves_no_trace(last: int, runs: bool) -> None:
+    module = Meddles(last).eval()
+    module.fc.bias.grad = torch.ones(8)
+    batch = torch.randn(8, 8)
+    before, random_before, set_before = picture(module), generators(), switches()
+    model = audit_module(module, batch, name="m").models[0]
+    assert absent(model.not_run) == runs
+    assert same(picture(module), before)
+    assert same(generators(), random_before)
+    assert switches() == set_before
+
+
 def test_an_untouched_parameter_keeps_its_version() -> None:
     module = nn.Linear(3, 3)
     version = module.weight._version

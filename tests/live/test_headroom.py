@@ -1,0 +1,109 @@
+"""What a pass says of number formats, of softmaxes, and of layers that are called more than once."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import initlint
+from initlint.facts import Model, known
+from initlint.live.audit import audit_module
+
+pytestmark = pytest.mark.torch
+
+
+def audit(module: nn.Module, batch: object, **options: object) -> Model:
+    (model,) = audit_module(module, batch, name="m", **options).models
+    return model
+
+
+def codes(module: nn.Module, dtype: str | None) -> list[str]:
+    torch.manual_seed(0)
+    return [
+        finding.code for finding in initlint.audit(module, torch.randn(16, 64), dtype=dtype, select="INI712").findings
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scale", "fits"),
+    [
+        (1.0, {None, "fp32", "bf16", "fp16", "fp8"}),
+        (1e3, {None, "fp32", "bf16", "fp16"}),  # beyond 224, half of what e4m3 holds
+        (1e-3, {None, "fp32", "bf16", "fp16"}),  # under 0.016, where e4m3 stops being normal
+        (1e6, {None, "fp32", "bf16"}),
+        (1e-6, {None, "fp32", "bf16"}),
+        (5e37, {None}),
+    ],
+)
+def test_each_format_has_its_own_range(scale: float, fits: set[str | None]) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(64, 64)
+            self.norm = nn.LayerNorm(64, eps=0.0)
+            nn.init.normal_(self.inner.weight, std=0.125 * scale)
+            nn.init.zeros_(self.inner.bias)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.norm(x) + self.inner(x).clamp(-scale, scale) / scale
+
+    for dtype in (None, "fp32", "bf16", "fp16", "fp8"):
+        assert (codes(Net(), dtype) == []) == (dtype in fits), dtype
+
+
+def test_small_gradients_are_what_loss_scaling_is_for() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4))
+    small = initlint.audit(net, torch.randn(16, 64), loss=lambda out: out.square().mean() * 1e-9, dtype="fp16")
+    assert small.ok
+
+
+class Attends(nn.Module):
+    def __init__(self, gain: float, *, fused: bool) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(32, 32, bias=False) for _ in range(3))
+        nn.init.xavier_normal_(self.query.weight, gain=gain)
+        self.fused = fused
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (layer(x).unflatten(-1, (2, 16)).transpose(1, 2) for layer in (self.query, self.key, self.value))
+        if self.fused:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        mask = torch.full((x.shape[1], x.shape[1]), float("-inf")).triu(1)
+        return (q @ k.transpose(-1, -2) / 4 + mask).softmax(-1) @ v
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("gain", [1.0, 100.0])
+def test_one_hot_attention(fused: bool, gain: float) -> None:
+    torch.manual_seed(0)
+    model = audit(Attends(gain, fused=fused), torch.randn(8, 12, 32))
+    query, key = (next(layer for layer in model.layers if layer.name == name) for name in ("query", "key"))
+    assert query.probe.one_hot_fraction == pytest.approx(0.0 if gain == 1.0 else 0.9, abs=0.1)
+    assert not known(key.probe.one_hot_fraction)
+
+
+def test_a_layer_called_again_is_measured_call_by_call() -> None:
+    class Loop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(32, 32)
+            nn.init.normal_(self.fc.weight, std=2 / 32**0.5)
+            nn.init.zeros_(self.fc.bias)
+            self.unused = nn.Linear(32, 32)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for _ in range(4):
+                x = self.fc(x)
+            return x
+
+    torch.manual_seed(0)
+    probe = next(layer for layer in audit(Loop(), torch.randn(64, 32)).layers if layer.name == "fc").probe
+    assert probe.calls == len(probe.forward_stds) == 4
+    growth = [later / before for before, later in zip(probe.forward_stds, probe.forward_stds[1:], strict=False)]
+    assert growth == pytest.approx([2.0] * 3, rel=0.2)
+    shrinking = [later / before for before, later in zip(probe.gradient_stds, probe.gradient_stds[1:], strict=False)]
+    assert all(0.2 < ratio < 0.7 for ratio in shrinking)
+    assert probe.forward_std == probe.forward_stds[0]
