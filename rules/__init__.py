@@ -17,7 +17,7 @@ _A, _W, _E = Severity.ADVICE, Severity.WARNING, Severity.ERROR
 _ON_DEFAULTS = frozenset({"INI207", "INI212", "INI304", "INI306"})
 """Rules that have something to say of layers that nobody initialised."""
 
-_NOT_READ = frozenset({"INI103", "INI105", "INI211", "INI214", "INI603"})
+_NOT_READ = frozenset({"INI103", "INI105", "INI211", "INI214", "INI421", "INI603"})
 """Rules, beside those of the probe, that need values: reading gives them nothing to judge."""
 
 
@@ -78,8 +78,9 @@ RULES: tuple[Entry, ...] = (
     _entry("INI416", "reset-misses-sibling", _W, "wiring", "initializer"),
     _entry("INI417", "non-idempotent-init", _A, "wiring", "initializer"),
     _entry("INI418", "uninitialized-buffer", _E, "wiring", "parameter"),
-    _entry("INI419", "checkpoint-matches-nothing", _E, "wiring", "script"),
+    _entry("INI419", "checkpoint-matches-nothing", _E, "wiring", "incident parameter script"),
     _entry("INI420", "optimizer-before-replacement", _E, "wiring", "script"),
+    _entry("INI421", "mixed-scale-rows", _W, "wiring", "parameter"),
     _entry("INI501", "std-passed-as-mean", _E, "api", "call"),
     _entry("INI502", "one-sided-uniform", _W, "api", "call"),
     _entry("INI503", "deprecated-init", _W, "api", "call"),

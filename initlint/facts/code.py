@@ -122,11 +122,13 @@ class Incident(Fact):
 
     ``kind``: "none" (asks something of a weight or bias that is None), "not_a_parameter" (puts a plain tensor under the
     name of a Parameter), "merged" (gives a name, whose own Parameter goes, the one that its module has as ``other``),
-    "resized" (gives it data of another shape), "leaf" (changes a Parameter in place while
-    gradients are recorded), "lazy" (writes a parameter that has no shape yet), "untied" (parts two names of one
-    Parameter). ``raises``: Python or torch refuses it. ``text``: what it is done to, as written or as its layer has it
-    ("m.bias"); ``function``: the function or method that does it. ``layer_kind``: of the layer that holds it.
-    ``before`` and ``after``: the shapes of a resized one. ``tied``: where the two names were made one.
+    "resized" (gives it data of another shape), "leaf" (changes a Parameter in place while gradients are recorded),
+    "lazy" (writes a parameter that has no shape yet), "untied" (parts two names of one Parameter), "unmatched" (loads,
+    without being strict, what has no key in common with the module: ``other`` is "prefixed", "bare", "nested" or
+    "other"), "missed" (loads what has the key ``other`` in the place of another). ``raises``: Python or torch refuses
+    it. ``text``: what it is done to, as written or as its layer has it ("m.bias"); ``function``: the function or method
+    that does it. ``layer_kind``: of the layer that holds it. ``before`` and ``after``: the shapes of a resized one.
+    ``tied``: where the two names were made one.
     """
 
     kind: str

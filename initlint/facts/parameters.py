@@ -12,6 +12,7 @@ from initlint.location import Location
 from initlint.record import record
 
 if TYPE_CHECKING:
+    from initlint.facts.code import Incident
     from initlint.facts.layers import Layer
 
 
@@ -29,6 +30,8 @@ class Parameter(Fact):
     its ``padding_idx`` names; None where there is no such row, and where that was the layer itself, which zeroes it.
     ``bare_rows``: the first (first, end) of dimension 0 of which every row holds something that nothing has set since
     its memory was allocated, where that was seen of the memory; None where all is set.
+    ``read_bare``: of a buffer, whether the model reads it before it writes it. ``left_out``: the load ("missed") that
+    left it as it was, though a key of what was loaded has its shape and all but its name; None where there is none.
     ``misfit`` is that of the last write, None where that is no fan-scaled draw. ``least_fans``: what fan-in and fan-out
     are at least, where they depend on sizes that were not read (each of those taken to be 16). ``projects``: of an
     embedding that is the output projection too, and no constant scales what goes in or comes out, how many terms a
@@ -53,6 +56,8 @@ class Parameter(Fact):
     lost: tuple[Write, ...] = UNKNOWN
     padding_write: Write | None = UNKNOWN
     bare_rows: tuple[int, int] | None = UNKNOWN
+    read_bare: bool = UNKNOWN
+    left_out: Incident | None = UNKNOWN
     misfit: Misfit | None = UNKNOWN
     least_fans: tuple[int, int] = UNKNOWN
     projects: int | None = UNKNOWN

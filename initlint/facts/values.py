@@ -134,6 +134,8 @@ class Statistics(Fact):
 
     ``row_spread`` is the largest difference between any row (index of dimension 0) and the first row, over
     max |w|: 0 where all rows are equal, UNKNOWN for fewer than two rows or dimensions.
+    ``row_split``: of a matrix whose rows fall into two stretches of different std, (the first row of the second
+    stretch, the std before it, the std from it on), rows of zeros left aside; None where they do not.
     ``digest`` is equal for bit-identical tensors of one shape and dtype. ``finite`` is False if any element is NaN or
     infinite.
     """
@@ -147,6 +149,7 @@ class Statistics(Fact):
     finite: bool = UNKNOWN
     row_spread: float = UNKNOWN
     digest: str = UNKNOWN
+    row_split: tuple[int, float, float] | None = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -73,6 +73,8 @@ class Trace:
         self.complete = False
         self.one_hot: dict[int, Tensor] = {}
         """By the node of a softmax or of fused attention: the share of its rows that are one-hot (0-d)."""
+        self.read: set[int] = set()
+        """The buffers, by id, that the pass read before it wrote them."""
         self.returned: dict[str, list[int]] = {}
         """The node that each call of a module returned, by the module's name."""
         self.owners: dict[int, str] = {}

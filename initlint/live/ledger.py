@@ -30,6 +30,7 @@ from initlint.live.events import (
     storage_key,
 )
 from initlint.live.initializers import BY_CODE, DEFAULTS, bound_arguments
+from initlint.live.loads import Loads
 from initlint.live.operations import Kind, Operation, plain
 from initlint.live.provenance import Glance, Home, Site, Watcher, method_name
 from initlint.live.rewiring import Computed, Rewiring
@@ -52,6 +53,7 @@ class Ledger:
         self.order = 0
         self.watcher = Watcher(project_root)
         self.rewiring = Rewiring(self.watcher)
+        self.loads = Loads()
         self._applied: list[Applied] = []
         self._run: Run | None = None
         self._run_frame: FrameType | None = None
@@ -418,6 +420,10 @@ class Ledger:
         if key is not None:
             glance = self.watcher.look(frame)._replace(loading=True)
             self.memories[key] = self._filled(tensor, "torch.nn.Module.load_state_dict", DATA, glance)
+
+    def loaded_loosely(self, module: nn.Module, state: object, outcome: object, frame: FrameType) -> None:
+        """Note a load_state_dict that was not strict, and what it said of the keys."""
+        self.loads.note(module, state, outcome, self._next(), self.watcher.look(frame).sites)
 
     def history(self, tensor: torch.Tensor) -> tuple[Event, ...]:
         """The events of a tensor so far, those before it was given other memory included."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from initlint.facts import UNKNOWN, Distribution, Escape, Parameter, Write, known, layer_family
 from initlint.live.graph import Trace, Use
+from initlint.live.projection import projects
 from initlint.live.state import is_lazy
-from initlint.live.statistics import measured, statistics
+from initlint.live.statistics import measured, row_split, statistics
 from initlint.theory.fans import GATES, Fans, layer_fans
 from initlint.theory.misfit import misfit as misfit_of
 
@@ -156,8 +157,11 @@ def describe_parameter(
     fans = _fans(kind, child, owned, role, uses)
     facts, law = _values(tensor, fans)
     writes: tuple[Write, ...] = UNKNOWN
-    location, misfit, padding, bare = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN
+    if known(facts) and known(role) and role in ("embedding", "weight") and facts.finite:
+        facts = replace(facts, row_split=row_split(tensor))
+    location, misfit, padding, bare, left = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN
     if recording is not None:
+        left = recording.left_out(tensor)
         padding, bare = recording.padding_write(child, tensor), recording.bare_rows(tensor)
         writes = recording.writes(tensor)
         location = recording.parameter_location(tensor)
@@ -179,6 +183,9 @@ def describe_parameter(
         computed_by=None,
         padding_write=padding,
         bare_rows=bare,
+        read_bare=id(tensor) in trace.read if trace is not None and trace.complete else UNKNOWN,
+        left_out=left,
+        projects=projects(trace, id(tensor)) if known(role) and role == "embedding" else None,
         misfit=misfit,
     )
 

@@ -162,6 +162,8 @@ class Recorder:
                 for name, tensor in _tensors(module):
                     if before.get(name) != storage_key(tensor):
                         self._ledger.loaded(tensor, sys._getframe(1))
+                state = args[0] if args else kwargs.get("state_dict")
+                self._ledger.loaded_loosely(module, state, result, sys._getframe(1))
             return result
 
         return load_state_dict

@@ -93,6 +93,13 @@ class Recording:
         drawn = [(event, whole) for event, whole in history if whole and event.function != "copy.deepcopy"]
         return self._write(*drawn[-1]) if drawn else None
 
+    def left_out(self, tensor: torch.Tensor) -> Incident | None:
+        """As Parameter.left_out."""
+        history = self._history(tensor)
+        if history is None:
+            return UNKNOWN  # type: ignore[no-any-return]
+        return self._ledger.loads.left_out(tensor, history[-1][0].order if history else 0)
+
     def computed(self, module: nn.Module) -> Iterator[tuple[str, str, tuple[Write, ...]]]:
         """The names under which a tensor stands that is computed from others: by what, and the writes that are lost."""
         for name, wrapper, subject in computed_weights(module):
@@ -109,7 +116,9 @@ class Recording:
     @property
     def incidents(self) -> tuple[Incident, ...]:
         """What went wrong while the model was put together, in order."""
-        found = sorted(self._ledger.rewiring.incidents(self._root), key=lambda pair: pair[0])
+        names = {id(module): name for name, module in self._root.named_modules()}
+        found = [*self._ledger.rewiring.incidents(self._root), *self._ledger.loads.incidents(names)]
+        found.sort(key=lambda pair: pair[0])
         return tuple(incident for _, incident in found)
 
     def made(self, module: nn.Module) -> tuple[int, Location | None]:

@@ -35,6 +35,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.meaning = Meaning(trace, self.scope)
         self.opaque = 0
         self.full = False
+        self.untouched: dict[int, int] = {}
+        """The buffers that nothing has read or written yet, by their storage."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -97,6 +99,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             key = self._storage(parameter)
             self.latest.setdefault(key, index)
             self.views.setdefault(key, {})[self._view(parameter)] = index
+        for buffer in module.buffers():
+            if buffer.is_floating_point() and buffer.numel():
+                self.untouched[self._storage(buffer)] = id(buffer)
 
     # -- one operation
 
@@ -105,6 +110,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.opaque or self.full:
             return func(*args, **kwargs)
         refs = {id(t): self.lookup(t) for t in tensors_in((args, tuple(kwargs.values())))}
+        if self.untouched and not func.is_view:
+            self._touch(func, args, kwargs)
         result = func(*args, **kwargs)
         self._record(func, args, kwargs, result, refs)
         if len(self.trace.nodes) > _MAX_NODES:
@@ -205,6 +212,18 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         if share is not None:
             self.trace.one_hot[index] = share
+
+    def _touch(self, func: Any, args: Any, kwargs: Any) -> None:
+        """Note the buffers that an operation reads, if it is the first to touch them."""
+        written = {
+            id(value)
+            for argument, value in zip(func._schema.arguments, args, strict=False)
+            if argument.alias_info is not None and argument.alias_info.is_write
+        }
+        for tensor in tensors_in((args, tuple(kwargs.values()))):
+            buffer = self.untouched.pop(self._storage(tensor), None)
+            if buffer is not None and id(tensor) not in written:
+                self.trace.read.add(buffer)
 
     @staticmethod
     def _covers(tensor: Tensor) -> bool:

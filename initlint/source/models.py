@@ -334,6 +334,7 @@ class Emission:
             least_fans=UNKNOWN if known(fan_in) and known(fan_out) else sizing.least_fans(cases),
             trainable=False if tensor.buffer else UNKNOWN if maybe or tensor.trainable is None else tensor.trainable,
             is_buffer=tensor.buffer,
+            read_bare=True if tensor.buffer else UNKNOWN,
             computed_by=tensor.cell.get("#computed"),
             lost=lost(self._history(layer, key, tensor, shape)),
             padding_write=padding_write(layer, key, tensor, writes),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Parameter, absent
 from initlint.findings import Finding, Severity
-from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.rule import GRAPH, PARAMETERS, SOURCE, Bad, Good, Rule
 
 _TOO_WIDE = 3.9
 """A std of the logits from which the first loss is far above that of a uniform guess: std 1 at 16 features."""
@@ -47,7 +47,7 @@ class TiedEmbeddingScale(Rule):
     """
 
     code, name, severity = "INI209", "tied-embedding-scale", Severity.WARNING
-    needs = (SOURCE,)
+    needs = (SOURCE, PARAMETERS, GRAPH)
     bad = [
         Bad("""
             class LanguageModel(nn.Module):
@@ -61,7 +61,8 @@ class TiedEmbeddingScale(Rule):
                 def forward(self, tokens):
                     return self.head(self.norm(self.embedding(tokens)))
         """),
-        Bad("""
+        Bad(
+            """
             class LanguageModel(nn.Module):
                 def __init__(self, vocabulary=1000, width=64):
                     super().__init__()
@@ -74,7 +75,24 @@ class TiedEmbeddingScale(Rule):
                     logits = F.linear(x, self.embedding.weight)
                     loss = F.cross_entropy(logits, targets) if targets is not None else None
                     return logits, loss
-        """),
+        """,
+            by=("source", "live"),
+        ),
+        Bad(
+            """
+            class LanguageModel(nn.Module):
+                def __init__(self, vocabulary=100, width=64):
+                    super().__init__()
+                    self.embedding = nn.Embedding(vocabulary, width)  #~
+                    self.norm = nn.LayerNorm(width)
+                    self.head = nn.Linear(width, vocabulary, bias=False)
+                    self.head.weight = self.embedding.weight
+
+                def forward(self, tokens):
+                    return self.head(self.norm(self.embedding(tokens)))
+        """,
+            by=("live",),
+        ),
         Bad("""
             class Recommender(nn.Module):
                 def __init__(self, items, width=64):
@@ -145,6 +163,38 @@ class TiedEmbeddingScale(Rule):
                 def forward(self, tokens):
                     return self.head(self.embedding(tokens))
         """),
+        Good(
+            """
+            class Tied(nn.Module):
+                def __init__(self, scaled, vocabulary=100, width=64):
+                    super().__init__()
+                    self.embedding = nn.Embedding(vocabulary, width)
+                    self.norm = nn.LayerNorm(width)
+                    self.head = nn.Linear(width, vocabulary, bias=False)
+                    self.head.weight = self.embedding.weight
+                    self.scaled = scaled
+                    if not scaled:
+                        nn.init.normal_(self.embedding.weight, std=0.02)
+
+                def forward(self, tokens):
+                    x = self.norm(self.embedding(tokens))
+                    if self.scaled == "before":
+                        return self.head(x * x.shape[-1] ** -0.5)
+                    return self.head(x) / x.shape[-1] ** 0.5 if self.scaled == "after" else self.head(x)
+
+            class All(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.models = nn.ModuleList([Tied("before"), Tied("after"), Tied(""), nn.Embedding(100, 64)])
+
+                def forward(self, tokens):
+                    return [model(tokens) for model in self.models]
+
+            def build():
+                return All(), torch.randint(100, (8, 12))
+        """,
+            by=("live",),
+        ),
     ]
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:

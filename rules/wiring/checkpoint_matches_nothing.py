@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Script
+from initlint.facts import Incident, Parameter, Script, absent
 from initlint.findings import Finding, Severity
-from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.rule import GRAPH, PARAMETERS, SOURCE, Bad, Good, Rule
 
 _WHY = {
     "prefixed": (
@@ -13,6 +13,10 @@ _WHY = {
     ),
     "bare": ('the model is wrapped, so its keys begin with "module.", and no key loaded does', "load into its .module"),
     "nested": ("the state dict stands under a key of what was saved", "index what is loaded by that key"),
+    "other": (
+        "its names are others than the model's",
+        "compare its keys with model.state_dict().keys(), and rename them",
+    ),
 }
 
 
@@ -23,7 +27,8 @@ class CheckpointMatchesNothing(Rule):
 
     Finds scripts that call `load_state_dict(..., strict=False)` with a state dict none of whose keys the model has, as
     the script itself tells: saved from a model wrapped in DataParallel and loaded into a bare one, or the reverse, or
-    saved under a key and loaded without it.
+    saved under a key and loaded without it. In a model that was built, loads that matched no key; and those that left a
+    hidden matrix as it was drawn, though they had one of its shape under nearly its name (a warning).
 
     ## Why it matters
 
@@ -50,7 +55,7 @@ class CheckpointMatchesNothing(Rule):
     """
 
     code, name, severity = "INI419", "checkpoint-matches-nothing", Severity.ERROR
-    needs = (SOURCE,)
+    needs = (SOURCE, PARAMETERS, GRAPH)
     bad = [
         Bad("""
             from models import Net
@@ -76,6 +81,40 @@ class CheckpointMatchesNothing(Rule):
             model.load_state_dict(torch.load(PATH), strict=False)  #~
             model.fit()
             """),
+        Bad(
+            """
+            def build():
+                saved = nn.DataParallel(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4))).state_dict()
+                model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4))
+                model.load_state_dict(saved, strict=False)  #~
+                other = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4))
+                other.load_state_dict({"epoch": 3, "model": model.state_dict()}, strict=False)  #~
+                return nn.Sequential(model, other)
+            """,
+            by=("live",),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self, width=16):
+                    super().__init__()
+                    self.fc1, self.fc2 = nn.Linear(8, width), nn.Linear(width, width)
+                    self.head = nn.Linear(width, 4)
+
+                def forward(self, x):
+                    return self.head(F.relu(self.fc2(F.relu(self.fc1(x)))))
+
+            def build():
+                saved = Net().state_dict()
+                saved["lin2.weight"] = saved.pop("fc2.weight")
+                saved["classifier.weight"] = saved.pop("head.weight")
+                model = Net()
+                model.load_state_dict(saved, strict=False)  #~
+                return model
+            """,
+            by=("live",),
+            severity=Severity.WARNING,
+        ),
     ]
     good = [
         Good("""
@@ -109,6 +148,29 @@ class CheckpointMatchesNothing(Rule):
             wrapped.load_state_dict(new, strict=False)
             wrapped.fit()
             """),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self, classes=4, width=16, deep=True):
+                    super().__init__()
+                    self.fc1, self.fc2 = nn.Linear(8, width), nn.Linear(width, width)
+                    self.adapter = nn.Linear(width, width) if deep else nn.Identity()
+                    self.head = nn.Linear(width, classes)
+
+                def forward(self, x):
+                    return self.head(F.relu(self.adapter(F.relu(self.fc2(F.relu(self.fc1(x)))))))
+
+            def build():
+                saved = Net(7, deep=False).state_dict()
+                saved = {k: v for k, v in saved.items() if not k.startswith("head.")}
+                saved["classifier.weight"] = torch.zeros(4, 16)
+                model = Net()
+                model.load_state_dict({"module." + k: v for k, v in saved.items()}, strict=False)
+                model.load_state_dict(saved, strict=False)
+                return model
+            """,
+            by=("live",),
+        ),
     ]
 
     def check_script(self, script: Script) -> Iterator[Finding]:
@@ -119,3 +181,21 @@ class CheckpointMatchesNothing(Rule):
                 f"{mishap.text} matches no key and, not being strict, says nothing: {why}",
                 help=instead,
             )
+
+    def check_incident(self, incident: Incident) -> Iterator[Finding]:
+        if incident.kind == "unmatched":
+            why, instead = _WHY[incident.other]
+            yield self.at(incident, f"{incident.text} matches no key and says nothing: {why}", help=instead)
+
+    def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
+        load = parameter.left_out
+        if absent(load) or load is None or not parameter.is_weight or parameter.layer.is_head:
+            return
+        yield self.at(
+            load,
+            f"{load.text} leaves {parameter.name} as it was drawn: what is loaded calls it {load.other}",
+            help=f"rename {load.other} to {parameter.name} in the state dict",
+            severity=Severity.WARNING,
+            parameters=(parameter,),
+            layer=parameter.layer,
+        )

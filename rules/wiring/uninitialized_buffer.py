@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Parameter
 from initlint.findings import Finding, Severity
-from initlint.rule import SOURCE, Bad, Good, Rule
+from initlint.rule import GRAPH, PARAMETERS, SOURCE, Bad, Good, Rule
 
 
 class UninitializedBuffer(Rule):
@@ -13,7 +13,8 @@ class UninitializedBuffer(Rule):
     ## What it does
 
     Finds buffers whose last event is their allocation from uninitialised memory, in classes whose methods read them and
-    none of whose methods fills them, and which no checkpoint holds (`persistent=False`).
+    none of whose methods fills them, and which no checkpoint holds (`persistent=False`). In a model that was built, all
+    of which the first thing that a forward does is to read them: what `to_empty` leaves behind too.
 
     ## Why it matters
 
@@ -31,8 +32,9 @@ class UninitializedBuffer(Rule):
 
     ## When it is right to do this
 
-    Where a method fills it before it is read, as a cache or a queue is. Nothing is said of a buffer that is saved: what
-    is not trained, and left bare on purpose, is there to be loaded, as the scales of a quantised layer are.
+    Where a method fills it before it is read, as a cache or a queue is. As long as the code is only read, nothing is
+    said of a buffer that is saved: what is not trained, and left bare on purpose, is there to be loaded, as the scales
+    of a quantised layer are.
 
     ## Fix safety
 
@@ -40,7 +42,7 @@ class UninitializedBuffer(Rule):
     """
 
     code, name, severity = "INI418", "uninitialized-buffer", Severity.ERROR
-    needs = (SOURCE,)
+    needs = (SOURCE, PARAMETERS, GRAPH)
     bad = [
         Bad("""
             class Scale(nn.Module):
@@ -51,6 +53,42 @@ class UninitializedBuffer(Rule):
                 def forward(self, x):
                     return x * self.scale
             """),
+        Bad(
+            """
+            class Rotary(nn.Module):
+                def __init__(self, width=16):
+                    super().__init__()
+                    frequencies = 10000.0 ** (-torch.arange(0, width, 2) / width)
+                    self.register_buffer("frequencies", frequencies, persistent=False)
+                    self.register_buffer("gains", torch.ones(width))
+
+                def forward(self, x):
+                    angles = torch.arange(x.shape[1])[:, None] * self.frequencies
+                    return x * self.gains * torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+            def build():
+                with torch.device("meta"):
+                    model = nn.Sequential(nn.Linear(16, 16), Rotary(), nn.Linear(16, 4))
+                model.to_empty(device="cpu")  #~
+                for layer in (model[0], model[2]):
+                    layer.reset_parameters()
+                return model, torch.randn(8, 5, 16)
+            """,
+            by=("live",),
+        ),
+        Bad(
+            """
+            class Scale(nn.Module):
+                def __init__(self, width=16):
+                    super().__init__()
+                    self.register_buffer("scale", torch.empty(width))  #~
+                    self.fc = nn.Linear(width, width)
+
+                def forward(self, x):
+                    return self.fc(x) * self.scale
+            """,
+            by=("live",),
+        ),
         Bad("""
             class Rotary(nn.Module):
                 def __init__(self, width=64, length=128):
@@ -87,6 +125,24 @@ class UninitializedBuffer(Rule):
                     self.mean.copy_(x.mean(0))
                     return (x - self.mean) @ self.queue.t() + self.table + self.cache + self.none.sum() + self.scale
             """),
+        Good(
+            """
+            class Memory(nn.Module):
+                def __init__(self, width=16):
+                    super().__init__()
+                    self.fc = nn.Linear(width, width)
+                    self.register_buffer("queue", torch.empty(128, width), persistent=False)
+                    self.register_buffer("mean", torch.empty(width))
+                    self.register_buffer("unread", torch.empty(8))
+
+                def forward(self, x):
+                    x = self.fc(x)
+                    self.mean.copy_(x.detach().mean(0))
+                    self.queue[: len(x)] = x.detach()
+                    return (x - self.mean) @ self.queue[: len(x)].t()
+            """,
+            by=("live",),
+        ),
         Good("""
             class Quantized(nn.Module):
                 def __init__(self, width=64):
@@ -124,7 +180,7 @@ class UninitializedBuffer(Rule):
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
         write = parameter.last_write
-        if parameter.is_buffer and write.distribution.is_uninitialized:
+        if parameter.is_buffer and write.distribution.is_uninitialized and parameter.read_bare:
             yield self.at(
                 parameter,
                 f"the buffer {parameter.name} is allocated by {write.function} and read before anything writes it",
