@@ -12,7 +12,7 @@ The subjects: ``call`` (InitCall), ``guard`` (Guard), ``incident`` (Incident), `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from initlint.facts import (
@@ -120,8 +120,9 @@ class Rule:
     ) -> Finding:
         """A finding that points at a fact.
 
-        A parameter's finding points at the statement that wrote it. ``parameters`` are those that share the defect,
-        where they are more than the subject itself. ``layer`` is the layer it is about, where the subject is
+        A parameter's finding points at the statement that wrote it, and names those that led there. ``parameters`` are
+        those that share the defect, where they are more than the subject itself. ``layer`` is the layer it is about,
+        where the subject is
         a place and not a layer or a parameter. ``suspects`` are the layers whose findings would explain this one.
         ``fix`` mends it (``safe(...)`` or ``unsafe(...)`` of ``initlint.findings``), or a function that says it,
         where that takes facts on which the finding does not rest; what is not known leaves the finding without a fix.
@@ -148,7 +149,7 @@ class Rule:
             parameters=names,
             help=help,
             evidence={} if evidence is None else {k: v for k, v in evidence.items() if known(v)},
-            related=tuple(related),
+            related=(*related, *_trail(subject)),
             suspects=tuple(suspect.name for suspect in suspects),
             fix=_known_fix(fix),
         )
@@ -163,6 +164,17 @@ def _known_fix(fix: Fix | Callable[[], Fix | None] | None) -> Fix | None:
     if found is None or any(not known(change.at) or change.at is None for change in found.changes):
         return None
     return found
+
+
+def _trail(subject: Fact | Location | None) -> Iterator[Related]:
+    """How the last write of a parameter came about, beyond the statement that its finding points at."""
+    if not isinstance(subject, Parameter) or not known(subject.writes) or not subject.writes:
+        return
+    write = subject.writes[-1]
+    if known(write.library_at) and write.library_at is not None:
+        yield Related(write.library_at, "written by this statement")
+    for place in write.related:
+        yield Related(place, "called from here")
 
 
 def _place(subject: Fact | Location | None) -> Location | None:

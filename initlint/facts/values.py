@@ -104,7 +104,9 @@ class Write(Fact):
     the project, else the innermost that is not torch), None where there is none. ``order`` counts events of
     one construction: a later write has a larger one. ``overwrites`` is False where old values survive
     (a slice, mul_, a masked write). ``application`` is the apply()/modules() loop it happened in, None if it
-    was addressed to this parameter directly. ``rows``: the (first, end) of dimension 0 that it sets, None if it sets
+    was addressed to this parameter directly. ``related``: the statements of the project that led to ``location``, inner
+    ones first; ``library_at``: the innermost statement of a library's that stands behind it, None where there is none.
+    ``rows``: the (first, end) of dimension 0 that it sets, None if it sets
     all of them, or none (``mul_`` changes what is there). ``dtype`` is what it was drawn in ("bfloat16"). ``of``: the
     draw that ``function`` was applied to, value by value ("torch.log"); None where it draws itself.
     """
@@ -118,6 +120,7 @@ class Write(Fact):
     overwrites: bool = True
     application: Application | None = None
     related: tuple[Location, ...] = ()
+    library_at: Location | None = None
     rows: tuple[int, int] | None = UNKNOWN
     dtype: str = UNKNOWN
     of: Distribution | None = UNKNOWN

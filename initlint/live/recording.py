@@ -13,7 +13,7 @@ from initlint.facts import UNKNOWN, Application, Distribution, Incident, InitCal
 from initlint.live.applications import Applications, Owner, unique
 from initlint.live.events import UNINITIALIZED, Birth, Event, Extent, Law, Run, place, storage_key
 from initlint.live.ledger import Ledger
-from initlint.live.provenance import Call, Site, call_at
+from initlint.live.provenance import Call, Home, Site, call_at
 from initlint.live.rewiring import computed_weights
 from initlint.location import Location
 from initlint.theory.schemes import NOTHING_KNOWN
@@ -207,6 +207,7 @@ class Recording:
             overwrites=overwrites,
             application=self._applied.of(event),
             related=related,
+            library_at=_library_statement(event.sites, location),
             dtype=UNKNOWN if event.dtype is None else str(event.dtype).removeprefix("torch."),
             of=event.of.distribution() if isinstance(event.of, Law) else event.of,
         )
@@ -323,6 +324,13 @@ def _filling(tensor: torch.Tensor) -> torch.Tensor | None:
         except (RuntimeError, NotImplementedError):  # some eight-bit floats
             return None
     return values if values.dtype is torch.bool else values == torch.iinfo(values.dtype).max
+
+
+def _library_statement(sites: tuple[Site, ...], chosen: Location | None) -> Location | None:
+    """As Write.library_at: where installed code, and not the project's, wrote the innermost statement."""
+    if not sites or sites[0].home is not Home.LIBRARY or sites[0].location == chosen:
+        return None
+    return sites[0].location
 
 
 def _first_run(flags: list[bool]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["render", "statistics"]
 _COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.ADVICE: "36"}
 _MOST_PARAMETERS = 4
+_MOST_RELATED = 4
 
 
 def render(
@@ -61,8 +62,10 @@ def _finding(finding: Finding, lines: Mapping[Location, str], color: bool, unsaf
         yield f"  {'read' if finding.sources == ('source',) else 'measured'}: {printable(evidence)}"
     for consequence in finding.consequences:
         yield f"  consequence: {printable(consequence)}"
-    for other in finding.related:
+    for other in finding.related[:_MOST_RELATED]:
         yield f"  see {printable(str(other.location))}: {printable(other.message)}"
+    if len(finding.related) > _MOST_RELATED:
+        yield f"  see {len(finding.related) - _MOST_RELATED} more places"
     if finding.help:
         yield f"  {_styled('help:', '1', color)} {printable(finding.help)}"
     if finding.fix is not None and (finding.fix.safe or unsafe_fixes):
