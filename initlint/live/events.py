@@ -12,8 +12,9 @@ from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from initlint.facts import UNKNOWN, Distribution, known
-from initlint.live.provenance import Home, Site
+from initlint.live.provenance import Activation, Home, Site
 from initlint.location import Location
+from initlint.theory import library_schemes
 from initlint.theory.schemes import NOTHING_KNOWN, drawn
 
 __all__ = [
@@ -62,7 +63,8 @@ class Law:
         """The distribution; what theory cannot say of it is UNKNOWN."""
         if self is DATA:
             return Distribution(family="data", known_by="recorded")
-        base = replace(drawn(self.function, self.arguments, self.shape), known_by="recorded")
+        draw = library_schemes.drawn if self.function in library_schemes.LAWS else drawn
+        base = replace(draw(self.function, self.arguments, self.shape), known_by="recorded")
         if self.default and self.function in _DEFAULTS and base.family == "uniform":
             base = replace(base, scheme="default")
         if self.scale == 1.0 and self.shift == 0.0:
@@ -143,8 +145,8 @@ class Event:
     """Something that set bytes of a storage.
 
     ``whole`` is False where old values show through (mul_, a mask). ``inherited`` marks what happened to the tensor
-    that this one was cloned from. ``of`` is the Law of what a computation was applied to, UNKNOWN where that has none,
-    None where nothing was computed.
+    that this one was cloned from. ``call`` is the call of a library's initialiser that it is. ``of`` is the Law of what
+    a computation was applied to, UNKNOWN where that has none, None where nothing was computed.
     """
 
     order: int
@@ -160,6 +162,7 @@ class Event:
     inherited: bool = False
     dtype: torch.dtype | None = None
     of: Any = None
+    call: Activation | None = None
 
 
 @dataclass(slots=True)
@@ -256,7 +259,9 @@ def place(sites: tuple[Site, ...]) -> tuple[Location | None, tuple[Location, ...
 
 
 def author_of(sites: tuple[Site, ...]) -> str:
-    """Who wrote the innermost statement: "user", "library", or "framework" where nobody but torch did."""
+    """Who asked for it in the innermost statement: "user", "library", or "framework" where nobody but torch did."""
     if not sites:
         return "framework"
-    return "user" if sites[0].home is Home.PROJECT else "library"
+    # A library's function that is handed a tensor does what its caller asks for.
+    asking = next((site for site in sites if site.home is Home.PROJECT or site.activation.handed is None), sites[-1])
+    return "user" if asking.home is Home.PROJECT else "library"

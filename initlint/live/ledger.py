@@ -30,6 +30,7 @@ from initlint.live.events import (
     storage_key,
 )
 from initlint.live.initializers import BY_CODE, DEFAULTS, bound_arguments
+from initlint.live.libraries import as_one, library_call
 from initlint.live.loads import Loads
 from initlint.live.operations import Kind, Operation, plain
 from initlint.live.provenance import Glance, Home, Site, Watcher, method_name
@@ -205,6 +206,13 @@ class Ledger:
         elif (factors := operation.affine(bound)) is not None and memory.law is not None:
             law = memory.law.affine(*factors)
         event = self._event(operation.canonical, bound, law, glance, Extent.of(tensor), tensor, whole=whole)
+        if (call := library_call(glance.sites)) is not None and event.author == "user":
+            before = memory.events[-1] if memory.events and memory.events[-1].call is call else None
+            if before is not None and before.extent == event.extent:
+                event = as_one(event, call, memory.events.pop())
+            else:
+                event = as_one(event, call, None)
+            law = event.law
         memory.events.append(event)
         if memory.stands_for is not None:
             self.rewiring.strayed(memory.stands_for, event)
@@ -373,7 +381,11 @@ class Ledger:
         """Note that a tensor became a module's parameter, for the first time."""
         earlier = self.parameters.get(id(parameter))
         if earlier is None or earlier[0]() is not parameter:
-            self.parameters[id(parameter)] = (weakref.ref(parameter), self.watcher.look(frame).sites)
+            glance = self.watcher.look(frame)
+            self.parameters[id(parameter)] = (weakref.ref(parameter), glance.sites)
+            key = storage_key(parameter)
+            if key is not None and key not in self.memories and _is_pretrained(glance):
+                self.memories[key] = self._filled(parameter, "", DATA, glance._replace(loading=True))
 
     def begin_apply(self, module: nn.Module, function: Any, frame: FrameType) -> bool:
         """Note that Module.apply begins; False where it is only on its way down to the children."""
@@ -460,6 +472,11 @@ def _of_another(event: Event, source: Memory | None) -> Event:
 def _repeats(tensor: torch.Tensor) -> bool:
     """Whether one element in memory stands in several places of a tensor, as after expand()."""
     return any(size > 1 and stride == 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+
+
+def _is_pretrained(glance: Glance) -> bool:
+    """Whether a library's from_pretrained makes a tensor that it has read a parameter, without an operation."""
+    return any(site.home is Home.LIBRARY and site.code.co_name == "from_pretrained" for site in glance.sites)
 
 
 def _is_reset(glance: Glance) -> bool:

@@ -47,14 +47,23 @@ class Home(enum.Enum):
 
 
 class Activation:
-    """One run of one function; two runs of the same function are two activations."""
+    """One run of one function; two runs of the same function are two activations.
 
-    __slots__ = ("code", "module")
+    ``module`` is the nn.Module that it was given first. ``handed`` is there where that was a tensor: those of the other
+    arguments that are numbers or text, by name. ``module_name``: of the Python module that defines it.
+    """
+
+    __slots__ = ("code", "handed", "module", "module_name")
 
     def __init__(self, frame: FrameType) -> None:
-        self.code = frame.f_code
+        code = self.code = frame.f_code
+        self.module_name = str(frame.f_globals.get("__name__", ""))
         subject = _first_argument(frame)
         self.module = weakref.ref(subject) if isinstance(subject, nn.Module) else None
+        self.handed: dict[str, Any] | None = None
+        if isinstance(subject, torch.Tensor):
+            held = {name: frame.f_locals.get(name) for name in code.co_varnames[1 : code.co_argcount]}
+            self.handed = {name: value for name, value in held.items() if isinstance(value, (int, float, str))}
 
 
 class Site(NamedTuple):

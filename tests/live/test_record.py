@@ -264,7 +264,11 @@ def test_installed_code_is_not_the_project(project: Project) -> None:
     installed = project.root / "site-packages"
     installed.mkdir()
     sys.path.insert(0, str(installed))
-    (installed / "recording_library.py").write_text("def draw(w):\n    w.data.zero_()\n")
+    (installed / "recording_library.py").write_text(
+        "def draw(w):\n    w.data.zero_()\n\n\n"
+        "def drawn(layer):\n    draw(layer.bias)\n\n\n"
+        "def normal(w, std):\n    draw(w)\n    w.data.normal_()\n    w.data.erfinv_().mul_(std)\n"
+    )
     try:
         net, recording = project.record(
             """
@@ -273,15 +277,50 @@ def test_installed_code_is_not_the_project(project: Project) -> None:
                 def __init__(self):
                     super().__init__()
                     self.fc = nn.Linear(2, 2)
-                    recording_library.draw(self.fc.weight)
+                    recording_library.normal(self.fc.weight, std=0.5)  # asked for
+                    recording_library.drawn(self.fc)  # left to it
             """
         )
     finally:
         sys.path.remove(str(installed))
-    write = recording.writes(net.fc.weight)[-1]
-    assert write.author == "library"
-    assert write.location is not None
-    assert write.location.line == project.line("recording_library.draw")
+    asked, left = recording.writes(net.fc.weight)[1:], recording.writes(net.fc.bias)[-1]
+    assert functions(asked) == ["recording_library.normal"], "its steps are one event"
+    assert (asked[0].author, asked[0].overwrites, dict(asked[0].arguments)) == ("user", True, {"std": 0.5})
+    assert not known(asked[0].distribution.family)
+    assert left.author == "library"
+    for write, comment, line in ((asked[0], "asked for", 12), (left, "left to it", 2)):
+        assert write.location is not None
+        assert write.location.line == project.line(comment)
+        assert write.library_at is not None
+        assert (Path(write.library_at.path).name, write.library_at.line) == ("recording_library.py", line)
+
+
+def test_what_a_library_has_read_is_a_checkpoint(project: Project) -> None:
+    installed = project.root / "site-packages"
+    installed.mkdir()
+    sys.path.insert(0, str(installed))
+    (installed / "recording_hub.py").write_text(
+        "import torch\n\n\ndef from_pretrained(model, path):\n"
+        "    for name, tensor in torch.load(path).items():\n"
+        "        setattr(model, name, torch.nn.Parameter(tensor))\n"
+    )
+    torch.save({"weight": torch.randn(4, 4), "bias": torch.randn(4)}, project.root / "state.pt")
+    try:
+        net, recording = project.record(
+            f"""
+            import recording_hub
+            class Net(nn.Linear):
+                def __init__(self):
+                    super().__init__(4, 4)
+                    recording_hub.from_pretrained(self, {str(project.root / "state.pt")!r})
+                    nn.init.zeros_(self.bias)
+            """
+        )
+    finally:
+        sys.path.remove(str(installed))
+    assert [write.author for write in recording.writes(net.weight)] == ["checkpoint"]
+    assert [write.author for write in recording.writes(net.bias)] == ["checkpoint", "user"]
+    assert recording.writes(net.weight)[0].location.line == project.line("from_pretrained(")
 
 
 def test_clones(project: Project) -> None:
