@@ -34,9 +34,10 @@ def loss_scale(format_: Format, largest_gradient: float) -> float:
 
 
 def outside(layer: Layer) -> Misfit | None:
-    """What of a layer is beyond half the range of ``Probe.judged_dtype``, or mostly under its smallest normal number.
+    """What of a layer is beyond half the range of ``Probe.judged_dtype``, or mostly too small for it.
 
-    Activations go before gradients; None where both fit, or no format was asked for.
+    Too small: under the smallest normal number, for gradients in fp16 and fp8 under the smallest of all. Activations go
+    before gradients; None where both fit, or no format was asked for.
     """
     probe = layer.model.probe
     if probe.judged_dtype is None:

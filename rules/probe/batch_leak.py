@@ -36,7 +36,8 @@ class BatchLeak(Rule):
 
     Batch norm in train mode, or one with `track_running_stats=False`. Contrastive models and whatever else computes a
     relation between all pairs, sequences that come with time before the batch, sets, graphs and sequences without a
-    batch: wherever dimension 0 may be something else than the batch, nothing is said.
+    batch: wherever dimension 0 may be something else than the batch, nothing is said. A discriminator that looks at
+    the spread of its batch (minibatch standard deviation) leaks on purpose: suppress it there.
 
     ## Fix safety
 

@@ -34,8 +34,9 @@ class LowPrecisionRange(Rule):
     With `--dtype fp16`, `bf16`, `fp8` or `fp32` it looks at what one pass in the model's own dtype gives at the output
     of every layer: values beyond half of what the format holds, or most of them under its smallest normal number,
     below which digits are lost. fp8 means e4m3 for activations and e5m2 for gradients. Gradients in fp16 and fp8 are
-    taken times the loss scale that suits them best, as `torch.amp.GradScaler` would find it. A sample of the values
-    is looked at; nothing runs in the format itself, so no hardware is needed.
+    taken times the loss scale that suits them best, as `torch.amp.GradScaler` would find it, and told only where most
+    of them come out as 0 even so. A sample of the values is looked at; nothing runs in the format itself, so no
+    hardware is needed.
 
     ## Why it matters
 
@@ -106,7 +107,8 @@ class LowPrecisionRange(Rule):
         if misfit.over:
             told = f"reach {misfit.value:.2g}, beyond half of what {dtype} holds ({misfit.limit:.3g})"
         else:
-            told = f"are mostly below {misfit.value:.2g}, and numbers of {dtype} are normal from {misfit.limit:.2g} on"
+            lost = "holds nothing" if misfit.gradient else "loses digits"
+            told = f"are {misfit.value:.2g} in the median, and below {misfit.limit:.2g} {dtype} {lost}"
         yield self.at(
             culprit(layer),
             f"{what} {told}",

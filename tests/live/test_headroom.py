@@ -60,6 +60,23 @@ def test_small_gradients_are_what_loss_scaling_is_for() -> None:
     assert small.ok
 
 
+def test_gradients_that_no_loss_scale_brings_together() -> None:
+    """One branch gets 1e-15 of what the other does: whatever the scale, one of them is 0 or infinite in fp16."""
+    torch.manual_seed(0)
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.main, self.side = nn.Linear(64, 64), nn.Linear(64, 64)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.main(x) + 1e-15 * self.side(x)
+
+    report = initlint.audit(Net(), torch.randn(16, 64), dtype="fp16", select="INI712")
+    assert [(finding.code, finding.layer) for finding in report.findings] == [("INI712", "side")]
+    assert initlint.audit(Net(), torch.randn(16, 64), dtype="bf16", select="INI712").ok
+
+
 class Attends(nn.Module):
     def __init__(self, gain: float, *, fused: bool) -> None:
         super().__init__()
