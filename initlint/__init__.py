@@ -1,7 +1,8 @@
 """initlint: whether a PyTorch model's parameters start out right.
 
 ``initlint.audit(model, batch)`` judges a model in this process; ``initlint.check(targets)`` does what
-``initlint check`` does. Nothing is imported until it is used.
+``initlint check`` does, and ``initlint.suggest(model, batch)`` writes an init function.
+Nothing is imported until it is used.
 """
 
 from initlint.version import __version__
@@ -12,13 +13,17 @@ if TYPE_CHECKING:
 
     from initlint.api import audit, check
     from initlint.findings import Finding, Severity
+    from initlint.proposal import Suggestion
     from initlint.result import InitError, Report
+    from initlint.suggesting import suggest
 
-__all__ = ["Finding", "InitError", "Report", "Severity", "__version__", "audit", "check"]
+__all__ = ["Finding", "InitError", "Report", "Severity", "Suggestion", "__version__", "audit", "check", "suggest"]
 
 _HOMES = {
     "audit": "initlint.api",
     "check": "initlint.api",
+    "suggest": "initlint.suggesting",
+    "Suggestion": "initlint.proposal",
     "Finding": "initlint.findings",
     "Severity": "initlint.findings",
     "InitError": "initlint.result",

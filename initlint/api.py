@@ -90,9 +90,9 @@ def check(
         arguments_given = dict(locals())  # every one, whichever there will be: each reading is of what was asked for
         from initlint.mending import check_and_mend
 
-        return check_and_mend(check, arguments_given, _configurations(config).of)
+        return check_and_mend(check, arguments_given, configurations_of(config).of)
     started = time.perf_counter()
-    configurations = _configurations(
+    configurations = configurations_of(
         config,
         select=None if select is None else _some(select),
         extend_select=_patterns(extend_select) or None,
@@ -122,12 +122,12 @@ def check(
     for target in targets or (os.curdir,):
         survey.look_at(target, stdin=stdin, stdin_filename=stdin_filename)
     if asked is None or not (survey.models or ((batch or arguments) and not survey.failures)):
-        return _report(survey, root.fail_on, started, baseline=known_findings, update_baseline=update_baseline)
+        return report_of(survey, root.fail_on, started, baseline=known_findings, update_baseline=update_baseline)
     construction = Construction()
     construction.build(asked, survey.models, progress)
     for its_config, facts in construction.facts:
         survey.judge(its_config, facts)
-    return _report(
+    return report_of(
         survey,
         root.fail_on,
         started,
@@ -194,7 +194,7 @@ def audit(
         (notes if batch is None and loss is None else failures).append(f"{name} was not run: {not_run}")
     survey = Survey(alone, judgement, static=True)
     survey.judge(alone.asked, facts)
-    return _report(
+    return report_of(
         survey,
         Severity.WARNING,
         started,
@@ -270,7 +270,7 @@ def _asked(**fields: Any) -> dict[str, Any]:
     return asked
 
 
-def _configurations(config: Iterable[str], **fields: Any) -> Configurations:
+def configurations_of(config: Iterable[str], **fields: Any) -> Configurations:
     """The configurations of a run in which some fields were asked for, and some by ``key = value`` in ``config``."""
     said: dict[str, Any] = {}
     file: str | None = None
@@ -305,7 +305,7 @@ def _patterns(codes: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(part.strip().upper() for part in parts if part.strip())
 
 
-def _report(
+def report_of(
     survey: Survey,
     fail_on: Severity,
     started: float,

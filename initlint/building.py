@@ -100,13 +100,20 @@ class Construction:
     failures: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
-    def build(self, asked: Asked, models: Iterable[Planned], progress: Callable[[str], None] | None = None) -> None:
+    def build(
+        self,
+        asked: Asked,
+        models: Iterable[Planned],
+        progress: Callable[[str], None] | None = None,
+        initializer: str | None = None,
+    ) -> None:
         """Build each model, in one process those of one file that are built alike.
 
-        ``progress`` is called with a line before each. Raises ValueError for a setting that means nothing.
+        ``initializer`` is the source of a function that is called on each once it is built. ``progress`` is called with
+        a line before each. Raises ValueError for a setting that means nothing.
         """
         wanted = list({planned.target.text: planned for planned in models}.values())
-        jobs = [(planned, _job(asked, planned)) for planned in wanted]
+        jobs = [(planned, replace(_job(asked, planned), initializer=initializer)) for planned in wanted]
         done = 0
         for job, group in groupby(jobs, key=lambda item: item[1]):
             members = [planned for planned, _ in group]

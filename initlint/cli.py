@@ -80,18 +80,32 @@ def seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | 
     return value
 
 
+def for_building(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say how a model is built and run."""
+    options = (
+        click.option(
+            "--batch", metavar="SPEC", multiple=True, help='Sample input: 8x3x32x32, "int64[2,128]<50257", x=8x16.'
+        ),
+        click.option("--arg", metavar="NAME=VALUE", multiple=True, help="An argument for building the model."),
+        click.option(
+            "--loss", metavar="L", help="cross-entropy, mse, module:function, or a function of the model's file."
+        ),
+        click.option("--device", metavar="D", help="auto (the default), cpu, cuda, cuda:1 or mps."),
+        click.option("--seed", metavar="N", type=int, help="Seed for building and probing; by default 0."),
+        click.option("--python", metavar="PATH", help="The interpreter that has your torch."),
+        click.option("--timeout", metavar="S", callback=seconds, help="Seconds a model may take."),
+        click.option("--memory-limit", metavar="SIZE", help="Memory a model may take: 4G, 500M."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @commands.command()
 @click.argument("targets", metavar="[TARGET]...", nargs=-1)
 @click.option("--static", is_flag=True, help="Read only; build and run nothing.")
-@click.option("--batch", metavar="SPEC", multiple=True, help='Sample input: 8x3x32x32, "int64[2,128]<50257", x=8x16.')
-@click.option("--arg", metavar="NAME=VALUE", multiple=True, help="An argument for building the model.")
-@click.option("--loss", metavar="L", help="cross-entropy, mse, module:function, or a function of the model's file.")
+@for_building
 @click.option("--dtype", metavar="D", help="Judge the range of signal and gradient in fp16, bf16, fp8 or fp32.")
-@click.option("--device", metavar="D", help="auto (the default), cpu, cuda, cuda:1 or mps.")
-@click.option("--seed", metavar="N", type=int, help="Seed for building and probing; by default 0.")
-@click.option("--python", metavar="PATH", help="The interpreter that has your torch.")
-@click.option("--timeout", metavar="S", callback=seconds, help="Seconds a model may take.")
-@click.option("--memory-limit", metavar="SIZE", help="Memory a model may take: 4G, 500M.")
 @click.option("--stdin-filename", metavar="PATH", help="The name of what is read from -.")
 @click.option("--select", metavar="CODES", multiple=True, callback=codes, help="Codes, prefixes or ALL, and no others.")
 @click.option("--extend-select", metavar="CODES", multiple=True, callback=codes, help="Codes to add to the default.")
@@ -204,12 +218,17 @@ def refuse_contradictions(context: click.Context, targets: tuple[str, ...], opti
         raise click.UsageError("--update-baseline goes without --fix and --diff: fix first, then update")
     if given("stdin_filename") and "-" not in targets:
         raise click.UsageError("--stdin-filename names what is read from -, which is not among the targets")
-    if options["output"]:
-        folder = os.path.dirname(os.path.abspath(options["output"]))
+    refuse_output(options["output"])
+
+
+def refuse_output(output: str | None) -> None:
+    """Raise UsageError for a file that could not be written."""
+    if output:
+        folder = os.path.dirname(os.path.abspath(output))
         if not os.path.isdir(folder):
-            raise click.UsageError(f"--output {options['output']}: there is no directory {folder}")
-        if os.path.isdir(options["output"]):
-            raise click.UsageError(f"--output {options['output']}: is a directory")
+            raise click.UsageError(f"--output {output}: there is no directory {folder}")
+        if os.path.isdir(output):
+            raise click.UsageError(f"--output {output}: is a directory")
 
 
 def rendered(report: Report, options: dict[str, Any]) -> str:
@@ -218,6 +237,7 @@ def rendered(report: Report, options: dict[str, Any]) -> str:
         from initlint.report.json import render as as_json
 
         return as_json(report)
+    from initlint.report.sparkline import BLOCKS
     from initlint.report.text import render, statistics
 
     to_terminal = options["output"] is None and sys.stdout.isatty()
@@ -232,9 +252,24 @@ def rendered(report: Report, options: dict[str, Any]) -> str:
         import shutil
 
         width = shutil.get_terminal_size().columns
-    unsafe_fixes = options["unsafe_fixes"]
-    text = render(report, color=color, width=width, quiet=options["quiet"], unsafe_fixes=unsafe_fixes)
+    text = render(
+        report,
+        color=color,
+        width=width,
+        quiet=options["quiet"],
+        unsafe_fixes=options["unsafe_fixes"],
+        plain=options["output"] is None and not can_print(BLOCKS),
+    )
     return text + ("\n" + statistics(report) if options["statistics"] else "")
+
+
+def can_print(text: str) -> bool:
+    """Whether standard output has all characters of a text."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def deliver_mended(report: Report, options: dict[str, Any]) -> None:
@@ -273,6 +308,63 @@ def deliver(text: str, output: str | None) -> None:
         put(output, text)
     except OSError as error:
         raise click.ClickException(f"--output {output}: {error.strerror}") from None
+
+
+@commands.command()
+@click.argument("target")
+@for_building
+@click.option(
+    "--config", metavar="FILE", multiple=True, help="A configuration file, or a line of one: 'device = \"cpu\"'."
+)
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output", metavar="FILE", help="Write the function (or the JSON) there.")
+@click.pass_context
+def suggest(context: click.Context, /, target: str, **options: Any) -> None:
+    """Print an init function for the model that TARGET names, proven on that model.
+
+    TARGET is path.py::Name, pkg.module:attr, or a file in which one model can be built. The model is built and probed,
+    then built again, given the function, and probed again. The function alone goes to standard output, both profiles
+    and notes to standard error.
+
+    Exit code: 0 the model is fine, or mended by the function; 1 no function mends it; 2 that could not be told.
+    """
+    from initlint.suggesting import suggest_for_target as run
+
+    refuse_output(options["output"])
+    progress = show_progress if sys.stderr.isatty() else None
+    exit_on_termination()
+    try:
+        suggestion = run(
+            target,
+            batch=options["batch"],
+            arguments=options["arg"],
+            loss=options["loss"],
+            device=options["device"],
+            seed=options["seed"],
+            python=options["python"],
+            timeout=options["timeout"],
+            memory_limit=options["memory_limit"],
+            config=options["config"],
+            progress=progress,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    finally:
+        if progress is not None:
+            progress("")
+    for failure in suggestion.failures:
+        complain(failure)
+    if options["format_"] == "json":
+        import json
+
+        deliver(json.dumps(suggestion.to_dict(), indent=2, ensure_ascii=False) + "\n", options["output"])
+    else:
+        from initlint.report.suggestion import told
+
+        sys.stderr.write(told(suggestion))
+        if suggestion.source is not None:
+            deliver(suggestion.source, options["output"])
+    context.exit(FAILURE if suggestion.failures else 0 if suggestion.ok else FINDINGS)
 
 
 @commands.command()

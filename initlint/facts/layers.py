@@ -89,6 +89,7 @@ class Layer(Fact):
     question has no answer (several different ones), ``Activation(name="identity")`` for none.
     ``normalized``: a norm consumes its output before any nonlinearity or linear map does.
     ``ends_branch``: its output goes into a residual sum, directly or through dropout, scale or norm.
+    ``sum_normalized``: of a layer that ends a branch, whether nothing but a norm takes the residual sum.
     ``is_head``: its output leaves the model. ``origin``: "constructed", "cloned" (in a slot of a
     container, deepcopy of the layer that fills the other slots) or "copied" (part of a copied model).
     ``aliases``: every name of one instance, in order, ``name`` first; ``aliased_at``: where the outermost module was
@@ -112,6 +113,7 @@ class Layer(Fact):
     activation: Activation | None = UNKNOWN
     normalized: bool = UNKNOWN
     ends_branch: bool = UNKNOWN
+    sum_normalized: bool = UNKNOWN
     is_head: bool = UNKNOWN
     origin: str = UNKNOWN
     aliases: tuple[str, ...] = UNKNOWN

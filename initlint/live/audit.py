@@ -154,6 +154,7 @@ class _Assembly:
             activation=fate.activation,
             normalized=fate.normalized,
             ends_branch=fate.ends_branch,
+            sum_normalized=fate.sum_normalized,
             is_head=fate.is_head,
             within=self.recording.within(child) if self.recording is not None else UNKNOWN,
             origin=self._origin(name, child),

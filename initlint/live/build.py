@@ -107,8 +107,11 @@ def build(
     seed: int = 0,
     device: str = "cpu",
     project_root: str | None = None,
+    initialize: Callable[[nn.Module], None] | None = None,
 ) -> Built:
     """Make a model with a class or function, under the recorder, on ``device``.
+
+    ``initialize`` is called on it last, as if its constructor ended so.
 
     Raises NotBuilt where arguments are missing, NotAModel where something else comes out, and what the factory raises.
     """
@@ -116,14 +119,14 @@ def build(
     started = time.monotonic()
     seed_all(seed)
     with Recorder(project_root) as recorder:
-        module, batch = _model_of(name, factory(**arguments))
+        module, batch = _model_of(name, factory(**arguments), initialize)
         module = module.to(device=device)
     seconds = time.monotonic() - started
     first = _digests(module) if seconds <= _PATIENCE else None
     recording = recorder.finish(module)
     differing: tuple[str, ...] = UNKNOWN
     if first is not None:
-        second = _again(factory, arguments, seed, device)
+        second = _again(lambda: _model_of("", factory(**arguments), initialize)[0], seed, device)
         if second is not None and second.keys() == first.keys():
             differing = tuple(key for key, digest in first.items() if second[key] != digest)
     return Built(module, batch, recording, differing)
@@ -136,11 +139,15 @@ def keep(
     seed: int = 0,
     device: str = "cpu",
     project_root: str | None = None,
+    initialize: Callable[[nn.Module], None] | None = None,
 ) -> Built:
-    """Take a model that a module holds ready; ``load`` runs that module again, under the recorder, and returns it."""
+    """Take a model that a module holds ready; ``load`` runs that module again, under the recorder, and returns it.
+
+    ``initialize`` as for ``build``.
+    """
     seed_all(seed)
     with Recorder(project_root) as recorder:
-        module, batch = _model_of(name, load())
+        module, batch = _model_of(name, load(), initialize)
         module = module.to(device=device)
     return Built(module, batch, recorder.finish(module), UNKNOWN)
 
@@ -154,21 +161,23 @@ def seed_all(seed: int) -> None:
         numpy.random.seed(seed % 2**32)
 
 
-def _model_of(name: str, made: Any) -> tuple[nn.Module, Any]:
-    if isinstance(made, nn.Module):
-        return made, None
+def _model_of(name: str, made: Any, initialize: Callable[[nn.Module], None] | None = None) -> tuple[nn.Module, Any]:
+    batch = None
     if isinstance(made, (tuple, list)) and len(made) == 2 and isinstance(made[0], nn.Module):
-        return made[0], made[1]
-    raise NotAModel(f"{name} gives a {type(made).__name__}, and neither an nn.Module nor (module, batch)")
+        made, batch = made
+    if not isinstance(made, nn.Module):
+        raise NotAModel(f"{name} gives a {type(made).__name__}, and neither an nn.Module nor (module, batch)")
+    if initialize is not None:
+        initialize(made)
+    return made, batch
 
 
-def _again(factory: Callable[..., Any], arguments: Mapping[str, Any], seed: int, device: str) -> dict[str, str] | None:
+def _again(make: Callable[[], nn.Module], seed: int, device: str) -> dict[str, str] | None:
     """The digests of a second build; None where it cannot be built twice."""
     seed_all(seed)
     with uninitialized_memory_filled() if torch.device(device).type != "meta" else nullcontext():
         try:
-            module, _ = _model_of("", factory(**arguments))
-            return _digests(module.to(device=device))
+            return _digests(make().to(device=device))
         except Exception:  # whatever the user's constructor raises the second time
             return None
 

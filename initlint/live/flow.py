@@ -40,6 +40,7 @@ class Fate:
     activation: Activation | None = UNKNOWN
     normalized: bool = UNKNOWN
     ends_branch: bool = UNKNOWN
+    sum_normalized: bool = UNKNOWN
     is_head: bool = UNKNOWN
     function: Function | None = None
     through: str | None = None
@@ -68,7 +69,7 @@ def _merge(calls: list[Fate]) -> Fate:
         merged.activation = first.activation
     else:
         merged.function = None
-    for attribute in ("normalized", "ends_branch", "is_head"):
+    for attribute in ("normalized", "ends_branch", "sum_normalized", "is_head"):
         values = [getattr(call, attribute) for call in calls]
         if all(known(v) for v in values) and len(set(values)) == 1:
             setattr(merged, attribute, values[0])
@@ -165,6 +166,8 @@ class Reader:
         firsts = {c.kind for c in fate.consumers}
         fate.normalized = firsts == {"norm"} if "norm" not in firsts or len(firsts) == 1 else UNKNOWN
         fate.ends_branch = self._ends_branch(index, paths)
+        if known(fate.ends_branch) and fate.ends_branch:
+            fate.sum_normalized = self._sum_normalized(paths[0])
         self._name_activation(fate, paths)
         return fate
 
@@ -248,6 +251,17 @@ class Reader:
         if self.ancestors is not None and mine is not None and self.ancestors[mine] >> other & 1:
             return True
         return self.depths[other] < self.depths[index] or UNKNOWN
+
+    def _sum_normalized(self, path: _Path) -> bool:
+        """Whether nothing but norms takes the sum that a branch ends in (a norm may come before it)."""
+        kind, _, node = path.sinks[0]
+        if kind == "norm":
+            beyond = self.paths(self._after_norm(node))
+            return UNKNOWN if not beyond else self._sum_normalized(beyond[0])
+        after = self.paths(node)
+        if not after:
+            return UNKNOWN  # type: ignore[no-any-return]
+        return all(each.activation is None and sink[0] == "norm" for each in after for sink in each.sinks)
 
     def _operands(self, node: int, index: int) -> tuple[int | None, int | None]:
         mine = other = None

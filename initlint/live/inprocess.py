@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -11,9 +12,10 @@ from torch import Tensor, nn
 from initlint.facts import Facts
 from initlint.live.audit import audit_module
 from initlint.live.batch import as_batch
-from initlint.live.build import Built, NotAModel, NotBuilt, build
+from initlint.live.build import Built, NotAModel, NotBuilt, build, seed_all
 from initlint.live.objective import Loss, named_loss
 from initlint.live.state import preserved
+from initlint.live.suggested import initializer_of
 
 __all__ = ["audit_inprocess"]
 
@@ -26,8 +28,11 @@ def audit_inprocess(
     dtype: str | None = None,
     device: str | None,
     seed: int,
+    initializer: str | None = None,
 ) -> Facts:
     """Facts about a module, or about what a factory makes, which is then built under the recorder.
+
+    ``initializer`` is the source of a function that is called on it first; a module is afterwards as it was before.
 
     Raises TypeError for what is no model, makes none or needs arguments, and for a batch that is none; ValueError for a
     device or a loss that there is not. What a factory raises goes through. Random generators are left as they were.
@@ -36,15 +41,20 @@ def audit_inprocess(
     wanted: Loss = named_loss(loss, None) if isinstance(loss, str) else loss
     with preserved(nn.Identity()):  # of a module with nothing in it, the state of the generators is all there is
         chosen = None if batch is None else as_batch(batch)
+        initialize = None if initializer is None else initializer_of(initializer)
         if isinstance(model, nn.Module):
             own = next((str(tensor.device) for tensor in model.parameters()), "cpu")
-            return audit_module(
-                model, chosen, name=type(model).__name__, loss=wanted, dtype=dtype, device=where or own, seed=seed
-            )
+            with preserved(model) if initialize is not None else nullcontext():
+                if initialize is not None:
+                    seed_all(seed)
+                    initialize(model)
+                return audit_module(
+                    model, chosen, name=type(model).__name__, loss=wanted, dtype=dtype, device=where or own, seed=seed
+                )
         if not callable(model):
             raise TypeError(f"a model is an nn.Module or a function that returns one, not {type(model).__name__}")
         name = getattr(model, "__name__", type(model).__name__)
-        built = _built(name, model, device=where or "cpu", seed=seed)
+        built = _built(name, model, device=where or "cpu", seed=seed, initialize=initialize)
         return audit_module(
             built.module,
             built.batch if chosen is None else chosen,
@@ -58,9 +68,16 @@ def audit_inprocess(
         )
 
 
-def _built(name: str, factory: Callable[[], Any], *, device: str, seed: int) -> Built:
+def _built(
+    name: str,
+    factory: Callable[[], Any],
+    *,
+    device: str,
+    seed: int,
+    initialize: Callable[[nn.Module], None] | None,
+) -> Built:
     try:
-        return build(name, factory, {}, seed=seed, device=device)
+        return build(name, factory, {}, seed=seed, device=device, initialize=initialize)
     except NotBuilt as error:
         reason = str(error).replace("--arg ", "").replace("=VALUE", "")  # as the command line says it
         raise TypeError(f"{reason}; give audit() a function that needs none, such as lambda: {name}(...)") from None

@@ -63,6 +63,7 @@ class LiveJob:
     ``batches`` as --batch spells them. ``timeout`` is in seconds for each model, ``memory_limit`` in bytes on top of
     what torch takes. ``python`` is the interpreter (None: this one), ``project_root`` the folder whose code counts as
     the user's, ``loss`` as --loss spells it; ``dtype`` is the format that ranges are judged in, as --dtype does.
+    ``initializer`` is the source of a function that is called on each model once it is built, None for none.
     """
 
     names: tuple[str, ...]
@@ -79,6 +80,7 @@ class LiveJob:
     python: str | None = None
     cwd: str | None = None
     project_root: str | None = None
+    initializer: str | None = None
 
     def target(self, name: str) -> str:
         """How the command line spells one of the models."""

@@ -218,6 +218,7 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
     from initlint.facts import absent, known
     from initlint.live.audit import audit_module
     from initlint.live.build import NotAModel, accepted, build, keep, literals
+    from initlint.live.suggested import initializer_of
 
     channel.phase("while it was imported")
     module = source.load()
@@ -227,6 +228,7 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
         "seed": job["seed"],
         "device": device,
         "project_root": job["project_root"],
+        "initialize": None if job["initializer"] is None else initializer_of(job["initializer"]),
     }
     if isinstance(subject, nn.Module) or (isinstance(subject, tuple) and subject and isinstance(subject[0], nn.Module)):
         takes: tuple[str, ...] | None = ()

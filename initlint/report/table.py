@@ -18,7 +18,7 @@ from initlint.result import printable
 if TYPE_CHECKING:
     from initlint.result import LayerRow
 
-__all__ = ["table"]
+__all__ = ["FOLD_ABOVE", "middle", "span", "table"]
 
 FOLD_ABOVE = 40
 """A model of at most so many layers is shown layer by layer."""
@@ -93,7 +93,8 @@ TITLES: tuple[str, ...] = (
     "verdict",
 )
 NAME, KIND, SHAPE, SCHEME, GAIN, ACTIVATION, VERDICT = 0, 1, 2, 3, 4, 5, 10
-_NUMBERS = frozenset({GAIN, 6, 7, 8, 9})
+FORWARD_RATIO, GRADIENT_RATIO = 7, 9
+_NUMBERS = frozenset({GAIN, 6, FORWARD_RATIO, 8, GRADIENT_RATIO})
 
 
 def _widest(column: int, titles: Sequence[str], cells: Sequence[tuple[str, ...]]) -> int:
@@ -108,19 +109,24 @@ def _width(titles: Sequence[str], cells: Sequence[tuple[str, ...]], columns: Ite
 def _narrowed(
     titles: Sequence[str], lines: Sequence[_Row], cells: Sequence[tuple[str, ...]], width: int
 ) -> tuple[tuple[int, ...], list[tuple[str, ...]]]:
-    """The table for a narrow terminal: no kind (the name and the shape tell it), short words, the ends of names.
+    """The table for a narrow terminal: short words, the ends of names, and no column that others tell of too.
 
-    Where that leaves less than ``SHORTEST_NAME`` for the name, the shape goes as well.
+    Columns go in the order of ``_DISPENSABLE``, until ``SHORTEST_NAME`` is left for the name.
     """
     short = [_shortened(line, row) for line, row in zip(lines, cells, strict=True)]
-    columns = tuple(column for column in range(len(TITLES)) if column != KIND)
-    room = width - _width(titles, short, columns[1:]) - 1
-    if room < min(SHORTEST_NAME, max(len(row[NAME]) for row in short)):
-        columns = tuple(column for column in columns if column != SHAPE)
+    wanted = min(SHORTEST_NAME, max(len(row[NAME]) for row in short))
+    for count in range(1, len(_DISPENSABLE) + 1):
+        gone = {column for group in _DISPENSABLE[:count] for column in group}
+        columns = tuple(column for column in range(len(TITLES)) if column not in gone)
         room = width - _width(titles, short, columns[1:]) - 1
+        if room >= wanted:
+            break
     room = max(room, SHORTEST_NAME)
     return columns, [(row[NAME] if len(row[NAME]) <= room else ".." + row[NAME][2 - room :], *row[1:]) for row in short]
 
+
+_DISPENSABLE = ((KIND,), (SHAPE,), (FORWARD_RATIO, GRADIENT_RATIO), (SCHEME,), (ACTIVATION,))
+"""Kind and shape are told by the name, ratios by the figures that stand under each other, the scheme by the gain."""
 
 SHORTEST_NAME = 14
 
@@ -164,7 +170,7 @@ def _folded(rows: Sequence[LayerRow]) -> Iterator[_Row]:
         pattern = _NUMBER.sub("*", row.name)
         key = (pattern, row.kind, row.shape, row.scheme, row.activation)
         groups.setdefault(key if row.verdict == SOUND else (index,), []).append(row)
-    kept = [_Row(_span([row.name for row in group]), tuple(group)) for group in groups.values()]
+    kept = [_Row(span([row.name for row in group]), tuple(group)) for group in groups.values()]
     sound = [line for line in kept if line.members[0].verdict == SOUND]
     hidden = sound[MOST_SOUND - 5 : -5] if len(sound) > MOST_SOUND else []
     left_out = {id(line) for line in hidden}
@@ -176,7 +182,7 @@ def _folded(rows: Sequence[LayerRow]) -> Iterator[_Row]:
             yield _Row(f"... {layers} sound layers more (--format json lists them)")
 
 
-def _span(names: list[str]) -> str:
+def span(names: list[str]) -> str:
     """One name for several: each number that varies becomes its range ("blocks.0-11.attn.qkv (12)")."""
     if len(names) == 1:
         return printable(names[0])
@@ -209,15 +215,15 @@ def _cells(line: _Row) -> tuple[str, ...]:
 
 def _figures(rows: Sequence[LayerRow], digits: int) -> list[str]:
     return [
-        _middle([row.gain for row in rows], digits),
-        _middle([row.forward_std for row in rows], digits),
-        _middle([row.forward_ratio for row in rows], digits),
-        _middle([row.gradient_std for row in rows], digits),
-        _middle([row.gradient_ratio for row in rows], digits),
+        middle([row.gain for row in rows], digits),
+        middle([row.forward_std for row in rows], digits),
+        middle([row.forward_ratio for row in rows], digits),
+        middle([row.gradient_std for row in rows], digits),
+        middle([row.gradient_ratio for row in rows], digits),
     ]
 
 
-def _middle(values: Sequence[float | None], digits: int) -> str:
+def middle(values: Sequence[float | None], digits: int) -> str:
     """A figure; of several layers, the median one."""
     there = sorted(value for value in values if value is not None and not math.isnan(value))
     if not there:

@@ -19,16 +19,23 @@ _MOST_RELATED = 4
 
 
 def render(
-    report: Report, *, color: bool = False, width: int | None = None, quiet: bool = False, unsafe_fixes: bool = False
+    report: Report,
+    *,
+    color: bool = False,
+    width: int | None = None,
+    quiet: bool = False,
+    unsafe_fixes: bool = False,
+    plain: bool = False,
 ) -> str:
     """The whole report as text.
 
     ``width`` is the terminal's, None where the text goes to a pipe or a file and may be as wide as it needs.
     ``quiet`` leaves only the findings. ``unsafe_fixes`` tells of the fixes that are not safe, too.
+    ``plain`` draws charts in ASCII.
     """
     parts = ["\n".join(_finding(finding, report.lines, color, unsafe_fixes)) + "\n" for finding in report.findings]
     if not quiet:
-        parts.extend(_models(report.models, color, width))
+        parts.extend(_models(report.models, color, width, plain))
         parts.append(_verdict(report, color) + "\n")
     return "\n".join(parts)
 
@@ -118,7 +125,7 @@ def _value(value: Any) -> str:
     return str(value)
 
 
-def _models(runs: tuple[ModelRun, ...], color: bool, width: int | None) -> Iterator[str]:
+def _models(runs: tuple[ModelRun, ...], color: bool, width: int | None, plain: bool) -> Iterator[str]:
     for run in runs:
         name = _styled(printable(run.target), "1", color)
         if run.status != "audited":
@@ -130,9 +137,12 @@ def _models(runs: tuple[ModelRun, ...], color: bool, width: int | None) -> Itera
         figures += [f"loss {printable(run.loss)}"] if run.loss else []
         body = ""
         if run.layers:
+            from initlint.report.sparkline import sparklines
             from initlint.report.table import table
 
             body = table(run.layers, color=color, width=width)
+            charts = sparklines(run.layers, width=width, plain=plain)
+            body += f"\n{charts}" if charts else ""
         figures += [f"parameters only, not run: {printable(run.reason)}"] if run.reason else []
         yield f"{name}: {', '.join(figures) or 'audited'}\n{body}"
 

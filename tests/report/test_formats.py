@@ -192,13 +192,27 @@ def test_layers_that_all_differ_are_cut_in_the_middle_and_counted() -> None:
     assert "179 sound layers more" in text
 
 
-@pytest.mark.parametrize("width", [80, 100, 200])
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
 def test_no_line_of_a_table_is_wider_than_the_terminal(width: int) -> None:
     rows = many(3, bad=frozenset({1}))
-    lines = as_text(audited(rows), width=width).splitlines()
+    *lines, _ = as_text(audited(rows), width=width).splitlines()  # the last is a sentence, which may wrap
     assert max(map(len, lines)) <= width
     for row in rows:
         assert any(line.split()[0].endswith(row.name[-8:]) for line in lines if line)
+
+
+@pytest.mark.parametrize(("plain", "levels"), [(False, "▁▂▃▄▅▆▇█"), (True, "_.-:=+*#")])
+def test_charts_under_the_table_show_the_way_of_the_signal(plain: bool, levels: str) -> None:
+    falling = tuple(LayerRow(f"fc{index}", "Linear", forward_std=0.1**index) for index in range(8))
+    (line,) = [line for line in as_text(audited(falling), plain=plain).splitlines() if line.startswith("fwd std ")]
+    assert line.split()[2] == levels[::-1]
+    assert line.endswith("1.0e-7 .. 1")
+    level = tuple(LayerRow(f"fc{index}", "Linear", forward_std=1 + 0.1 * index) for index in range(8))
+    (line,) = [line for line in as_text(audited(level), plain=plain).splitlines() if line.startswith("fwd std ")]
+    assert len(set(line.split()[2])) <= 2  # what hardly moves is not blown up
+    long = tuple(LayerRow(f"fc{index}", "Linear", forward_std=1.0 if index < 400 else 0.0) for index in range(500))
+    lines = [line for line in as_text(audited(long), width=60, plain=plain).splitlines() if line.startswith("fwd std ")]
+    assert len(lines[0]) <= 60
 
 
 def test_a_short_model_is_shown_layer_by_layer() -> None:

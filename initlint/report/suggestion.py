@@ -1,0 +1,96 @@
+"""A suggestion for people: the profile without and with the function side by side, and what became of the findings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from initlint.proposal import FAILED, FINE, SUGGESTED
+from initlint.report.table import FOLD_ABOVE, middle, span
+from initlint.result import printable
+
+if TYPE_CHECKING:
+    from initlint.proposal import Suggestion
+    from initlint.result import LayerRow, Report
+
+__all__ = ["told"]
+
+_NUMBER = re.compile(r"\d+")
+_LONGEST_NAME = 36
+
+
+def told(suggestion: Suggestion) -> str:
+    """Everything but the function: what was found, both profiles, what is left alone, and what to delete."""
+    if suggestion.status == FAILED:
+        return ""
+    target = printable(suggestion.target)
+    (model,) = suggestion.before.models
+    batch = f"probed on {printable(model.batch)}" if model.batch else "not probed"
+    if suggestion.status == FINE:
+        return f"{target}: fine as it is ({batch}): nothing at warning or above, and no function to suggest\n"
+    assert suggestion.after is not None
+    lines = [f"{target}, {batch}: before -> after init_weights(model)", ""]
+    lines += _profile(suggestion.before.models[0].layers, suggestion.after.models[0].layers)
+    lines += ["", *_findings("before", suggestion.before), *_findings("after", suggestion.after), ""]
+    lines += _verdict(suggestion)
+    for what, why in suggestion.kept:
+        lines.append(f"left alone: {printable(what)} ({printable(why)})")
+    if suggestion.status == SUGGESTED and suggestion.replaces:
+        places = ", ".join(map(str, suggestion.replaces))
+        lines.append(f"it takes the place of: {printable(places)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _verdict(suggestion: Suggestion) -> Iterator[str]:
+    if suggestion.status == SUGGESTED:
+        yield f"proven: {', '.join(suggestion.mended) or 'some findings'} gone, nothing new"
+        if suggestion.remaining:
+            yield f"not mended by any initial values, or not by these: {', '.join(suggestion.remaining)}"
+    elif suggestion.new:
+        yield f"no function to suggest: the one tried brings {', '.join(suggestion.new)}"
+    else:
+        yield f"no function to suggest: {', '.join(suggestion.remaining)} would remain, whatever the initial values"
+
+
+def _findings(when: str, report: Report) -> Iterator[str]:
+    serious = [finding for finding in report.findings if finding.severity >= report.fail_on]
+    if not serious:
+        yield f"{when}: nothing at warning or above"
+    for finding in serious:
+        where = f"{printable(str(finding.location))}: " if finding.location is not None else ""
+        yield f"{when}: {where}{finding.code} [{finding.severity.label}] {printable(finding.message)}"
+
+
+def _profile(before: Sequence[LayerRow], after: Sequence[LayerRow]) -> list[str]:
+    """Standard deviations of signal and gradient, layer by layer; of long models, those of a pattern in one line."""
+    second = {row.name: row for row in after}
+    pairs = [(row, second[row.name]) for row in before if row.name in second]
+    pairs = [pair for pair in pairs if any(row.forward_std is not None for row in pair)]
+    groups: dict[str, list[tuple[LayerRow, LayerRow]]] = {}
+    for pair in pairs:
+        name = pair[0].name
+        groups.setdefault(_NUMBER.sub("*", name) if len(pairs) > FOLD_ABOVE else name, []).append(pair)
+    cells = [("layer", "fwd std", "", "", "grad std", "", "")]
+    for group in groups.values():
+        name = span([first.name for first, _ in group])
+        firsts, seconds = [pair[0] for pair in group], [pair[1] for pair in group]
+        cells.append(
+            (
+                name if len(name) <= _LONGEST_NAME else ".." + name[2 - _LONGEST_NAME :],
+                middle([row.forward_std for row in firsts], 3),
+                "->",
+                middle([row.forward_std for row in seconds], 3),
+                middle([row.gradient_std for row in firsts], 3),
+                "->",
+                middle([row.gradient_std for row in seconds], 3),
+            )
+        )
+    widths = [max(len(row[column]) for row in cells) for column in range(7)]
+    return [
+        " ".join(
+            text.ljust(width) if column in (0, 3, 6) or index == 0 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for index, row in enumerate(cells)
+    ]
