@@ -110,7 +110,7 @@ class Recording:
             ):
                 continue  # not watched, or one with a parameter: what is written there is not lost
             else:
-                lost = [event for event in memory.events if event.author in ("user", "library")]
+                lost = [event for event in memory.events if event.author == "user"]
             yield name, wrapper, tuple(self._write(event, True) for event in lost)
 
     @property

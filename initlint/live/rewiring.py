@@ -135,8 +135,11 @@ class Rewiring:
             self._resized.append(_Resized(weakref.ref(tensor), before, tuple(tensor.shape), sites))
 
     def strayed(self, computed: Computed, event: Event) -> None:
-        """Note a write into what only stands in the place of a weight."""
-        if event.author in ("user", "library"):
+        """Note a write of the user's into what only stands in the place of a weight.
+
+        Libraries do so in initialisers that run over every model of theirs, and mean the models without the wrap.
+        """
+        if event.author == "user":
             self._astray.append((computed, event))
 
     # What it came to

@@ -588,3 +588,31 @@ def test_meta_tensors_are_known_by_the_call_alone(project: Project) -> None:
     assert functions(recording.writes(net.fc.weight))[-1] == "orthogonal_"
     assert functions(recording.writes(net.fc.bias))[-1] == "trunc_normal_"
     assert recording.writes(net.w)[-1].distribution.is_uninitialized
+
+
+def test_a_librarys_own_init_of_a_computed_weight_is_not_the_users_slip(project: Project) -> None:
+    installed = project.root / "site-packages"
+    installed.mkdir()
+    sys.path.insert(0, str(installed))
+    (installed / "recording_models.py").write_text(
+        "from torch import nn\n\n\ndef init_weights(module):\n    module.weight.data.normal_()\n"
+    )
+    try:
+        net, recording = project.record(
+            """
+            import recording_models
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.left = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+                    recording_models.init_weights(self.left)
+                    self.own = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+                    nn.init.zeros_(self.own.weight)
+            """
+        )
+    finally:
+        sys.path.remove(str(installed))
+    ((_, _, left),) = recording.computed(net.left)
+    ((name, wrapper, own),) = recording.computed(net.own)
+    assert left == ()
+    assert (name, wrapper, functions(own)) == ("weight", "torch.nn.utils.parametrizations.weight_norm", ["zeros_"])
