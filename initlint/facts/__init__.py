@@ -29,7 +29,7 @@ from initlint.facts.models import Application, Loose, Model, Probe
 from initlint.facts.parameters import Parameter
 from initlint.facts.scripts import Mishap, Script, Step
 from initlint.facts.unknown import UNKNOWN, Fact, UnknownFact, absent, close, known, slot
-from initlint.facts.values import Distribution, Escape, Gain, Misfit, Statistics, Write
+from initlint.facts.values import Distribution, Escape, Gain, Misfit, Sharding, Statistics, Write
 from initlint.location import Location
 from initlint.record import record
 
@@ -62,6 +62,7 @@ __all__ = [
     "Repeat",
     "ResidualStream",
     "Script",
+    "Sharding",
     "Statistics",
     "Step",
     "Target",

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from initlint.facts.unknown import UNKNOWN, Fact, UnknownFact, absent
-from initlint.facts.values import SURE, Distribution, Escape, Misfit, Statistics, Write
+from initlint.facts.values import SURE, Distribution, Escape, Misfit, Sharding, Statistics, Write
 from initlint.location import Location
 from initlint.record import record
 
@@ -36,7 +36,8 @@ class Parameter(Fact):
     are at least, where they depend on sizes that were not read (each of those taken to be 16). ``projects``: of an
     embedding that is the output projection too, and no constant scales what goes in or comes out, how many terms a
     logit sums at least; else None. ``gain``: std x sqrt(fan_in), where it follows from the scheme whatever the sizes
-    that were not read are.
+    that were not read are. ``sharding``: how it lies over the ranks of a distributed run, None where it lies in one
+    process.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Parameter(Fact):
     least_fans: tuple[int, int] = UNKNOWN
     projects: int | None = UNKNOWN
     gain: float = UNKNOWN
+    sharding: Sharding | None = UNKNOWN
     layer: Layer = field(default=UNKNOWN, repr=False)
 
     @property

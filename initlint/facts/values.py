@@ -156,6 +156,22 @@ class Statistics(Fact):
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
+class Sharding(Fact):
+    """How one parameter lies over the processes ("ranks") of a distributed run.
+
+    ``placements``: as torch writes them, one for each dimension of the device mesh. ``pieces``: in how many different
+    parts it lies. ``twins``: the first two ranks that hold different pieces which are bit-identical (of 16 values or
+    more). ``strays``: the first two that hold one and the same piece, with values that differ by more than rounding.
+    Both are None where there is no such pair.
+    """
+
+    placements: tuple[str, ...]
+    pieces: int = UNKNOWN
+    twins: tuple[int, int] | None = UNKNOWN
+    strays: tuple[int, int] | None = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Escape(Fact):
     """What the escape test saw of one parameter (DESIGN.md, Live front end).
 

@@ -27,6 +27,7 @@ from initlint.live.inference import NoSampleBatch
 from initlint.live.objective import Loss
 from initlint.live.parameters import describe_computed, describe_parameter, layer_kind, owned_tensors
 from initlint.live.running import Run, run_module
+from initlint.live.sharded import OutOfStep, Ranks, from_first, in_step, own_class, rest
 from initlint.live.streams import stream_names
 from initlint.location import Location
 
@@ -52,17 +53,29 @@ def audit_module(
     audited all the same. ``recording`` is what was seen of the construction (None: provenance is UNKNOWN). ``loss``
     maps the model's output to a scalar, or is "cross-entropy" or "mse"; ``dtype`` is a name in theory.precision, for
     the range to be judged in it. ``differing`` is what a second build said. The module, its gradients and modes
-    and all generators are left as they were.
+    and all generators are left as they were. A module whose
+    parameters lie in pieces over several processes is audited by all of them together, on rank 0's batch, and all get
+    the same facts; raises OutOfStep where they cannot go on together.
     """
+    ranks = Ranks(module)
     run = Run()
+    failure: str | None = None
     try:
-        run_module(module, batch, run, seed=seed, device=device, loss=loss, dtype=dtype)
+        if ranks.shared:
+            rest(module)
+            batch, seed = in_step(module, batch, seed, ranks)
+        run_module(module, batch, run, seed=seed, device=device, loss=loss, dtype=dtype, ranks=ranks)
+    except OutOfStep:
+        raise
     except Exception as error:  # the model is the user's: whatever it raises is a reason, not a crash
-        run.reason = _reason(error)
-    model = replace(_Assembly(module, run, recording, name).model(), differing=differing)
+        failure = _reason(error)
+    run.reason = ranks.settle(failure) or run.reason
+    model = replace(_Assembly(module, run, recording, name, ranks).model(), differing=differing)
     if recording is None:
-        return Facts(origin="live", models=(model,))
-    return Facts(origin="live", calls=recording.calls, incidents=recording.incidents, models=(model,))
+        facts = Facts(origin="live", models=(model,))
+    else:
+        facts = Facts(origin="live", calls=recording.calls, incidents=recording.incidents, models=(model,))
+    return from_first(facts, ranks) if ranks.shared else facts
 
 
 def _reason(error: BaseException) -> str:
@@ -74,7 +87,8 @@ def _reason(error: BaseException) -> str:
 
 
 class _Assembly:
-    def __init__(self, module: nn.Module, run: Run, recording: Any | None, name: str) -> None:
+    def __init__(self, module: nn.Module, run: Run, recording: Any | None, name: str, ranks: Ranks) -> None:
+        self.ranks = ranks
         self.module = module
         self.run = run
         self.recording = recording
@@ -94,7 +108,12 @@ class _Assembly:
                 continue
             parameters = tuple(
                 describe_parameter(
-                    tensor, child, self.run.trace, self.run.escapes.get(id(tensor.tensor), UNKNOWN), self.recording
+                    tensor,
+                    child,
+                    self.run.trace,
+                    self.run.escapes.get(id(tensor.tensor), UNKNOWN),
+                    self.recording,
+                    self.ranks,
                 )
                 for tensor in owned.get(name, [])
             )
@@ -103,7 +122,7 @@ class _Assembly:
         by_name = {layer.name: layer for layer in layers}
         return Model(
             name=self.name,
-            class_name=type(self.module).__qualname__,
+            class_name=own_class(self.module).__qualname__,
             location=self._defined(),
             layers=tuple(layers),
             chains=self._chains(by_name),
@@ -124,7 +143,7 @@ class _Assembly:
 
     def _defined(self) -> Any:
         """Where the model's class is written, or for a class of torch's own (nn.Sequential) where it was made."""
-        kind = type(self.module)
+        kind = own_class(self.module)
         if not kind.__module__.startswith("torch."):
             try:
                 path, line = inspect.getsourcefile(kind), inspect.getsourcelines(kind)[1]
@@ -146,7 +165,7 @@ class _Assembly:
         return Layer(
             name=name,
             kind=layer_kind(child),
-            class_name=type(child).__qualname__,
+            class_name=own_class(child).__qualname__,
             parameters=parameters,
             location=location,
             order=order,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from initlint.facts import UNKNOWN, Escape
 from initlint.live.objective import Objective
+from initlint.live.pieces import extent
+from initlint.live.sharded import Ranks, local
 from initlint.live.variation import varied
 
 __all__ = ["EscapeTest"]
@@ -37,6 +40,7 @@ class EscapeTest:
     """Calls the model with (args, kwargs) and returns its output."""
     objective: Objective
     watched: Mapping[int, Tensor] = field(default_factory=dict)
+    ranks: Ranks = field(default_factory=Ranks)
     reached: set[int] = field(default_factory=set)
     received: set[int] = field(default_factory=set)
     steps: int = 0
@@ -51,7 +55,7 @@ class EscapeTest:
         have = [(p, p.grad) for p in self.parameters() if p.grad is not None]
         if not have:
             return False
-        nonzero = (_largest([g for _, g in have]) != 0).tolist()
+        nonzero = self.ranks.any(_largest([g for _, g in have]) != 0).tolist()
         before = len(self.reached) + len(self.received)
         self.reached |= {id(p) for p, _ in have}
         self.received |= {id(p) for (p, _), some in zip(have, nonzero, strict=True) if some}
@@ -60,15 +64,17 @@ class EscapeTest:
     @torch.no_grad()
     def step(self) -> None:
         """p -= 1e-3 * max(rms(p), 1e-2) * g / rms(g): no blow-up, no underflow, and exact zeros stay zero."""
-        for p in self.parameters():
-            if p.grad is None or not p.numel():
-                continue
-            gradient = (p.grad.to_dense() if p.grad.is_sparse else p.grad).to(_wide(p))
-            largest = gradient.abs().amax()
-            scaled = gradient / torch.where(largest > 0, largest, torch.ones_like(largest))
-            size = scaled.square().mean().sqrt()
-            reach = p.to(_wide(p)).square().mean().sqrt().clamp_min(1e-2)
-            change = torch.where(size > 0, _STEP * reach / size, torch.zeros_like(size)) * scaled
+        moving = [(local(p), p.grad) for p in self.parameters() if p.grad is not None]
+        if not moving:
+            return
+        largest = self.ranks.largest(_largest([g for _, g in moving]))
+        unit = torch.where(largest > 0, largest, torch.ones_like(largest))
+        sums = [_squares(p, g, unit[i].to(p.device)) for i, (p, g) in enumerate(moving)]
+        totals = self.ranks.sum(torch.stack([s.to(largest.device) for s in sums]))
+        size, reach = (totals[:, :2] / totals[:, 2:]).sqrt().unbind(1)
+        factors = torch.where(size > 0, _STEP * reach.clamp_min(1e-2) / size, torch.zeros_like(size))
+        for i, (p, g) in enumerate(moving):
+            change = factors[i].to(p.device) * (_dense(g) / unit[i].to(p.device))
             p.sub_(torch.nan_to_num(change, 0.0, 0.0, 0.0).to(p.dtype))
 
     def backward(self, args: Any, kwargs: Any) -> bool:
@@ -109,7 +115,7 @@ class EscapeTest:
                 break
             with torch.no_grad():
                 for p in self.parameters():
-                    _draw(p)
+                    _draw(local(p), max(1, math.prod(p.shape[1:])), self.ranks.generator(p.device))
                     p.grad = None
             loss = self.objective(self.run(*varied((args, kwargs))))
             if loss is None:
@@ -118,13 +124,13 @@ class EscapeTest:
             have = [(p, p.grad) for p in stuck if p.grad is not None]
             if have:
                 largest = _largest([g for _, g in have])
-                moved = ((largest != 0) & torch.isfinite(largest)).tolist()
+                moved = self.ranks.any((largest != 0) & torch.isfinite(largest)).tolist()
                 found |= {id(p) for (p, _), some in zip(have, moved, strict=True) if some}
         self.reached -= {id(p) for p in stuck} - found
 
     def row_spreads(self) -> dict[int, float]:
         """How far apart the rows of the watched are now."""
-        return {key: spread(parameter.detach()) for key, parameter in self.watched.items()}
+        return {key: extent(parameter, self.ranks)[1] for key, parameter in self.watched.items()}
 
     def escape(self, parameter: Tensor, spreads: Mapping[int, float]) -> Escape:
         """The verdict on one parameter, with ``spreads`` as they were at the fixpoint."""
@@ -141,26 +147,30 @@ def _largest(gradients: list[Tensor]) -> Tensor:
     return torch.stack([size.to(sizes[0].device) for size in sizes])
 
 
-def _draw(parameter: nn.Parameter) -> None:
+def _draw(values: Tensor, fan: int, generator: torch.Generator | None) -> None:
     """Values that neither swamp nor silence a signal: N(0, 1 / fan-in), for vectors U(0.5, 1) with either sign."""
-    if parameter.dim() > 1:
-        fan = max(1, parameter[0].numel())
-        parameter.normal_(0.0, fan**-0.5)
+    if values.dim() > 1:
+        values.normal_(0.0, fan**-0.5, generator=generator)
     else:
-        signs = torch.randint_like(parameter, 0, 4).clamp_max(1) * 2 - 1
-        parameter.uniform_(0.5, 1.0).mul_(signs)
+        signs = torch.randint(0, 4, values.shape, device=values.device, generator=generator).clamp_max_(1) * 2 - 1
+        values.uniform_(0.5, 1.0, generator=generator).mul_(signs)
 
 
 def _values(gradient: Tensor) -> Tensor:
-    return gradient.coalesce().values() if gradient.is_sparse else gradient
+    return gradient.coalesce().values() if gradient.is_sparse else local(gradient)
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    """This process's part of a gradient, in a type that its squares fit."""
+    dense = gradient.to_dense() if gradient.is_sparse else local(gradient)
+    return dense.to(_wide(dense))
+
+
+def _squares(parameter: Tensor, gradient: Tensor, unit: Tensor) -> Tensor:
+    """Sums of squares of a gradient over ``unit`` and of its parameter, and how many values these are sums over."""
+    scaled, values = _dense(gradient) / unit, parameter.to(_wide(parameter))
+    return torch.stack([scaled.square().sum(), values.square().sum(), values.new_tensor(values.numel())]).float()
 
 
 def _wide(tensor: Tensor) -> torch.dtype:
     return torch.float32 if tensor.element_size() < 4 else tensor.dtype
-
-
-def spread(values: Tensor) -> float:
-    """Largest difference between any row and the first, over the largest absolute value; 0 for a zero tensor."""
-    rows = values.reshape(values.shape[0], -1)
-    largest = float(rows.abs().amax())
-    return float((rows[1:] - rows[:1]).abs().amax()) / largest if largest else 0.0

@@ -14,6 +14,7 @@ from initlint.live.audit import audit_module
 from initlint.live.batch import as_batch
 from initlint.live.build import Built, NotAModel, NotBuilt, build, seed_all
 from initlint.live.objective import Loss, named_loss
+from initlint.live.sharded import own_class, unwrapped
 from initlint.live.state import preserved
 from initlint.live.suggested import initializer_of
 
@@ -43,13 +44,20 @@ def audit_inprocess(
         chosen = None if batch is None else as_batch(batch)
         initialize = None if initializer is None else initializer_of(initializer)
         if isinstance(model, nn.Module):
+            model = unwrapped(model)
             own = next((str(tensor.device) for tensor in model.parameters()), "cpu")
             with preserved(model) if initialize is not None else nullcontext():
                 if initialize is not None:
                     seed_all(seed)
                     initialize(model)
                 return audit_module(
-                    model, chosen, name=type(model).__name__, loss=wanted, dtype=dtype, device=where or own, seed=seed
+                    model,
+                    chosen,
+                    name=own_class(model).__name__,
+                    loss=wanted,
+                    dtype=dtype,
+                    device=where or own,
+                    seed=seed,
                 )
         if not callable(model):
             raise TypeError(f"a model is an nn.Module or a function that returns one, not {type(model).__name__}")

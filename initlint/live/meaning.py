@@ -14,6 +14,7 @@ from initlint.live.graph import Node, Trace, Use
 from initlint.live.signal_operations import (
     ATTENTION,
     CAST,
+    COLLECTIVES,
     ELEMENTWISE,
     FACTORIES,
     MATMUL,
@@ -71,7 +72,7 @@ class Meaning:
             return "softmax", {}
         if op == "glu":
             return "glu", {}
-        if op == "copy":
+        if op == "copy" or op in COLLECTIVES:
             return "view", {}
         if op in ("native_dropout", "_fused_dropout"):
             return "dropout", {}

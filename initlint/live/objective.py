@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from initlint.live.sharded import is_piece
+
 __all__ = ["NAMED", "Loss", "NamedLoss", "Objective", "cross_entropy_classes", "named_loss", "primary_output"]
 
 CROSS_ENTROPY, MSE = NAMED = ("cross-entropy", "mse")
@@ -212,6 +214,8 @@ class Objective:
         self.kind = self._asked
         if chosen is None or not chosen.requires_grad:
             return None
+        if is_piece(chosen):  # the loss is one number on every rank
+            chosen = chosen.full_tensor()  # type: ignore[attr-defined]
         values = chosen.float() if chosen.dtype in (torch.float16, torch.bfloat16) else chosen
         if self._asked == CROSS_ENTROPY:
             return self._cross_entropy(values)

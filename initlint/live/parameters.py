@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from initlint.facts import UNKNOWN, Distribution, Escape, Parameter, Write, known, layer_family
+from initlint.facts import UNKNOWN, Distribution, Escape, Parameter, Sharding, Write, known, layer_family
 from initlint.live.graph import Trace, Use
+from initlint.live.pieces import survey
 from initlint.live.projection import projects
+from initlint.live.sharded import Ranks, is_piece
 from initlint.live.state import is_lazy
 from initlint.live.statistics import measured, row_split, statistics
 from initlint.theory.fans import GATES, Fans, layer_fans
@@ -148,6 +150,7 @@ def describe_parameter(
     trace: Trace | None,
     escape: Escape,
     recording: Any | None,
+    ranks: Ranks,
 ) -> Parameter:
     """One tensor's facts. ``recording`` gives its writes and its place, where construction was watched."""
     kind = layer_kind(child)
@@ -155,9 +158,9 @@ def describe_parameter(
     uses = trace.uses.get(id(tensor), []) if trace is not None else []
     role = _role(kind, owned, uses)
     fans = _fans(kind, child, owned, role, uses)
-    facts, law = _values(tensor, fans)
+    facts, law, sharding = _values(tensor, fans, ranks)
     writes: tuple[Write, ...] = UNKNOWN
-    if known(facts) and known(role) and role in ("embedding", "weight") and facts.finite:
+    if sharding is None and known(facts) and known(role) and role in ("embedding", "weight") and facts.finite:
         facts = replace(facts, row_split=row_split(tensor))
     location, misfit, padding, bare, left = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN
     if recording is not None:
@@ -187,6 +190,7 @@ def describe_parameter(
         left_out=left,
         projects=projects(trace, id(tensor)) if known(role) and role == "embedding" else None,
         misfit=misfit,
+        sharding=sharding,
     )
 
 
@@ -226,9 +230,11 @@ def _misfit(kind: str, writes: Any, fans: Fans) -> Any:
     return misfit_of(mode, [(Fans(taken, taken), fans)])
 
 
-def _values(tensor: Tensor, fans: Fans) -> tuple[Any, Distribution]:
+def _values(tensor: Tensor, fans: Fans, ranks: Ranks) -> tuple[Any, Distribution, Sharding | None]:
+    if is_piece(tensor):
+        return survey(tensor, ranks, fans.fan_in, fans.fan_out)
     plain = type(tensor) in (Tensor, nn.Parameter, nn.Buffer)
     if not plain or tensor.is_meta or not tensor.numel() or tensor.layout is not torch.strided:
-        return UNKNOWN, UNKNOWN
+        return UNKNOWN, UNKNOWN, None
     facts, kurtosis = statistics(tensor)
-    return facts, measured(tensor, facts, kurtosis, fans.fan_in, fans.fan_out)
+    return facts, measured(tensor, facts, kurtosis, fans.fan_in, fans.fan_out), None

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from initlint.facts import UNKNOWN, Activation, LayerProbe, known
+from initlint.live.sharded import is_piece
 
 __all__ = ["Measured", "Sample", "hooked", "measure", "output_shapes"]
 
@@ -52,7 +53,7 @@ class Measured:
 
 def _first_tensor(output: Any) -> Tensor | None:
     if isinstance(output, Tensor):
-        return output
+        return None if is_piece(output) else output
     if isinstance(output, (tuple, list)) and output:
         return _first_tensor(output[0])
     return None

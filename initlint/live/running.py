@@ -23,15 +23,17 @@ from initlint.facts import (
     layer_family,
 )
 from initlint.live.batch import Batch, as_batch
-from initlint.live.escape import EscapeTest, spread
+from initlint.live.escape import EscapeTest
 from initlint.live.flow import Fate, Reader
 from initlint.live.graph import Trace
-from initlint.live.inference import infer
+from initlint.live.inference import NoSampleBatch, infer
 from initlint.live.leak import batch_leak
 from initlint.live.objective import Loss, Objective, cross_entropy_classes, primary_output
 from initlint.live.one_hot import one_hot_fractions
 from initlint.live.parameters import layer_kind
+from initlint.live.pieces import extent
 from initlint.live.probe import hooked, measure, output_shapes
+from initlint.live.sharded import Ranks, local, resting
 from initlint.live.state import preserved, quiet_dropout
 from initlint.live.trace import trace_forward
 from initlint.live.variation import batch_size, take, tiled, varied
@@ -87,15 +89,19 @@ def run_module(
     device: str,
     loss: Loss,
     dtype: str | None,
+    ranks: Ranks,
 ) -> None:
     """Trace, probe and test ``module`` in train mode on ``batch`` (None: inferred), noting in ``run`` as it goes.
 
     Raises whatever the model raises, and ValueError where no batch can be inferred; ``run`` keeps what came before.
     """
-    with preserved(module):
+    with preserved(module), resting(module):
         _seed(seed)
         module.train()
-        _move(module, device)
+        if ranks.shared and batch is None:
+            raise NoSampleBatch("a model in pieces is not run on a batch that was made up: give audit() one")
+        if not ranks.shared:
+            _move(module, device)
         chosen = infer(module, device=device) if batch is None else as_batch(batch).to(device)
         run.batch = chosen.description
         _seed(seed)
@@ -103,11 +109,12 @@ def run_module(
             larger = _traced(module, chosen, run)
         bounds = [vocabularies.get(tensor.untyped_storage().data_ptr()) for tensor in larger.tensors()]
         run.batch = chosen.bounded(bounds).description
-        _probed(module, larger, chosen, run, seed=seed, device=device, loss=loss, dtype=dtype)
+        _probed(module, larger, chosen, run, seed=seed, device=device, loss=loss, dtype=dtype, ranks=ranks)
     if known(run.probe):
-        with preserved(module):  # from the start again, for what the escape test did to the parameters
+        with preserved(module), resting(module):  # from the start again, for what the escape test did to the parameters
             _seed(seed)
-            _move(module, device)
+            if not ranks.shared:
+                _move(module, device)
             run.probe = replace(run.probe, batch_leak=batch_leak(module, larger, run.size, run.trace, run.dims))
 
 
@@ -119,7 +126,7 @@ def _vocabularies(module: nn.Module) -> Iterator[dict[int, int]]:
 
     def note(layer: nn.Module, args: tuple[Any, ...]) -> None:
         if args and isinstance(args[0], Tensor) and args[0].layout == torch.strided:
-            address = args[0].untyped_storage().data_ptr()
+            address = local(args[0]).untyped_storage().data_ptr()
             rows[address] = min(int(layer.num_embeddings), rows.get(address, sys.maxsize))  # type: ignore[arg-type]
 
     try:
@@ -178,6 +185,7 @@ def _probed(
     device: str,
     loss: Loss,
     dtype: str | None,
+    ranks: Ranks,
 ) -> None:
     """Measure one pass on ``batch``, then test the escape (on the smaller batch ``given`` where a pass is costly)."""
     names = _measurable(module, run)
@@ -203,10 +211,10 @@ def _probed(
         classes = cross_entropy_classes(value) if value is not None else None
         if value is not None and value.requires_grad:
             torch.autograd.backward(value)
-    escape = EscapeTest(module, lambda args, kwargs: module(*args, **kwargs), objective)
+    escape = EscapeTest(module, lambda args, kwargs: module(*args, **kwargs), objective, ranks=ranks)
     escape.note()
-    run.probes = measure(measured, _activations(run, measured.samples), extents=dtype is not None)
-    finite = _finite(module, output, value) and all(p.finite for p in run.probes.values())
+    run.probes = ranks.merged(measure(measured, _activations(run, measured.samples), extents=dtype is not None))
+    finite = all(ranks.all(_finite(module, output, value))) and all(p.finite for p in run.probes.values())
     broken = next((n for n in measured.samples if n in run.probes and not run.probes[n].finite), None)
     run.probe = Probe(
         batch=run.batch,
@@ -225,7 +233,7 @@ def _probed(
     if value is None or not value.requires_grad:
         run.reason = "no output has a gradient: nothing to run backward from"
         return
-    escape.watched = _alike(module)
+    escape.watched = _alike(module, ranks)
     fewer = given if run.trace is not None and _elements(run.trace) > _LARGE else batch
     with quiet_dropout(module), torch.enable_grad():
         escape.to_fixpoint(fewer.args, dict(fewer.kwargs))
@@ -259,8 +267,8 @@ def _elements(trace: Trace) -> int:
 
 def _finite(module: nn.Module, output: Any, loss: Tensor | None) -> bool:
     chosen = primary_output(output)
-    tensors = [t.detach() for t in (chosen, loss) if t is not None]
-    tensors += [p.grad for p in module.parameters() if p.grad is not None and not p.grad.is_sparse]
+    tensors = [local(t.detach()) for t in (chosen, loss) if t is not None]
+    tensors += [local(p.grad) for p in module.parameters() if p.grad is not None and not p.grad.is_sparse]
     checks = [torch.isfinite(t).all() for t in tensors]
     return all(torch.stack([c.to(checks[0].device) for c in checks]).tolist()) if checks else True
 
@@ -272,16 +280,16 @@ def _dtype(module: nn.Module) -> str:
     return "float32"
 
 
-def _alike(module: nn.Module) -> dict[int, Tensor]:
+def _alike(module: nn.Module, ranks: Ranks) -> dict[int, Tensor]:
     """Trainable matrices in float32 or wider whose rows start out equal, or nearly so, and are not all zero."""
     found: dict[int, Tensor] = {}
     for parameter in module.parameters():
         if not parameter.requires_grad or parameter.is_meta or parameter.dim() < 2 or parameter.shape[0] < 2:
             continue
-        if parameter.dtype not in (torch.float32, torch.float64) or parameter[0].numel() < 2:
+        if parameter.dtype not in (torch.float32, torch.float64) or math.prod(parameter.shape[1:]) < 2:
             continue
-        values = parameter.detach()
-        if float(values.abs().amax()) > 0 and spread(values) < 1e-2:
+        largest, spread = extent(parameter, ranks)
+        if largest > 0 and spread < 1e-2:
             found[id(parameter)] = parameter
     return found
 

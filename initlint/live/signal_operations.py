@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = [
     "ATTENTION",
     "CAST",
+    "COLLECTIVES",
     "ELEMENTWISE",
     "FACTORIES",
     "MATMUL",
@@ -64,6 +65,20 @@ ATTENTION = frozenset(
 SOFTMAX = frozenset(["_softmax", "_log_softmax", "_safe_softmax"])
 
 CAST = frozenset(["_to_copy", "clone", "contiguous", "lift_fresh", "lift_fresh_copy", "detach", "alias", "_conj"])
+
+COLLECTIVES = frozenset(
+    [
+        "all_gather_into_tensor",
+        "all_gather_into_tensor_out",
+        "all_reduce",
+        "all_to_all_single",
+        "broadcast",
+        "reduce_scatter_tensor",
+        "wait_tensor",
+        "_wrap_tensor_autograd",
+    ]
+)
+"""What processes say to each other: the same signal, put together or parted."""
 
 REARRANGE = frozenset(
     [

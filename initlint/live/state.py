@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from initlint.live.sharded import local
+
 __all__ = ["is_lazy", "preserved", "quiet_dropout"]
 
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
@@ -101,7 +103,8 @@ def preserved(module: nn.Module) -> Iterator[None]:
     ]
     tensors = list({id(t): t for t in [*module.parameters(), *module.buffers()]}.values())
     with torch.no_grad():
-        values = [(tensor, tensor.data, None if tensor.is_meta else tensor.detach().clone()) for tensor in tensors]
+        held = [local(tensor) for tensor in tensors]  # of a parameter in pieces, this process's own
+        values = [(tensor, tensor.data, None if tensor.is_meta else tensor.detach().clone()) for tensor in held]
     gradients = [(p, p.grad, p.requires_grad) for p in module.parameters()]
     for parameter, _, _ in gradients:
         parameter.grad = None

@@ -12,7 +12,7 @@ from torch import Tensor
 from initlint.facts import UNKNOWN, Distribution, Statistics
 from initlint.theory.recognition import Summary, recognise
 
-__all__ = ["measured", "row_split", "statistics"]
+__all__ = ["fourth_moment", "measured", "row_split", "statistics"]
 
 _CHUNK = 1 << 22
 _SAMPLE = 4096
@@ -30,6 +30,12 @@ def _moments(values: Tensor) -> tuple[float, float, float]:
         fourth += squares.square_().sum().item()
     variance = second / count
     return mean, math.sqrt(variance), fourth / count / variance**2 if variance > 0 else 0.0
+
+
+def fourth_moment(values: Tensor, mean: float) -> float:
+    """The sum of (w - mean)^4 over a 1-D tensor, in float64."""
+    chunks = values.split(_CHUNK)  # type: ignore[no-untyped-call]
+    return math.fsum((chunk.to(torch.float64) - mean).square_().square_().sum().item() for chunk in chunks)
 
 
 def _row_spread(values: Tensor, largest: float) -> float:

@@ -8,6 +8,7 @@ value becomes a ``Node``; the nodes, in order, are the graph that ``flow`` and `
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from initlint.live.graph import Node, Ref, Trace, Use, tensors_in
 from initlint.live.meaning import Meaning
 from initlint.live.one_hot import one_hot_share
+from initlint.live.sharded import held, is_sharder
 
 __all__ = ["trace_forward"]
 
@@ -33,6 +35,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.alive: list[Any] = []  # a storage that died could lend its address to another value
         self.scope: list[str] = [""]
         self.meaning = Meaning(trace, self.scope)
+        self.places: dict[tuple[int, str], int] = {}
         self.opaque = 0
         self.full = False
         self.untouched: dict[int, int] = {}
@@ -47,7 +50,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _storage(self, tensor: Tensor) -> int:
         try:
-            storage = tensor.untyped_storage()
+            storage = held(tensor).untyped_storage()
         except (NotImplementedError, RuntimeError):  # sparse and other wrappers have none
             self.alive.append(tensor)
             return -id(tensor)
@@ -58,6 +61,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @staticmethod
     def _view(tensor: Tensor) -> tuple[Any, ...]:
+        tensor = held(tensor)
         try:
             return (tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
         except (NotImplementedError, RuntimeError):
@@ -66,12 +70,31 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def lookup(self, tensor: Tensor) -> int:
         key = self._storage(tensor)
         found = self.views.get(key, {}).get(self._view(tensor))
+        if found is not None and math.prod(tensor.shape) != self.trace.nodes[found].numel:
+            found = self._other_side(tensor, found)
         if found is None:
             found = self.latest.get(key)
         if found is None:
             value = _single_value(tensor)
             found = self.new("constant", tensor, value=value)
         return found
+
+    def _other_side(self, tensor: Tensor, index: int) -> int:
+        """The node of a DTensor known by the piece that this process holds, or of that piece known by its DTensor."""
+        before = self.trace.nodes[index]
+        node = Node(
+            len(self.trace.nodes),
+            "view",
+            op="piece",
+            inputs=(index,),
+            shape=tuple(tensor.shape),
+            data=before.data,
+            parameters=before.parameters,
+            exact=before.exact,
+            module=self.scope[-1],
+        )
+        self.bind(tensor, self.trace.add(node), fresh=False)
+        return node.index
 
     def bind(self, tensor: Tensor, index: int, *, fresh: bool) -> None:
         key = self._storage(tensor)
@@ -87,8 +110,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return index
 
     def register_parameters(self, module: nn.Module) -> None:
+        indices: dict[int, int] = {}
         for parameter in module.parameters():
-            index = self.trace.add(
+            indices[id(parameter)] = index = self.trace.add(
                 Node(
                     len(self.trace.nodes),
                     "parameter",
@@ -102,6 +126,20 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for buffer in module.buffers():
             if buffer.is_floating_point() and buffer.numel():
                 self.untouched[self._storage(buffer)] = id(buffer)
+        self.places = {
+            (id(child), leaf): indices[id(parameter)]
+            for child in module.modules()
+            for leaf, parameter in child._parameters.items()
+            if parameter is not None
+        }
+
+    def gathered(self, module: nn.Module) -> None:
+        """Parameters stand in the places of others now, which hold the same values (fully_shard)."""
+        for child in module.modules():
+            for leaf, parameter in child._parameters.items():
+                index = self.places.get((id(child), leaf))
+                if parameter is not None and index is not None:
+                    self.bind(parameter, index, fresh=True)
 
     # -- one operation
 
@@ -300,6 +338,8 @@ def _scopes(module: nn.Module, recorder: _Recorder) -> Iterator[None]:
         for name, child in module.named_modules():
             if isinstance(child, torch.jit.ScriptModule):
                 continue
+            if is_sharder(child):
+                handles += _gathering(child, recorder)
             opaque = isinstance(child, recurrent)
             handles.append(child.register_forward_pre_hook(enter(name, opaque), prepend=True))
             handles.append(child.register_forward_hook(leave(name, opaque)))
@@ -307,6 +347,26 @@ def _scopes(module: nn.Module, recorder: _Recorder) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _gathering(module: nn.Module, recorder: _Recorder) -> list[Any]:
+    """Hooks around those by which fully_shard gathers a module's parameters, and may cast its inputs."""
+    given: list[list[int]] = []
+
+    def before(_: nn.Module, args: Any, kwargs: Any) -> None:
+        given.append([recorder.lookup(tensor) for tensor in tensors_in((args, kwargs))])
+        recorder.opaque += 1
+
+    def after(_: nn.Module, args: Any, kwargs: Any) -> None:
+        recorder.opaque -= 1
+        for tensor, index in zip(tensors_in((args, kwargs)), given.pop(), strict=False):
+            recorder.bind(tensor, index, fresh=False)
+        recorder.gathered(module)
+
+    return [
+        module.register_forward_pre_hook(before, prepend=True, with_kwargs=True),
+        module.register_forward_pre_hook(after, with_kwargs=True),
+    ]
 
 
 def trace_forward(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], primary: Any) -> Trace:
