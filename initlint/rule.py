@@ -55,6 +55,7 @@ class Bad:
 
     ``by`` names the front ends that must see it: "source" reads it, "live" builds and probes it. A live snippet
     defines one root nn.Module that needs no argument, or ``build()`` returning a module or ``(module, batch)``.
+    "ranks" calls its ``build()`` in two processes that torch.distributed joins, for what one process cannot show.
     ``import math, torch``, ``nn`` and ``F`` are there without being imported.
     ``severity`` is what the finding must have where that is not the rule's default. ``fixed`` is the snippet after
     every fix that the rule proposes, safe or not; None where it proposes none.

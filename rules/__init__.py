@@ -17,7 +17,7 @@ _A, _W, _E = Severity.ADVICE, Severity.WARNING, Severity.ERROR
 _ON_DEFAULTS = frozenset({"INI207", "INI212", "INI304", "INI306"})
 """Rules that have something to say of layers that nobody initialised."""
 
-_NOT_READ = frozenset({"INI103", "INI105", "INI211", "INI214", "INI421", "INI603"})
+_NOT_READ = frozenset({"INI103", "INI105", "INI211", "INI214", "INI421", "INI603", "INI605"})
 """Rules, beside those of the probe, that need values: reading gives them nothing to judge."""
 
 
@@ -99,6 +99,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI602", "seeded-after-build", _W, "reproducibility", "script"),
     _entry("INI603", "nondeterministic-init", _W, "reproducibility", "model"),
     _entry("INI604", "seed-in-constructor", _A, "reproducibility", "klass initializer"),
+    _entry("INI605", "identical-shards", _E, "reproducibility", "parameter"),
     _entry("INI701", "vanishing-signal", _W, "probe", "chain"),
     _entry("INI702", "exploding-signal", _W, "probe", "chain"),
     _entry("INI703", "vanishing-gradient", _W, "probe", "chain"),

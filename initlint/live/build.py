@@ -20,6 +20,7 @@ from torch.nn.parameter import is_lazy
 
 from initlint.facts import UNKNOWN
 from initlint.live.record import Recorder, Recording, uninitialized_memory_filled
+from initlint.live.sharded import held
 
 __all__ = ["Built", "NotAModel", "NotBuilt", "accepted", "arguments_for", "build", "keep", "literals", "seed_all"]
 
@@ -194,7 +195,7 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 def _digest(tensor: torch.Tensor) -> str:
     try:
-        values = tensor.detach().cpu().contiguous()
+        values = held(tensor.detach()).cpu().contiguous()
         content = (ctypes.c_char * (values.numel() * values.element_size())).from_address(values.data_ptr())
     except (RuntimeError, NotImplementedError, ValueError):  # sparse and quantised tensors, subclasses without memory
         return ""

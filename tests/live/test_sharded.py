@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ..ranks import once
 
 fsdp = pytest.importorskip("torch.distributed.fsdp")
 if not hasattr(fsdp, "fully_shard"):
@@ -19,31 +16,10 @@ if not hasattr(fsdp, "fully_shard"):
 
 pytestmark = pytest.mark.torch
 
-ROOT = Path(__file__).parents[2]
-
-
-def started(directory: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, "-m", *command], cwd=directory, env=environment, capture_output=True, text=True, timeout=300
-    )
-
 
 def told(factory: pytest.TempPathFactory, ranks: int) -> list[dict[str, Any]]:
-    """What each rank wrote down; the run is made once for all processes that tests run in."""
-    base = factory.getbasetemp()
-    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"ranks{ranks}"
-    try:
-        directory.mkdir()
-    except FileExistsError:
-        deadline = time.monotonic() + 300
-        while not (directory / "over").exists() and time.monotonic() < deadline:
-            time.sleep(0.2)
-    else:
-        run = started(directory, "tests.live.sharded_job", str(ranks), str(directory))
-        (directory / "over").write_text(run.stderr[-3000:] if run.returncode else "")
-    assert (directory / "over").read_text() == ""
+    """What each rank wrote down."""
+    directory = once(factory, f"ranks{ranks}", "tests.live.sharded_job", str(ranks))
     return [json.loads((directory / f"{rank}.json").read_text()) for rank in range(ranks)]
 
 

@@ -10,8 +10,11 @@ from initlint.engine import load, registry
 from initlint.facts import known
 from initlint.findings import Severity
 from initlint.rule import Bad, Good
+from initlint.wire import loads
 
+from ..ranks import once
 from .harness import built_facts, examples, lines, marked, read_facts, said, snippet
+from .test_unknown import check
 
 
 def _parameters(kind: str, by: str) -> list[object]:
@@ -56,6 +59,31 @@ def test_running_leaves_the_good_alone(code: str, example: Good, tmp_path: Path)
     assert said(facts, code) == []
 
 
+@pytest.fixture(scope="module")
+def on_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the facts lie of the examples that need several processes."""
+    pytest.importorskip("torch.distributed.fsdp")
+    return once(tmp_path_factory, "on_ranks", "tests.rules.on_ranks")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("code", "number", "example"), list(examples("bad", "ranks")))
+def test_ranks_find_the_bad(code: str, number: int, example: Bad, on_ranks: Path) -> None:
+    facts = [loads((on_ranks / f"{code}-bad-{number}.json").read_text())]
+    findings = said(facts, code)
+    assert sorted(set(lines(findings))) == marked(snippet(example))
+    assert _expected_severity(code, example) in {finding.severity for finding in findings}
+    assert check(code, facts) > 0, "unknown means silent: as in test_unknown"
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("code", "number", "example"), list(examples("good", "ranks")))
+def test_ranks_leave_the_good_alone(code: str, number: int, example: Good, on_ranks: Path) -> None:
+    facts = loads((on_ranks / f"{code}-good-{number}.json").read_text())
+    assert known(facts.models[0].probe), "silent because it was not run"
+    assert said([facts], code) == []
+
+
 @pytest.mark.parametrize("code", list(registry()))
 def test_a_rule_has_examples_of_every_kind_of_evidence(code: str) -> None:
     rule = load(code)
@@ -63,4 +91,5 @@ def test_a_rule_has_examples_of_every_kind_of_evidence(code: str) -> None:
     assert len(rule.good) >= 2
     shown = {by for example in (*rule.bad,) for by in example.by}
     assert ("source" in rule.needs) <= ("source" in shown)
-    assert bool(set(rule.needs) - {"source"}) <= ("live" in shown)
+    # What lies over several processes cannot be shown in one: there the examples run in two, joined by gloo.
+    assert bool(set(rule.needs) - {"source"}) <= bool({"live", "ranks"} & shown)
