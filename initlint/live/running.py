@@ -110,11 +110,10 @@ def run_module(
         bounds = [vocabularies.get(tensor.untyped_storage().data_ptr()) for tensor in larger.tensors()]
         run.batch = chosen.bounded(bounds).description
         _probed(module, larger, chosen, run, seed=seed, device=device, loss=loss, dtype=dtype, ranks=ranks)
-    if known(run.probe):
-        with preserved(module), resting(module):  # from the start again, for what the escape test did to the parameters
+    if known(run.probe) and not ranks.shared:  # gradients of inputs alone leave fully_shard in the middle of a pass
+        with preserved(module):  # from the start again, for what the escape test did to the parameters
             _seed(seed)
-            if not ranks.shared:
-                _move(module, device)
+            _move(module, device)
             run.probe = replace(run.probe, batch_leak=batch_leak(module, larger, run.size, run.trace, run.dims))
 
 

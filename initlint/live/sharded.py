@@ -293,6 +293,7 @@ def _mean(probes: list[LayerProbe]) -> LayerProbe:
         gradient_std=each("gradient_std", _power),
         dead_fraction=each("dead_fraction", _average),
         saturated_fraction=each("saturated_fraction", _average),
+        one_hot_fraction=each("one_hot_fraction", _average),
         samples=probes[0].samples,
         finite=all(probe.finite for probe in probes),
         calls=probes[0].calls,
