@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from initlint.opened import shown_path
+from initlint.source.garbage import spared
 from initlint.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ CACHE_DIRECTORY = ".initlint_cache"
 
 BYTES_A_PROCESS = 400_000
 """How much source makes another process worth its start, some 30 ms."""
-
-OBJECTS_A_COLLECTION = 100_000
-"""Trees are large and live while their file is read: looking through them again and again is a quarter of a run."""
 
 
 class Bulk:
@@ -47,7 +44,7 @@ class Bulk:
         for path in paths:
             self._checker.judgement.codes(self._checker.config(path))
         if self._cache is None or not paths:
-            with _fewer_collections():
+            with spared():
                 yield from (verdict for verdict, _ in self._read(paths, lambda path: (self._verdict(path), ())))
             return
         from initlint.cache import Cache, digest_of
@@ -58,7 +55,7 @@ class Bulk:
         try:
             known = self._known(cache, paths, settings := self._settings(paths))
             rest = [path for path in paths if path not in known]
-            with _fewer_collections():
+            with spared():
                 known.update(self._remembered(cache, rest, settings, list(known)))
         finally:
             cache.close()
@@ -162,15 +159,3 @@ def _lost(path: str) -> tuple[Verdict, tuple[str, ...]]:
     """What is said of a file that a process died of."""
     complaint = f"{shown_path(path)}: initlint died of it; please report this"
     return Verdict(complaints=(complaint,), readable=False), ()
-
-
-@contextlib.contextmanager
-def _fewer_collections() -> Iterator[None]:
-    """While many trees are made."""
-    before = gc.get_threshold()
-    if before[0]:
-        gc.set_threshold(max(OBJECTS_A_COLLECTION, before[0]), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)

@@ -67,7 +67,7 @@ class Checker:
             file = opened(path, data, config.max_file_size)
             if file.notebook is not None:
                 _remark(path, file.notebook, notes, complaints)
-            if codes and not file.suppressions.skip_file and (might_matter(file.data) or table.mentioned(file.data)):
+            if codes and not file.skipped and (might_matter(file.data) or table.mentioned(file.data)):
                 looked_around = True
                 source = read(
                     file.data,
@@ -93,7 +93,7 @@ class Checker:
             tuple(notes),
             tuple(complaints),
             readable=file is not None,
-            commented=looked_around and file is not None and bool(file.suppressions.codes),
+            commented=looked_around and file is not None and file.commented,
             looked_around=looked_around,
             digest=self.digest(data) if self.digest is not None else b"",
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from initlint.record import record
 from initlint.source.files import MAX_BYTES, MAX_NOTEBOOK_BYTES, NOTEBOOK, FileTooLarge, load
 from initlint.source.reader import might_matter
-from initlint.source.suppression import NOTHING, Suppressions
+from initlint.source.suppression import Suppressions, may_silence, may_skip_file
 from initlint.source.suppression import read as read_suppressions
 
 if TYPE_CHECKING:
@@ -28,16 +28,30 @@ STDIN = "-"
 
 @record(frozen=True, slots=True)
 class File:
-    """A file that was read: its bytes, what its comments silence, and the models that reading found in it.
+    """A file that was read: its bytes, and the models that reading found in it.
 
     The bytes of a ``notebook`` are those of its code.
     """
 
     data: bytes
-    suppressions: Suppressions = NOTHING
     roots: tuple[str, ...] = ()
     trains_at_import: bool = False
     notebook: Notebook | None = None
+
+    @property
+    def suppressions(self) -> Suppressions:
+        """What its comments silence; they are read when somebody asks."""
+        return _suppressions(self.data)
+
+    @property
+    def skipped(self) -> bool:
+        """Whether a comment silences the whole file."""
+        return may_skip_file(self.data) and self.suppressions.skip_file
+
+    @property
+    def commented(self) -> bool:
+        """Whether some comment may silence something."""
+        return may_silence(self.data)
 
     def shown(self, where: Location) -> Location:
         """A place in this file as reports give it: the path as ``shown_path`` has it, in a notebook cell and line."""
@@ -49,6 +63,11 @@ class File:
         """A line of ``data`` as its author sees it, None where it cannot be had."""
         lines = self.notebook.lines if self.notebook is not None else _lines(self.data)
         return lines[number - 1] if 0 < number <= len(lines) else None
+
+
+@functools.lru_cache(maxsize=2)  # making the tokens of a file takes about as long as reading it
+def _suppressions(data: bytes) -> Suppressions:
+    return read_suppressions(data)
 
 
 @functools.lru_cache(maxsize=2)  # findings come file by file, and in some files there are thousands
@@ -75,7 +94,7 @@ def opened(path: str, data: bytes, most: int = MAX_BYTES) -> File:
     Raises SourceError for what is no notebook, FileTooLarge for one whose code has more than ``most`` bytes.
     """
     if not path.endswith(NOTEBOOK):
-        return File(data, read_suppressions(data))
+        return File(data)
     if not might_matter(data):
         return File(b"")
     from initlint.source.notebook import read
@@ -83,7 +102,7 @@ def opened(path: str, data: bytes, most: int = MAX_BYTES) -> File:
     notebook = read(data)
     if len(notebook.code) > most:
         raise FileTooLarge(most)
-    return File(notebook.code, read_suppressions(notebook.code), notebook=notebook)
+    return File(notebook.code, notebook=notebook)
 
 
 def shown_path(path: str) -> str:

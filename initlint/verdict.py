@@ -18,7 +18,7 @@ class Verdict:
 
     ``said`` is what each rule says, not yet merged. ``complaints`` are failures of a file that was asked for by name,
     and notes on one that was met; ``notes`` are notes on either. ``readable``: it could be read and parsed.
-    ``commented``: comments in it silence findings. ``looked_around``: other files may have had a say.
+    ``commented``: comments in it may silence findings. ``looked_around``: other files may have had a say.
     """
 
     said: tuple[Finding, ...] = ()

@@ -3,6 +3,7 @@
 This is the folder's front door. The path of a file from bytes to facts:
 
 - ``files`` finds and loads files, ``reader`` (here) decodes and parses them, ``suppression`` reads their comments;
+  ``garbage`` says when what they leave behind is collected;
 - ``scan`` walks the tree once: what is defined, mentioned, and where calls of initialisers may stand; ``names`` says
   what an imported name canonically means, ``places`` where a node stands;
 - ``reading`` then leads one file through an abstract interpreter, whose ``values`` stand for modules, tensors and
@@ -35,6 +36,7 @@ import warnings
 from initlint.facts import Facts
 from initlint.location import Location
 from initlint.record import record
+from initlint.source import garbage
 from initlint.source.initializers import KNOWN, Initializers
 from initlint.source.project import Project
 
@@ -93,12 +95,16 @@ def read(
     text = decoded(data)
     held = project.packages.held(path) if project is not None else None
     tree = held[1] if held is not None and held[0] == text else parsed(text, path)
+    garbage.set_aside()
     from initlint.source.reading import Reading
 
     try:
         return Reading(tree, text, path, project, initializers).source(roots=roots, thorough=thorough)
     except (RecursionError, MemoryError):
         return Source(Facts(origin="source"))
+    finally:
+        del tree
+        garbage.collected()
 
 
 def decoded(data: bytes) -> str:
@@ -121,7 +127,7 @@ def decoded(data: bytes) -> str:
 def parsed(text: str, path: str) -> ast.Module:
     """The tree of a source text. Raises SourceError."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), garbage.paused():
             warnings.simplefilter("ignore")
             return ast.parse(text, path or "<source>")
     except SyntaxError as error:

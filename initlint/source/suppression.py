@@ -8,9 +8,10 @@ from dataclasses import field
 
 from initlint.record import record
 
-__all__ = ["NOTHING", "Suppressions", "read"]
+__all__ = ["Suppressions", "may_silence", "may_skip_file", "read"]
 
 _MARKER = re.compile(rb"initlint:|noqa", re.IGNORECASE)
+_SKIPS = b"skip-file"
 _CODE = r"[A-Za-z]+[0-9]+"
 _CODES = rf"{_CODE}(?:[\s,]+{_CODE})*"
 # Compiled when first used, since few files hold a marker.
@@ -48,7 +49,14 @@ class Suppressions:
         return None
 
 
-NOTHING = Suppressions()
+def may_silence(data: bytes) -> bool:
+    """Whether a file's bytes hold what such a comment begins with, in a comment or elsewhere."""
+    return _MARKER.search(data) is not None
+
+
+def may_skip_file(data: bytes) -> bool:
+    """The same of a comment that silences the whole file."""
+    return _SKIPS in data
 
 
 def read(data: bytes) -> Suppressions:
@@ -57,8 +65,8 @@ def read(data: bytes) -> Suppressions:
     Tokens are only made if a marker is there at all. Of a file that cannot be tokenised to its end, what
     stands before the fault counts.
     """
-    if not _MARKER.search(data):
-        return NOTHING
+    if not may_silence(data):
+        return Suppressions()
     import io
     import tokenize
 
