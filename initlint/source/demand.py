@@ -42,15 +42,17 @@ def demanded(scan: Scan, infos: list[ClassInfo]) -> tuple[set[int], set[int]]:
         key = id(info)
         if key in wanted:
             continue
-        if any(id(base) in wanted and _applies(scan, base) for base in info.lineage[1:]) or (
-            not held[key].isdisjoint(
-                written | padded if "post_init" in scan.mentions.get(id(info.node), ()) else written
-            )
-        ):
+        telling = padded if "post_init" in scan.mentions.get(id(info.node), ()) else set()
+        if info.is_plain:  # of others no value is known, whatever their parts and bases write
+            if any(id(base) in wanted and _applies(scan, base) for base in info.lineage[1:]):
+                wanted.add(key)
+            telling = telling | written
+        if not held[key].isdisjoint(telling):
             wanted.add(key)
     told_apart: set[str] = set()
-    for key in holding:  # an initialiser tells the classes of the file apart by what they hold
-        told_apart |= scan.mentions.get(key, set())
+    for owner in scan.initialising:  # an initialiser tells the classes of the file apart by what they hold
+        if owner is not None:
+            told_apart.update(node.id for node in ast.walk(owner) if type(node) is ast.Name)
     return wanted | {id(info) for info in infos if info.name in told_apart}, wanted
 
 
