@@ -24,11 +24,10 @@ _NORMS = frozenset({"LayerNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "G
 def demanded(scan: Scan, infos: list[ClassInfo]) -> tuple[set[int], set[int]]:
     """The ids of the classes to be built, and of those among them that are to be followed and written down."""
     holding = _holding_initialisers(scan)
-    handled = any("padding_idx" in scan.mentions.get(key, ()) for key in holding)
     events = holding | scan.events
     applied = _applied_outside(scan)
     helpers = {owner.name for owner in (*scan.initialising, *scan.assigning) if owner in scan.functions}
-    helpers |= {name.id for name in scan.names if INIT_LIKE.match(name.id)}
+    helpers |= {name for name in {each.id for each in scan.names} if INIT_LIKE.match(name)}
     for info in infos:
         mentioned = scan.mentions.get(id(info.node), set())
         marked = not (mentioned.isdisjoint(MARKS) and mentioned.isdisjoint(helpers))
@@ -37,23 +36,22 @@ def demanded(scan: Scan, infos: list[ClassInfo]) -> tuple[set[int], set[int]]:
     wanted = {id(info) for info in infos if id(info.node) in events}
     held = uses(infos, scan)
     written = {id(info) for info in infos if id(info.node) in holding and "__init__" in _initialising(scan, info)}
-    padded = set() if handled else {id(info) for info in infos if "padding_idx" in scan.mentions.get(id(info.node), ())}
     for info in infos:
         key = id(info)
-        if key in wanted:
+        if key in wanted or not info.is_plain:  # where others write, no value is known that parts and bases left
             continue
-        telling = padded if "post_init" in scan.mentions.get(id(info.node), ()) else set()
-        if info.is_plain:  # of others no value is known, whatever their parts and bases write
-            if any(id(base) in wanted and _applies(scan, base) for base in info.lineage[1:]):
-                wanted.add(key)
-            telling = telling | written
-        if not held[key].isdisjoint(telling):
+        applies = any(id(base) in wanted and _applies(scan, base) for base in info.lineage[1:])
+        if applies or not held[key].isdisjoint(written):
             wanted.add(key)
-    told_apart: set[str] = set()
-    for owner in scan.initialising:  # an initialiser tells the classes of the file apart by what they hold
-        if owner is not None:
-            told_apart.update(node.id for node in ast.walk(owner) if type(node) is ast.Name)
+    told_apart = _named_by_initialisers(scan, {info.name for info in infos})
     return wanted | {id(info) for info in infos if info.name in told_apart}, wanted
+
+
+def _named_by_initialisers(scan: Scan, names: set[str]) -> set[str]:
+    """Which of the names stand in functions that initialise: they tell classes apart by what these hold."""
+    spans = [(owner.lineno, owner.end_lineno or 0) for owner in scan.initialising if isinstance(owner, ast.FunctionDef)]
+    mentions = [node for node in scan.names if node.id in names] if spans else []
+    return {node.id for node in mentions if any(first <= node.lineno <= last for first, last in spans)}
 
 
 def _may_drift(mentioned: set[str]) -> bool:

@@ -48,7 +48,7 @@ def uses(infos: list[ClassInfo], scan: Scan) -> dict[int, set[int]]:
         by_name.setdefault(info.name, []).append(info)
     direct: dict[int, set[int]] = {}
     for info in infos:
-        mentioned = by_name.keys() & scan.mentions.get(id(info.node), set())
+        mentioned = scan.mentions.get(id(info.node), set()).intersection(by_name)
         direct[id(info)] = {id(other) for name in mentioned for other in by_name[name] if other is not info}
     changed = True
     while changed:

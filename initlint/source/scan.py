@@ -53,7 +53,7 @@ _UNINITIALISED = frozenset(
     }
 )
 """Calls that leave memory as it is, by the last name."""
-_NOTED = MARKS | {"Linear", "Conv1d", "Conv2d", "Conv3d", "ReLU", "relu", "LeakyReLU", "leaky_relu", "post_init"}
+_NOTED = MARKS | {"Linear", "Conv1d", "Conv2d", "Conv3d", "ReLU", "relu", "LeakyReLU", "leaky_relu"}
 _NOTED |= {"LayerNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "RMSNorm"}
 _HARMLESS = frozenset({"dtype", "device", "shape", "ndim", "size", "numel", "is_cuda", "element_size"})
 """What is asked of a tensor without having anything to do with its values."""
@@ -187,9 +187,7 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
             if type(node.op) is ast.Mult and (_holds_values(node.left) or _holds_values(node.right)):  # type: ignore[attr-defined]
                 eventful.append(here)
         elif kind is ast.keyword:
-            if node.arg == "padding_idx":  # type: ignore[attr-defined]
-                here.add("padding_idx")
-            elif node.arg is not None and _SETTING.search(node.arg) and not _flows(outermost):  # type: ignore[attr-defined]
+            if node.arg is not None and _SETTING.search(node.arg) and not _flows(outermost):  # type: ignore[attr-defined]
                 eventful.append(here)
         elif kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:
             found.functions[node] = within  # type: ignore[index, assignment]

@@ -10,7 +10,7 @@ from initlint.record import record
 
 __all__ = ["Suppressions", "may_silence", "may_skip_file", "read"]
 
-_MARKER = re.compile(rb"initlint:|noqa", re.IGNORECASE)
+_MARKERS = (b"initlint:", b"noqa")
 _SKIPS = b"skip-file"
 _CODE = r"[A-Za-z]+[0-9]+"
 _CODES = rf"{_CODE}(?:[\s,]+{_CODE})*"
@@ -51,7 +51,8 @@ class Suppressions:
 
 def may_silence(data: bytes) -> bool:
     """Whether a file's bytes hold what such a comment begins with, in a comment or elsewhere."""
-    return _MARKER.search(data) is not None
+    lowered = data.lower()
+    return any(marker in lowered for marker in _MARKERS)
 
 
 def may_skip_file(data: bytes) -> bool:
