@@ -54,6 +54,11 @@ def stand_in_for_closed_streams() -> None:
 @click.version_option(__version__, prog_name="initlint", message="%(prog)s %(version)s")
 def commands() -> None:
     """Tell whether a PyTorch model's parameters start out right."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":  # torchrun
+        if os.environ.get("RANK", "0") != "0":
+            raise click.exceptions.Exit(0)
+        note = "rank 0 does this alone; for a model in pieces call initlint.audit(module, batch) on every rank"
+        complain(note, kind="note")
     try:
         os.getcwd()
     except OSError as error:

@@ -27,7 +27,7 @@ from initlint.live.inference import NoSampleBatch
 from initlint.live.objective import Loss
 from initlint.live.parameters import describe_computed, describe_parameter, layer_kind, owned_tensors
 from initlint.live.running import Run, run_module
-from initlint.live.sharded import OutOfStep, Ranks, from_first, in_step, own_class, rest
+from initlint.live.sharded import OutOfStep, Ranks, from_first, in_step, own_class, rest, said
 from initlint.live.streams import stream_names
 from initlint.location import Location
 
@@ -79,11 +79,7 @@ def audit_module(
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, NoSampleBatch):
-        return str(error)
-    lines = str(error).strip().splitlines()
-    first = lines[0][:200] if lines else ""
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return str(error) if isinstance(error, NoSampleBatch) else said(error)
 
 
 class _Assembly:

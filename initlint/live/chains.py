@@ -64,6 +64,9 @@ class Walker:
             source = self.trace.source(skip)
             if self.ancestors[branch] >> source & 1:
                 return skip, branch
+        for skip, branch in ((a, b), (b, a)):  # branches side by side: the stream has the others in it already
+            if any(self.ancestors[branch] >> addend & 1 for addend in self.trace.addends(skip)):
+                return skip, branch
         common = self.ancestors[a] & self.ancestors[b]
         if not common or self.depths[a] == self.depths[b]:
             return None

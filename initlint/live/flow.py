@@ -157,7 +157,7 @@ class Reader:
         if not direct:
             fate.consumers = ()
             return fate
-        if self._multiplied(index):
+        if any(path.activation is None for path in paths) and self._multiplied(index):
             direct.append(Consumer(kind="scale", name="scale"))
         fate.consumers = tuple({(c.kind, c.name): c for c in direct}.values())
         sinks = [sink for path in paths for sink in path.sinks]
@@ -248,8 +248,10 @@ class Reader:
         mine, other = self._operands(node, index)
         if other is None:
             return UNKNOWN  # type: ignore[no-any-return]
-        if self.ancestors is not None and mine is not None and self.ancestors[mine] >> other & 1:
-            return True
+        if self.ancestors is not None and mine is not None:
+            before = self.ancestors[mine]
+            if any(before >> addend & 1 for addend in self.trace.addends(other)):
+                return True
         return self.depths[other] < self.depths[index] or UNKNOWN
 
     def _sum_normalized(self, path: _Path) -> bool:
@@ -311,7 +313,7 @@ class Reader:
             owner = self.trace.modules.get(self.trace.owners.get(parameter, ""))
             slopes = getattr(owner, "weight", None)
             if slopes is not None and id(slopes) == parameter and not slopes.is_meta:
-                return prelu(slopes.detach().double().flatten().tolist())
+                return prelu(slopes.detach().flatten().cpu().double().tolist())
         return Activation(name="prelu")
 
     def _passes(self, start: int, end: int, members: set[int]) -> bool:

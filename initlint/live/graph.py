@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 __all__ = ["Node", "Ref", "Trace", "Use", "tensors_in"]
 
+_ADDENDS = 8
+"""How many terms of a sum are looked for: of a deep residual stream every block is one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -106,6 +109,18 @@ class Trace:
         while self.nodes[index].category in ("view", "dropout") and self.nodes[index].inputs:
             index = self.nodes[index].inputs[0]
         return index
+
+    def addends(self, index: int) -> Iterator[int]:
+        """A value, and where it is a sum what was summed up: of parallel branches each is added to the one before."""
+        stack, seen = [index], set[int]()
+        while stack and len(seen) < _ADDENDS:
+            index = self.source(stack.pop())
+            if index in seen:
+                continue
+            seen.add(index)
+            yield index
+            if self.nodes[index].category == "sum":
+                stack.extend(self.nodes[index].inputs)
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

@@ -13,6 +13,7 @@ from initlint.facts import Facts
 from initlint.live.audit import audit_module
 from initlint.live.batch import as_batch
 from initlint.live.build import Built, NotAModel, NotBuilt, build, seed_all
+from initlint.live.device import usable
 from initlint.live.objective import Loss, named_loss
 from initlint.live.sharded import own_class, unwrapped
 from initlint.live.state import preserved
@@ -98,8 +99,4 @@ def _device(device: str | None) -> str | None:
         return None
     if not isinstance(device, (str, torch.device)):
         raise TypeError(f"a device is a str, not {type(device).__name__}")
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"no device {device}: {str(error).splitlines()[0]}") from None
-    return str(device)
+    return usable(device)

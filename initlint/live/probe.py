@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from initlint.facts import UNKNOWN, Activation, LayerProbe, known
+from initlint.live.device import exact
 from initlint.live.sharded import is_piece
 
 __all__ = ["Measured", "Sample", "hooked", "measure", "output_shapes"]
@@ -246,14 +247,14 @@ def _dead(samples: Sequence[Sample], function: Callable[[Tensor], Tensor]) -> tu
     silent: Tensor | None = None
     values = 0
     for sample in samples:
-        x = sample.forward.to(torch.float64)
+        x = sample.forward.to(exact(sample.forward.device))
         rows = x.movedim(sample.channel_dim, 0).reshape(x.shape[sample.channel_dim], -1)
         zero = (function(rows.reshape(-1)).reshape(rows.shape) == 0).all(dim=1)
         if silent is None or silent.shape == zero.shape:
             silent = zero if silent is None else silent & zero
             values += rows.shape[1]
     assert silent is not None
-    return silent.to(torch.float64).mean(), values
+    return silent.float().mean(), values
 
 
 _FLAT = {"sigmoid": 5.98, "tanh": 2.99, "hardtanh": 1.0, "hardsigmoid": 3.0, "softsign": 9.0}
@@ -287,7 +288,7 @@ def measure(
         flat = _FLAT.get(activation.name) if activation is not None else None
         if flat is not None:
             asked.saturated = True
-            beyond = [(s.forward.abs() > flat).to(torch.float64).mean().to(like.device) for s in samples]
+            beyond = [(s.forward.abs() > flat).float().mean().to(like.device) for s in samples]
             columns.append(torch.stack(beyond).mean())
         if extents:
             asked.extents = True
@@ -297,7 +298,7 @@ def measure(
         plan.append(asked)
     if not columns:
         return {}
-    numbers = iter(torch.stack([c.double() if c.device.type != "mps" else c for c in columns]).tolist())
+    numbers = iter(torch.stack([c.to(exact(c.device)) for c in columns]).tolist())
     return {asked.name: asked.probe(numbers) for asked in plan}
 
 

@@ -122,6 +122,20 @@ def run(job: LiveJob) -> Iterator[Outcome]:
                 yield outcome
 
 
+_OF_ONE_RANK = ("RANK", "LOCAL_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what torchrun put there: a model that joined its processes would wait for all of them."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return dict(os.environ)
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _OF_ONE_RANK and not name.startswith("TORCHELASTIC_")
+    }
+
+
 class _Child:
     """One child process; leaving its context ends it and everything that it started."""
 
@@ -146,7 +160,7 @@ class _Child:
                 pass_fds=(work_end, results_end),
                 start_new_session=True,
                 cwd=self._cwd,
-                env={**os.environ, _MARK: self._mark},
+                env={**_environment(), _MARK: self._mark},
             )
         except BaseException:
             for descriptor in (work, self._results, self._output):

@@ -33,7 +33,7 @@ from initlint.live.one_hot import one_hot_fractions
 from initlint.live.parameters import layer_kind
 from initlint.live.pieces import extent
 from initlint.live.probe import hooked, measure, output_shapes
-from initlint.live.sharded import Ranks, local, resting
+from initlint.live.sharded import Ranks, local, rest, resting, said
 from initlint.live.state import preserved, quiet_dropout
 from initlint.live.trace import trace_forward
 from initlint.live.variation import batch_size, take, tiled, varied
@@ -106,7 +106,7 @@ def run_module(
         run.batch = chosen.description
         _seed(seed)
         with _vocabularies(module) as vocabularies:
-            larger = _traced(module, chosen, run)
+            larger = _traced(module, chosen, run, ranks)
         bounds = [vocabularies.get(tensor.untyped_storage().data_ptr()) for tensor in larger.tensors()]
         run.batch = chosen.bounded(bounds).description
         _probed(module, larger, chosen, run, seed=seed, device=device, loss=loss, dtype=dtype, ranks=ranks)
@@ -147,8 +147,11 @@ def _enlarged(batch: Batch) -> Batch:
     return Batch(args=args, kwargs=kwargs, description=batch.description)
 
 
-def _traced(module: nn.Module, batch: Batch, run: Run) -> Batch:
-    """Trace the model; on a larger batch if it takes one. Returns the batch that it ran on."""
+def _traced(module: nn.Module, batch: Batch, run: Run, ranks: Ranks) -> Batch:
+    """Trace the model; on a larger batch if it takes one. Returns the batch that it ran on.
+
+    Where several ranks run it, none goes on to another attempt before all are known to have failed.
+    """
     larger = _enlarged(batch)
     attempts = [larger] if larger is batch else [larger, batch]
     failure: Exception | None = None
@@ -158,7 +161,9 @@ def _traced(module: nn.Module, batch: Batch, run: Run) -> Batch:
                 run.trace = trace_forward(module, attempt.args, attempt.kwargs, primary_output)
         except Exception as error:
             failure = error
+            _failed_alike(module, ranks, error)
             continue
+        ranks.settle(None)
         run.reader = Reader(run.trace)
         run.fates = run.reader.fates()
         run.one_hot = one_hot_fractions(run.trace)
@@ -168,10 +173,18 @@ def _traced(module: nn.Module, batch: Batch, run: Run) -> Batch:
             module(*attempt.args, **attempt.kwargs)
         except Exception as error:
             failure = error
+            _failed_alike(module, ranks, error)
             continue
+        ranks.settle(None)
         return attempt
     assert failure is not None
     raise failure
+
+
+def _failed_alike(module: nn.Module, ranks: Ranks, error: Exception) -> None:
+    """Make ready for another attempt. Raises OutOfStep where only some ranks failed."""
+    ranks.settle(said(error))
+    rest(module)
 
 
 def _probed(

@@ -35,6 +35,7 @@ __all__ = [
     "own_class",
     "rest",
     "resting",
+    "said",
     "unwrapped",
 ]
 
@@ -165,8 +166,15 @@ def in_step(module: nn.Module, batch: object, seed: int, ranks: Ranks) -> tuple[
 
 def from_first(facts: Facts, ranks: Ranks) -> Facts:
     """Rank 0's facts."""
-    said: Facts = wire.loads(ranks.first(wire.dumps(facts) if ranks.rank == 0 else ""))
-    return said
+    held: Facts = wire.loads(ranks.first(wire.dumps(facts) if ranks.rank == 0 else ""))
+    return held
+
+
+def said(error: BaseException) -> str:
+    """What an exception has to say, in one line."""
+    lines = str(error).strip().splitlines()
+    first = lines[0][:200] if lines else ""
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 class Ranks:
@@ -183,7 +191,7 @@ class Ranks:
             if not dist.is_initialized():
                 raise ValueError("its parameters are DTensors, and torch.distributed is not initialised")
             self.rank, self.world = dist.get_rank(), dist.get_world_size()
-            self.number = next(self._audits)
+            self.audit, self.asked = next(self._audits), 0
             self.began = time.monotonic()
 
     def all(self, value: _Value) -> list[_Value]:
@@ -192,9 +200,9 @@ class Ranks:
             return [value]
         import torch.distributed as dist
 
-        said: list[Any] = [None] * self.world
-        dist.all_gather_object(said, value)
-        return said
+        words: list[Any] = [None] * self.world
+        dist.all_gather_object(words, value)
+        return words
 
     def first(self, value: _Value) -> _Value:
         """What rank 0 has to say."""
@@ -202,15 +210,15 @@ class Ranks:
             return value
         import torch.distributed as dist
 
-        said: list[Any] = [value if self.rank == 0 else None]
-        dist.broadcast_object_list(said, src=0)
-        held: _Value = said[0]
-        return held
+        words: list[Any] = [value if self.rank == 0 else None]
+        dist.broadcast_object_list(words, src=0)
+        word: _Value = words[0]
+        return word
 
     def same(self, value: object) -> bool:
         """Whether all ranks say the same."""
-        said = self.all(value)
-        return all(each == said[0] for each in said)
+        words = self.all(value)
+        return all(word == words[0] for word in words)
 
     def any(self, flags: Tensor) -> Tensor:
         """For each of a row of truths, whether it is one on some rank."""
@@ -254,23 +262,28 @@ class Ranks:
         from torch.distributed.distributed_c10d import _get_default_store
 
         store = _get_default_store()
-        keys = [f"initlint/{self.number}/{rank}" for rank in range(self.world)]
+        self.asked += 1
+        over = f"initlint/{self.audit}/over"  # set by the first that gives up: what others met then follows from it
+        keys = [f"initlint/{self.audit}/{self.asked}/{rank}" for rank in range(self.world)]
         store.set(keys[self.rank], json.dumps([time.time(), failure]))
         patience = max(_PATIENCE, time.monotonic() - self.began)
         last = time.monotonic() + patience
-        while not store.check(keys) and time.monotonic() < last:
+        while not store.check(keys) and not store.check([over]) and time.monotonic() < last:
             time.sleep(0.05)
-        said = {rank: json.loads(store.get(key)) for rank, key in enumerate(keys) if store.check([key])}
-        failed = {rank: (when, why) for rank, (when, why) in said.items() if why is not None}
-        if len(failed) == self.world:
-            return str(failed[0][1])
+        if store.check([over]):
+            raise OutOfStep(store.get(over).decode())
+        heard = {rank: json.loads(store.get(key)) for rank, key in enumerate(keys) if store.check([key])}
+        failed = {rank: (when, why) for rank, (when, why) in heard.items() if why is not None}
+        if len(failed) == self.world or (not failed and len(heard) == self.world):
+            return failure
         if failed:
             rank = min(failed, key=lambda each: failed[each][0])
-            raise OutOfStep(f"rank {rank} failed, and the other ranks cannot go on without it: {failed[rank][1]}")
-        if len(said) < self.world:
-            absent = ", ".join(str(rank) for rank in range(self.world) if rank not in said)
-            raise OutOfStep(f"rank {absent} was not heard of for {patience:.0f} s: audit() is called on every rank")
-        return None
+            text = f"rank {rank} failed, and the other ranks cannot go on without it: {failed[rank][1]}"
+        else:
+            absent = ", ".join(str(rank) for rank in range(self.world) if rank not in heard)
+            text = f"rank {absent} was not heard of for {patience:.0f} s: audit() is called on every rank"
+        store.set(over, text)
+        raise OutOfStep(text)
 
 
 def _mean(probes: list[LayerProbe]) -> LayerProbe:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from initlint.facts import UNKNOWN, Distribution, Statistics
+from initlint.live.device import exact
 from initlint.theory.recognition import Summary, recognise
 
 __all__ = ["fourth_moment", "measured", "row_split", "statistics"]
@@ -30,6 +31,12 @@ def _moments(values: Tensor) -> tuple[float, float, float]:
         fourth += squares.square_().sum().item()
     variance = second / count
     return mean, math.sqrt(variance), fourth / count / variance**2 if variance > 0 else 0.0
+
+
+def _reachable(tensor: Tensor) -> Tensor:
+    """The values, on a device that has float64."""
+    values = tensor.detach()
+    return values if exact(values.device) == torch.float64 else values.cpu()
 
 
 def fourth_moment(values: Tensor, mean: float) -> float:
@@ -86,7 +93,7 @@ def statistics(tensor: Tensor) -> tuple[Statistics, float]:
 
     Where some values are not finite the moments are of all of them, and so NaN or infinite themselves.
     """
-    values = tensor.detach()
+    values = _reachable(tensor)
     if values.dtype in (torch.float16, torch.bfloat16) or values.element_size() == 1:
         values = values.float()
     flat = values.reshape(-1)
@@ -118,7 +125,7 @@ def measured(
     """The law that the values follow; UNKNOWN where some are not finite."""
     if not facts.finite:
         return UNKNOWN  # type: ignore[no-any-return]
-    values = tensor.detach().float() if tensor.dtype != torch.float64 else tensor.detach()
+    values = _reachable(tensor) if tensor.dtype == torch.float64 else _reachable(tensor).float()
     shape = tuple(tensor.shape)
     sample: list[float] = []
     gram = identity = UNKNOWN

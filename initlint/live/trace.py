@@ -210,9 +210,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 len(trace.nodes),
                 category
                 if position == 0 or category in ("view", "part")
-                else "other"
-                if category != "norm"
-                else "statistic",
+                else "statistic"
+                if category == "norm" or op == "log_sigmoid_forward"  # which keeps exp(-|x|) beside its result
+                else "other",
                 shape=tuple(tensor.shape),
                 module=self.scope[-1],
                 data=data,

@@ -290,16 +290,13 @@ def _loss(wanted: str | None, module: ModuleType) -> Any:
 
 
 def _device(wanted: str) -> str:
-    """The device asked for; the best there is for "auto". Raises Unmet where there is none such."""
-    import torch
+    """As ``device.usable``. Raises Unmet where there is none such."""
+    from initlint.live.device import usable
 
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise Unmet(f"no device {wanted}: {_first_line(error)}") from None
-    return wanted
+        return usable(wanted)
+    except ValueError as error:
+        raise Unmet(str(error)) from None
 
 
 def _batch(given: list[str], made: Any, seed: int) -> Any:

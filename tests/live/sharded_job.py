@@ -6,6 +6,7 @@ Started by test_sharded; every case is a function that returns plain data, which
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, 
 import initlint
 from initlint.engine import judge, registry
 from initlint.facts import Model, known
-from initlint.live import pieces
+from initlint.live import pieces, sharded
 from initlint.live.audit import audit_module
 from initlint.live.sharded import OutOfStep
 
@@ -294,6 +295,41 @@ def work(rank: int, world: int, directory: str) -> None:
     dist.destroy_process_group()
 
 
+class Breaks(nn.Module):
+    """Fails on rank 1 between two collectives that the others wait in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        if dist.get_rank() == 1:
+            raise RuntimeError("out of memory")
+        return self.second(x)
+
+
+def break_alone(rank: int, world: int, directory: str) -> None:
+    """Ends as a script under torchrun would, of which nobody waits for the others."""
+    sharded._PATIENCE = 1.0
+    dist.init_process_group("gloo", init_method=f"file://{directory}/meet", rank=rank, world_size=world)
+    net = Breaks()
+    for part in (net.first, net.second, net):
+        fully_shard(part)
+    word = told_by(lambda: initlint.audit(net, torch.randn(8, 8)))
+    Path(directory, f"{rank}.json").write_text(json.dumps(word))
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "alone":
+        torch.set_num_threads(1)
+        fork = multiprocessing.get_context("fork")
+        both_ranks = [fork.Process(target=break_alone, args=(rank, 2, sys.argv[2])) for rank in range(2)]
+        for process in both_ranks:
+            process.start()
+        for process in both_ranks:
+            process.join(120)
+        sys.exit(any(process.exitcode is None for process in both_ranks))
     ranks = int(sys.argv[1])  # forked, so that torch is imported once
     mp.start_processes(work, (ranks, sys.argv[2]), nprocs=ranks, start_method="fork")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ..ranks import once
+from ..ranks import command, once
 
 fsdp = pytest.importorskip("torch.distributed.fsdp")
 if not hasattr(fsdp, "fully_shard"):
@@ -119,3 +120,23 @@ def test_other_wrappers(two: list[dict[str, Any]]) -> None:
 def test_moments_are_merged_without_the_whole(two: list[dict[str, Any]]) -> None:
     *pieces, whole = two[0]["large_and_lame"]
     assert all(near(piece, whole) for piece in pieces)
+
+
+def test_a_failure_on_one_rank_ends_on_all(tmp_path: Path) -> None:
+    run = command(tmp_path, "tests.live.sharded_job", "alone", str(tmp_path))
+    assert run.returncode == 0, run.stderr[-3000:]
+    words = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    expected = "OutOfStep: rank 1 failed, and the other ranks cannot go on without it: RuntimeError: out of memory"
+    assert words == [expected, expected]
+
+
+def test_the_command_under_torchrun_works_on_rank_0(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.fc = nn.Linear(8, 8)\n        nn.init.normal_(self.fc.weight, 0.02)\n"
+    )
+    words = ["torch.distributed.run", "--nproc-per-node", "2", "-m", "initlint", "check", "model.py", "--static"]
+    run = command(tmp_path, *words)
+    assert run.returncode == 1
+    assert run.stdout.count("INI5") == 1
+    assert run.stderr.count("initlint.audit(module, batch) on every rank") == 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from initlint.facts import Layer, Model, UnknownFact, absent, known
 from initlint.live.audit import audit_module
@@ -243,3 +245,177 @@ def test_shared_modules_and_tensors_come_once() -> None:
     assert names == ["embed.weight", "block.weight", "block.bias"]
     assert layer(model, "embed").weight.names == ("embed.weight", "head.weight")
     assert not known(layer(model, "block").activation)
+
+
+class Does(nn.Module):
+    """Layers, and what is done with them."""
+
+    def __init__(self, forward: Callable[..., torch.Tensor], **layers: nn.Module) -> None:
+        super().__init__()
+        self.does = forward
+        for name, child in layers.items():
+            setattr(self, name, child)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.does(self, x)
+
+
+SEQUENCES = torch.randn(8, 6, 16, generator=torch.manual_seed(1))
+
+
+def test_parallel_branches_all_end_in_the_stream() -> None:
+    def forward(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        x = m.stem(x)
+        y = m.norm(x)
+        return m.head(x + m.down(F.gelu(m.up(y))) + m.mix(y))
+
+    model = audit(
+        Does(
+            forward,
+            stem=nn.Linear(8, 8),
+            norm=nn.LayerNorm(8),
+            up=nn.Linear(8, 16),
+            down=nn.Linear(16, 8),
+            mix=nn.Linear(8, 8),
+            head=nn.Linear(8, 3),
+        ),
+        torch.randn(8, 8),
+    )
+    assert layer(model, "down").ends_branch
+    assert layer(model, "mix").ends_branch
+    assert not layer(model, "stem").ends_branch
+    assert [[each.name for each in chain.layers] for chain in model.chains] == [["stem", "head"]]
+
+
+def test_projections_of_attention_have_no_activation() -> None:
+    def forward(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (f(x).unflatten(-1, (2, 8)).transpose(1, 2) for f in (m.q, m.k, m.v))
+        return m.head(x + m.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)))
+
+    own = audit(Does(forward, **{name: nn.Linear(16, 16) for name in ("q", "k", "v", "out", "head")}), SEQUENCES)
+    torchs = audit(
+        Does(
+            lambda m, x: m.head(x + m.mix(x, x, x, need_weights=False)[0]),
+            mix=nn.MultiheadAttention(16, 2, batch_first=True),
+            head=nn.Linear(16, 16),
+        ),
+        SEQUENCES,
+    )
+    for model, names, out in ((own, ("q", "k", "v"), "out"), (torchs, ("mix",), "mix.out_proj")):
+        for name in names:
+            assert not known(layer(model, name).activation)
+            assert not layer(model, name).ends_branch
+            assert not layer(model, name).normalized
+        assert layer(model, out).ends_branch
+    assert [p.fan_in for p in layer(torchs, "mix").parameters if p.role == "weight"] == [16]
+
+
+def test_recurrent_cells_keep_their_gates_to_themselves() -> None:
+    def forward(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        h = x.new_zeros(x.shape[0], 8)
+        for step in range(x.shape[1]):
+            h = m.cell(F.relu(m.into(x[:, step])), h)
+        return m.head(h)
+
+    model = audit(Does(forward, into=nn.Linear(16, 16), cell=nn.GRUCell(16, 8), head=nn.Linear(8, 3)), SEQUENCES)
+    assert layer(model, "into").activation.name == "relu"
+    assert layer(model, "into").probe.calls == 6
+    assert not known(layer(model, "cell").activation)
+    roles = {p.name: p.role for p in layer(model, "cell").parameters}
+    assert roles["cell.weight_ih"] == "weight"
+    assert roles["cell.weight_hh"] == "recurrent_weight"
+
+
+def test_a_layer_called_with_two_activations_has_neither() -> None:
+    def forward(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        return m.head(torch.tanh(m.twice(F.relu(m.twice(x)))))
+
+    model = audit(Does(forward, twice=nn.Linear(8, 8), head=nn.Linear(8, 3)), torch.randn(8, 8))
+    assert not known(layer(model, "twice").activation)
+    assert {consumer.name for consumer in layer(model, "twice").consumers} == {"relu", "tanh"}
+
+
+def test_a_branch_not_taken_is_unknown() -> None:
+    def forward(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        return m.head(F.relu(m.taken(x)) if x.isfinite().all() else torch.tanh(m.other(x)))
+
+    model = audit(Does(forward, taken=nn.Linear(8, 8), other=nn.Linear(8, 8), head=nn.Linear(8, 3)), torch.randn(8, 8))
+    assert layer(model, "taken").activation.name == "relu"
+    other = layer(model, "other")
+    assert not any(map(known, (other.activation, other.consumers, other.normalized, other.ends_branch, other.probe)))
+
+
+class Swish(torch.autograd.Function):
+    """x * sigmoid(3 x), with a backward of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        return x * torch.sigmoid(3 * x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        (x,) = ctx.saved_tensors
+        s = torch.sigmoid(3 * x)
+        return gradients[0] * (s + 3 * x * s * (1 - s))
+
+
+def snake(x: torch.Tensor) -> torch.Tensor:
+    return x + torch.sin(x) ** 2
+
+
+@pytest.mark.parametrize(
+    ("between", "phi"),
+    [
+        (snake, snake),
+        (lambda x: checkpoint(snake, x, use_reentrant=False), snake),
+        (lambda x: checkpoint(snake, x, use_reentrant=True), snake),
+        (torch.jit.script(snake), snake),
+        (Swish.apply, lambda x: x * torch.sigmoid(3 * x)),
+    ],
+    ids=["plain", "checkpoint", "reentrant", "scripted", "autograd.Function"],
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_an_activation_of_ones_own_has_its_own_gain(between: Any, phi: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    first = layer(audit(Two(between)), "first")
+    assert first.activation is not None
+    assert first.activation.name == "custom"
+    z = torch.randn(2_000_000, generator=torch.manual_seed(0)).requires_grad_()
+    y = phi(z)
+    (slope,) = torch.autograd.grad(y.sum(), z)
+    assert first.activation.gain == pytest.approx(float(y.detach().square().mean()) ** -0.5, rel=0.01)
+    assert first.activation.backward_gain == pytest.approx(float(slope.square().mean()) ** -0.5, rel=0.01)
+    assert [consumer.kind for consumer in first.consumers] == ["activation"]
+
+
+def test_autocast_hides_no_activation() -> None:
+    def forward(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return m.head(F.gelu(m.first(x)))
+
+    model = audit(Does(forward, first=nn.Linear(8, 8), head=nn.Linear(8, 3)), torch.randn(8, 8))
+    assert layer(model, "first").activation.name == "gelu"
+    assert layer(model, "head").is_head
+
+
+def test_an_output_in_log_sigmoids() -> None:
+    model = audit(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3), nn.LogSigmoid()))
+    assert layer(model, "2").activation.name == "logsigmoid"
+    assert layer(model, "2").is_head
+
+
+def test_an_adapter_beside_its_layer() -> None:
+    class Adapted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.base = nn.Linear(8, 8).requires_grad_(False)
+            self.a, self.b = nn.Parameter(torch.randn(2, 8)), nn.Parameter(torch.zeros(8, 2))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.base(x) + x @ self.a.t() @ self.b.t()
+
+    model = audit(nn.Sequential(Adapted(), nn.ReLU(), nn.Linear(8, 3)), torch.randn(8, 8))
+    a, b = layer(model, "0").parameters
+    assert (a.role, a.fan_in, a.fan_out) == ("weight", 8, 2)
+    assert (b.role, b.fan_in, b.fan_out) == ("weight", 2, 8)
+    assert [consumer.kind for consumer in layer(model, "0.base").consumers] == ["sum"]

@@ -1,0 +1,24 @@
+"""Where a pass runs, and how exactly figures can be taken there."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["exact", "usable"]
+
+
+def usable(wanted: str | torch.device) -> str:
+    """The device asked for; CUDA if there is any, else the CPU, for "auto". ValueError in one line for none such."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ValueError(f"no device {wanted}: {lines[0][:300] if lines else type(error).__name__}") from None
+    return str(wanted)
+
+
+def exact(device: torch.device) -> torch.dtype:
+    """The widest type of numbers that a device has: Apple's have no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
