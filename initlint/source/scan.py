@@ -162,7 +162,7 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
             calls.append((node, outermost))  # type: ignore[arg-type]
             function = node.func  # type: ignore[attr-defined]
             called = function.attr if type(function) is ast.Attribute else getattr(function, "id", "")
-            if called in _ADDING and not _flows(outermost):
+            if called in _ADDING:
                 shares += ((here, held) for each in node.args for held in _elements(each))  # type: ignore[attr-defined]
             elif called in _UNINITIALISED:
                 found.allocating.append(node)  # type: ignore[arg-type]
@@ -173,21 +173,19 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
             for target in node.targets if kind is ast.Assign else (node.target,):  # type: ignore[attr-defined]
                 if _is_values(target):
                     found.assigning.setdefault(outermost, []).append(node)  # type: ignore[arg-type]
-            if _flows(outermost):
-                pass
-            elif kind is ast.Assign:
+            if kind is ast.Assign:
                 _note_assignment(node, here, made, eventful)  # type: ignore[arg-type]
             else:
                 shares += ((here, held) for held in _elements(node.value))  # type: ignore[attr-defined]
-        elif kind is ast.AnnAssign and not _flows(outermost):
+        elif kind is ast.AnnAssign:
             _note_assignment(node, here, made, eventful)  # type: ignore[arg-type]
-        elif (kind is ast.ListComp or kind is ast.GeneratorExp) and not _flows(outermost):
+        elif kind is ast.ListComp or kind is ast.GeneratorExp:
             shares.append((here, _arguments(node.elt)))  # type: ignore[attr-defined]
-        elif kind is ast.BinOp and not _flows(outermost):
+        elif kind is ast.BinOp:
             if type(node.op) is ast.Mult and (_holds_values(node.left) or _holds_values(node.right)):  # type: ignore[attr-defined]
                 eventful.append(here)
         elif kind is ast.keyword:
-            if node.arg is not None and _SETTING.search(node.arg) and not _flows(outermost):  # type: ignore[attr-defined]
+            if node.arg is not None and _SETTING.search(node.arg):  # type: ignore[attr-defined]
                 eventful.append(here)
         elif kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:
             found.functions[node] = within  # type: ignore[index, assignment]
@@ -258,11 +256,6 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
         elif "seed" in last:
             found.seeding.append(call)
     return found
-
-
-def _flows(outermost: ast.AST | None) -> bool:
-    """Whether that function is a ``forward``: nothing is built in it, whatever it lists, shares and hands on."""
-    return type(outermost) is ast.FunctionDef and outermost.name == "forward"
 
 
 _OF_TEXT = frozenset({"split", "rsplit", "strip", "lower", "upper", "replace", "startswith", "endswith", "int", "len"})
