@@ -330,7 +330,9 @@ def _library_statement(sites: tuple[Site, ...], chosen: Location | None) -> Loca
     """As Write.library_at: where installed code, and not the project's, wrote the innermost statement."""
     if not sites or sites[0].home is not Home.LIBRARY or sites[0].location == chosen:
         return None
-    return sites[0].location
+    # What is handed a tensor (transformers.initialization.normal_) does what the library's own statement asks for.
+    asking = next((site for site in sites if site.activation.handed is None), sites[0])
+    return (asking if asking.home is Home.LIBRARY else sites[0]).location
 
 
 def _first_run(flags: list[bool]) -> tuple[int, int]:

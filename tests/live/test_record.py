@@ -288,7 +288,7 @@ def test_installed_code_is_not_the_project(project: Project) -> None:
     assert (asked[0].author, asked[0].overwrites, dict(asked[0].arguments)) == ("user", True, {"std": 0.5})
     assert not known(asked[0].distribution.family)
     assert left.author == "library"
-    for write, comment, line in ((asked[0], "asked for", 12), (left, "left to it", 2)):
+    for write, comment, line in ((asked[0], "asked for", 12), (left, "left to it", 6)):
         assert write.location is not None
         assert write.location.line == project.line(comment)
         assert write.library_at is not None
