@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from initlint.location import Location
     from initlint.rule import Rule
 
-__all__ = ["audit", "catalogue", "check", "explanation"]
+__all__ = ["audit", "catalogue", "check", "described", "explanation"]
 
 
 def check(
@@ -211,21 +211,27 @@ def catalogue() -> list[dict[str, Any]]:
     them. Raises ValueError for a configuration that means nothing.
     """
     _plugins_here()
-    entries = []
-    for code, entry in registry().items():
-        rule = load(code)
-        entries.append(
-            {
-                "code": code,
-                "name": entry.name,
-                "severity": entry.severity.label,
-                "highest": (rule.highest or entry.severity).label,
-                "default": entry.severity > Severity.ADVICE,
-                "needs": list(rule.needs),
-                "summary": _documentation(rule).partition("\n")[0],
-            }
-        )
-    return entries
+    return [_described(code) for code in registry()]
+
+
+def described(codes: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The rules of these codes as ``catalogue`` has them, by code, with their ``documentation`` in Markdown."""
+    return {
+        code: {**_described(code), "documentation": _documentation(load(code))} for code in codes if code in registry()
+    }
+
+
+def _described(code: str) -> dict[str, Any]:
+    entry, rule = registry()[code], load(code)
+    return {
+        "code": code,
+        "name": entry.name,
+        "severity": entry.severity.label,
+        "highest": (rule.highest or entry.severity).label,
+        "default": entry.severity > Severity.ADVICE,
+        "needs": list(rule.needs),
+        "summary": _documentation(rule).partition("\n")[0],
+    }
 
 
 def explanation(code: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from initlint.report.formats import MACHINE
 from initlint.version import __version__
 
 if TYPE_CHECKING:
@@ -126,8 +127,8 @@ def for_building(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--baseline", metavar="FILE", help="Known findings, which are passed over.")
 @click.option("--update-baseline", is_flag=True, help="Make the findings of this run the known ones.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 although there are findings.")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--output", metavar="FILE", help="Write the report there.")
+@click.option("--format", "format_", type=click.Choice(["text", *MACHINE]), default="text", show_default=True)
+@click.option("--output", metavar="FILE", help="Write the report there; of a format for machines, show the text too.")
 @click.option("--statistics", is_flag=True, help="Count the findings of each code.")
 @click.option("--fix", is_flag=True, help="Apply the safe fixes, then report what remains.")
 @click.option(
@@ -198,10 +199,7 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
         complain(failure)
     found = bool(report.mended.diff) if report.mended and options["diff"] else not report.ok
     code = FAILURE if report.failures else FINDINGS if found and not options["exit_zero"] else 0
-    if report.mended is None:
-        deliver(rendered(report, options), options["output"])
-    else:
-        deliver_mended(report, options)
+    deliver_report(report, options)
     context.exit(code)
 
 
@@ -217,8 +215,8 @@ def refuse_contradictions(context: click.Context, targets: tuple[str, ...], opti
             raise click.UsageError(f"--{name.replace('_', '-')} is for building models, and --static builds none")
     if options["quiet"] and options["statistics"]:
         raise click.UsageError("--quiet and --statistics exclude each other")
-    if options["statistics"] and options["format_"] == "json":
-        raise click.UsageError("--statistics goes with --format text; in JSON the summary counts")
+    if options["statistics"] and options["format_"] != "text" and not options["output"]:
+        raise click.UsageError(f"--statistics goes with --format text, or with --output, not with {options['format_']}")
     if options["update_baseline"] and (options["fix"] or options["diff"]):
         raise click.UsageError("--update-baseline goes without --fix and --diff: fix first, then update")
     if given("stdin_filename") and "-" not in targets:
@@ -236,16 +234,12 @@ def refuse_output(output: str | None) -> None:
             raise click.UsageError(f"--output {output}: is a directory")
 
 
-def rendered(report: Report, options: dict[str, Any]) -> str:
-    """The report in the format asked for."""
-    if options["format_"] == "json":
-        from initlint.report.json import render as as_json
-
-        return as_json(report)
+def as_text(report: Report, options: dict[str, Any], *, to_file: bool) -> str:
+    """The report as text, in colour and as wide as the terminal where it goes to one."""
     from initlint.report.sparkline import BLOCKS
     from initlint.report.text import render, statistics
 
-    to_terminal = options["output"] is None and sys.stdout.isatty()
+    to_terminal = not to_file and sys.stdout.isatty()
     color = options["color"] == "always" or (
         options["color"] == "auto"
         and to_terminal
@@ -263,7 +257,7 @@ def rendered(report: Report, options: dict[str, Any]) -> str:
         width=width,
         quiet=options["quiet"],
         unsafe_fixes=options["unsafe_fixes"],
-        plain=options["output"] is None and not can_print(BLOCKS),
+        plain=not to_file and not can_print(BLOCKS),
     )
     return text + ("\n" + statistics(report) if options["statistics"] else "")
 
@@ -277,25 +271,36 @@ def can_print(text: str) -> bool:
     return True
 
 
-def deliver_mended(report: Report, options: dict[str, Any]) -> None:
-    """Print what a run with --fix or --diff has to say: the diff, or the report.
+def deliver_report(report: Report, options: dict[str, Any]) -> None:
+    """Print the report or the diff, or put it in a file; beside a file in a machine's format the text is printed.
 
-    Where standard input was fixed it takes standard output, and the report goes to standard error.
+    Where standard input was fixed it takes standard output, and what else is to be printed goes to standard error.
     """
-    mended = report.mended
-    assert mended is not None
-    is_text = options["format_"] == "text"
-    if mended.diff is not None and is_text:
-        deliver(mended.diff, options["output"])
-    elif mended.source is not None and options["output"] is None:
+    mended, output, is_text = report.mended, options["output"], options["format_"] == "text"
+    diff = None if mended is None else mended.diff
+
+    def text(*, to_file: bool) -> str:
+        return as_text(report, options, to_file=to_file) if diff is None else diff
+
+    if is_text:
+        whole = text(to_file=output is not None)
+    else:
+        from initlint.api import described
+        from initlint.report.formats import render
+
+        whole = render(report, options["format_"], described)
+    shown = whole
+    if output is not None:
+        deliver(whole, output)
+        shown = "" if is_text else text(to_file=False)
+    if mended is not None and mended.source is not None:
         sys.stdout.buffer.write(mended.source)
         sys.stdout.flush()
-        sys.stderr.write(rendered(report, options))
+        sys.stderr.write(shown)
     else:
-        deliver(rendered(report, options), options["output"])
-    if not options["quiet"] and mended.fixed and (mended.diff is not None or not is_text):
-        way = "would be fixed" if mended.diff is not None else "fixed"
-        complain(f"{mended.fixed} {way}", kind="note")
+        deliver(shown, None)
+    if not options["quiet"] and mended is not None and mended.fixed and (diff is not None or not is_text):
+        complain(f"{mended.fixed} {'would be fixed' if diff is not None else 'fixed'}", kind="note")
 
 
 def deliver(text: str, output: str | None) -> None:
