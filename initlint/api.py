@@ -38,6 +38,7 @@ def check(
     targets: Sequence[str] = (),
     *,
     static: bool = False,
+    meta: bool = False,
     batch: Sequence[str] = (),
     arguments: Sequence[str] = (),
     loss: str | None = None,
@@ -69,8 +70,9 @@ def check(
 
     ``targets``, ``batch`` (``8x3x32x32``), ``arguments`` (``width=64``), ``memory_limit`` (``4G``) and the rest are
     spelled as on the command line. Models are built in child processes with the caller's rights; with ``static``
-    nothing is built. ``timeout`` is in seconds for each model. ``stdin`` gives the bytes of the target ``-``, which
-    ``stdin_filename`` names. ``config`` holds a configuration file to use in place of those that lie about, and
+    nothing is built; with ``meta`` models get no weights and are not run, and what a pass would measure is predicted.
+    ``timeout`` is in seconds for each model. ``stdin`` gives the bytes of the target ``-``, which ``stdin_filename``
+    names. ``config`` holds a configuration file to use in place of those that lie about, and
     ``key = value`` lines; what is left open here is taken from the configuration. Without a target, the configured
     models and the working directory are checked. ``progress`` is called with a line before each model is built.
     ``baseline`` is a file of known findings, which are left out; ``update_baseline`` writes it.
@@ -113,9 +115,11 @@ def check(
     if not root.static:
         from initlint.building import Asked, Construction, plan
 
-        asked = Asked(tuple(batch), tuple(arguments), device, seed, python, timeout, memory_limit, loss, dtype)
+        asked = Asked(tuple(batch), tuple(arguments), device, seed, python, timeout, memory_limit, loss, dtype, meta)
         plan(asked, root)
-    elif not static and (batch or arguments or {loss, dtype, device, seed, python, timeout, memory_limit} != {None}):
+    elif not static and (
+        batch or arguments or meta or {loss, dtype, device, seed, python, timeout, memory_limit} != {None}
+    ):
         raise ValueError(f"static is true in {root.shown}, and no model is built")
     if not targets:
         survey.look_at_models(root)
@@ -150,6 +154,7 @@ def audit(
     ignore: str | Iterable[str] | None = None,
     advice: bool = False,
     seed: int = 0,
+    meta: bool = False,
 ) -> Report:
     """Judge a model in this process: its parameters, and what one forward and backward on a batch measure.
 
@@ -161,7 +166,8 @@ def audit(
     ``dtype`` ("fp16", "bf16", "fp8", "fp32") is a format whose range the signal has to fit; the pass itself runs in
     the module's own. ``device`` is where the pass runs,
     None for where the module is. ``select`` and ``ignore`` are codes or prefixes. The module and all random generators
-    are left as they were.
+    are left as they were. With ``meta`` nothing is run and a factory's large parameters get no memory: what a pass
+    would measure is predicted, within ranges, from the distributions that the parameters are drawn from.
 
     Raises TypeError for a model that is none and for arguments of the wrong type, ValueError for codes and devices
     that there are not; whatever a factory raises goes through.
@@ -185,7 +191,7 @@ def audit(
     from initlint.live.inprocess import audit_inprocess
     from initlint.live.process import Outcome
 
-    facts = audit_inprocess(model, batch, loss=loss, dtype=judged, device=device, seed=seed)
+    facts = audit_inprocess(model, batch, loss=loss, dtype=judged, device=device, seed=seed, meta=meta)
     name = facts.models[0].name
     not_run = facts.models[0].not_run
     notes: list[str] = []

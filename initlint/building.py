@@ -38,6 +38,7 @@ class Asked:
     memory_limit: str | None = None
     loss: str | None = None
     dtype: str | None = None
+    meta: bool = False
 
 
 def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJob:
@@ -68,6 +69,8 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
         raise ValueError(f"{dtype!r} is no dtype: {', '.join(FORMATS)}")
     if timeout is not None and not 0 < timeout < float("inf"):
         raise ValueError(f"a timeout of {timeout} s is none")
+    if asked.meta and asked.device is not None and asked.device not in ("auto", "cpu"):
+        raise ValueError(f"device {asked.device} goes without meta, which runs nothing")
     if python is not None and shutil.which(python) is None:
         raise ValueError(f"{python!r} is no program that can be run")
     return LiveJob(
@@ -80,6 +83,7 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
         memory_limit=_memory(memory_limit) if memory_limit is not None else None,
         loss=loss,
         dtype=canonical(dtype) if dtype is not None else None,
+        meta=asked.meta or bool(table and table.meta),
         **({} if timeout is None else {"timeout": timeout}),
     )
 

@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 FINDINGS, FAILURE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
-LIVE_OPTIONS = ("batch", "arg", "loss", "dtype", "device", "seed", "python", "timeout", "memory_limit")
+LIVE_OPTIONS = ("meta", "batch", "arg", "loss", "dtype", "device", "seed", "python", "timeout", "memory_limit")
 
 
 def main() -> NoReturn:
@@ -110,6 +110,7 @@ def for_building(command: Callable[..., None]) -> Callable[..., None]:
 @commands.command()
 @click.argument("targets", metavar="[TARGET]...", nargs=-1)
 @click.option("--static", is_flag=True, help="Read only; build and run nothing.")
+@click.option("--meta", is_flag=True, help="Build without weights and run nothing: predict what a pass would measure.")
 @for_building
 @click.option("--dtype", metavar="D", help="Judge the range of signal and gradient in fp16, bf16, fp8 or fp32.")
 @click.option("--stdin-filename", metavar="PATH", help="The name of what is read from -.")
@@ -161,6 +162,7 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
         report = run(
             targets,
             static=options["static"],
+            meta=options["meta"],
             batch=options["batch"],
             arguments=options["arg"],
             loss=options["loss"],

@@ -76,6 +76,7 @@ _ONLY_READ: Mapping[str, Any] = {
     "python": None,
     "timeout": None,
     "memory_limit": None,
+    "meta": False,
 }
 """Arguments of ``check`` with which nothing is built."""
 

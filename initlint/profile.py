@@ -6,11 +6,15 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from initlint.facts import Distribution, Layer, Model, Parameter, known
+from initlint.facts import Distribution, Layer, Model, Parameter, bounds, known, middle
 from initlint.findings import Finding
 from initlint.result import LayerRow
 
 __all__ = ["rows"]
+
+
+_NARROW = 4.0
+"""The ratio of its ends up to which a range is told by one figure."""
 
 
 def rows(model: Model, findings: Iterable[Finding]) -> tuple[LayerRow, ...]:
@@ -40,7 +44,7 @@ class _Stds(NamedTuple):
 def _stds(layer: Layer) -> _Stds:
     if not known(layer.probe):
         return _Stds()
-    return _Stds(_or_none(layer.probe.forward_std), _or_none(layer.probe.gradient_std))
+    return _Stds(_figure(layer.probe.forward_std), _figure(layer.probe.gradient_std))
 
 
 def _predecessors(model: Model) -> dict[str, Layer]:
@@ -110,6 +114,14 @@ def _gain(parameter: Parameter, law: Distribution) -> float | None:
 
 def _ratio(value: float | None, reference: float | None) -> float | None:
     return value / reference if value and reference else None  # 0 is a branch that starts at zero, and no factor
+
+
+def _figure(value: Any) -> float | None:
+    """A figure for the table: of a range its middle, where the range is narrow enough for one."""
+    if not known(value):
+        return None
+    low, high = bounds(value)
+    return middle(value) if high <= _NARROW * low or low == high else None
 
 
 def _or_none(value: Any) -> Any:

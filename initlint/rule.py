@@ -23,6 +23,7 @@ from initlint.facts import (
     Layer,
     Model,
     Parameter,
+    Range,
     UnknownFact,
     known,
 )
@@ -149,11 +150,20 @@ class Rule:
             parameter=names[0] if names else None,
             parameters=names,
             help=help,
-            evidence={} if evidence is None else {k: v for k, v in evidence.items() if known(v)},
+            evidence={} if evidence is None else _told(evidence),
             related=(*related, *_trail(subject)),
             suspects=tuple(suspect.name for suspect in suspects),
             fix=_known_fix(fix),
         )
+
+
+def _told(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the evidence; a range, which nobody measured, as its two ends, and said to be predicted."""
+    told = {key: value for key, value in evidence.items() if known(value)}
+    if not any(isinstance(value, Range) for value in told.values()):
+        return told
+    ends = {key: [value.low, value.high] if isinstance(value, Range) else value for key, value in told.items()}
+    return {**ends, "known_by": "predicted"}
 
 
 def _known_fix(fix: Fix | Callable[[], Fix | None] | None) -> Fix | None:

@@ -78,6 +78,7 @@ class ModelTable:
     memory_limit: str | None = None
     loss: str | None = None
     dtype: str | None = None
+    meta: bool | None = None
 
 
 def read_table(table: Mapping[str, Any], keys: tuple[Key, ...], where: str) -> dict[str, Any]:
@@ -394,6 +395,7 @@ MODEL_KEYS = (
     Key("memory-limit", MEMORY, "none", "Memory it may take."),
     Key("loss", LOSS, "its own, else mse", "What it is trained on: cross-entropy, mse, module:function."),
     Key("dtype", DTYPE, "none", "The format whose range its signal has to fit: fp16, bf16, fp8, fp32."),
+    Key("meta", FLAG, "false", "Build it without weights, run nothing, and predict what a pass would measure."),
 )
 """The keys of a ``[[tool.initlint.model]]`` table."""
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from initlint import facts
-from initlint.facts import UNKNOWN, Fact
+from initlint.facts import UNKNOWN, Fact, Range
 from initlint.location import Location
 
 __all__ = ["decoded", "dumps", "encoded", "loads"]
@@ -36,8 +36,8 @@ _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 def dumps(fact: Fact) -> str:
     """One line of JSON that holds a fact and all that it refers to.
 
-    Raises TypeError for a value that facts do not hold: they hold None, numbers, text, UNKNOWN, locations, facts, and
-    tuples, lists and mappings of these.
+    Raises TypeError for a value that facts do not hold: they hold None, numbers, ranges, text, UNKNOWN, locations,
+    facts, and tuples, lists and mappings of these.
     """
     writer = _Writer()
     root = writer.index_of(fact)
@@ -97,6 +97,8 @@ class _Writer:
         """A value as JSON."""
         if value is UNKNOWN:
             return {"$unknown": 0}
+        if isinstance(value, Range):
+            return {"$range": [self.encode(value.low), self.encode(value.high)]}
         if value is None or isinstance(value, (bool, str)):
             return value
         if isinstance(value, int):
@@ -134,6 +136,9 @@ def _decode(value: Any, built: list[Any]) -> Any:
         return UNKNOWN
     if tag == "$float":
         return _SPECIAL[inner]
+    if tag == "$range":
+        low, high = (_decode(end, built) for end in inner)
+        return Range(low, high)
     if tag == "$location":
         path, line, *rest = inner
         if not isinstance(path, str) or type(line) is not int:

@@ -7,7 +7,7 @@ subject for that rule only. So a rule is written as if everything were known, an
 
 Two things need care in a rule. ``x is None`` cannot raise, so ask ``absent(x)`` whether a fact is *known*
 to be absent. And ``known(x)`` is for front ends and reports; a rule may use it only to leave a detail out
-of its message.
+of its message. A number that is known within bounds only is a ``Range``, met as a number is.
 
 This module imports neither torch nor libcst nor click.
 """
@@ -27,6 +27,7 @@ from initlint.facts.layers import (
 )
 from initlint.facts.models import Application, Loose, Model, Probe
 from initlint.facts.parameters import Parameter
+from initlint.facts.ranges import Range, bounds, middle, ranged
 from initlint.facts.scripts import Mishap, Script, Step
 from initlint.facts.unknown import UNKNOWN, Fact, UnknownFact, absent, close, known, slot
 from initlint.facts.values import Distribution, Escape, Gain, Misfit, Sharding, Statistics, Write
@@ -59,6 +60,7 @@ __all__ = [
     "Model",
     "Parameter",
     "Probe",
+    "Range",
     "Repeat",
     "ResidualStream",
     "Script",
@@ -69,10 +71,13 @@ __all__ = [
     "UnknownFact",
     "Write",
     "absent",
+    "bounds",
     "close",
     "known",
     "layer_family",
+    "middle",
     "parameter_dimensions",
+    "ranged",
     "slot",
 ]
 

@@ -61,7 +61,8 @@ class LayerProbe(Fact):
     to them. ``samples`` is how many values a unit had.
     These two are over all ``calls`` of the layer; the standard deviations are those of its first call, and
     ``forward_stds`` and ``gradient_stds`` hold them call by call. ``finite`` is of all calls. ``forward_extent`` and
-    ``gradient_extent``: the largest absolute value sampled, and the median of those that are not 0.
+    ``gradient_extent``: the largest absolute value sampled, and the median of those that are not 0. Of a model that was
+    not run (``Probe.predicted``) the figures are ranges.
     """
 
     forward_std: float

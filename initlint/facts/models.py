@@ -47,7 +47,8 @@ class Probe(Fact):
     asked for. ``largest_gradient``: the largest absolute value in the gradient of any layer's output (as sampled) or
     parameter, 0 where there is none; known where a dtype was asked for. ``batch_leak``: in eval mode, the root mean
     square of the gradient of one sample's output with respect to the other samples' inputs, over that with respect to
-    its own.
+    its own. ``predicted``: nothing was run, and what is
+    said of the layers follows from the distributions of their parameters, within ranges.
     """
 
     batch: str
@@ -63,6 +64,7 @@ class Probe(Fact):
     judged_dtype: str | None = UNKNOWN
     largest_gradient: float = UNKNOWN
     batch_leak: float = UNKNOWN
+    predicted: bool = False
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

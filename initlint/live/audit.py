@@ -13,6 +13,7 @@ from torch import nn
 from initlint.facts import (
     UNKNOWN,
     Chain,
+    Distribution,
     Facts,
     Layer,
     LayerProbe,
@@ -20,13 +21,14 @@ from initlint.facts import (
     Parameter,
     ResidualStream,
     known,
+    middle,
 )
 from initlint.live.chains import NormReading, chain_names
 from initlint.live.flow import Fate
 from initlint.live.inference import NoSampleBatch
 from initlint.live.objective import Loss
-from initlint.live.parameters import describe_computed, describe_parameter, layer_kind, owned_tensors
-from initlint.live.running import Run, run_module
+from initlint.live.parameters import describe_computed, describe_parameter, layer_kind, moments, owned_tensors
+from initlint.live.running import Run, Unrunnable, run_module
 from initlint.live.sharded import OutOfStep, Ranks, from_first, in_step, own_class, rest, said
 from initlint.live.streams import stream_names
 from initlint.location import Location
@@ -45,6 +47,7 @@ def audit_module(
     loss: Loss = None,
     dtype: str | None = None,
     differing: tuple[str, ...] = UNKNOWN,
+    meta: bool = False,
 ) -> Facts:
     """Facts about one module; never raises for a model that cannot be run.
 
@@ -52,8 +55,9 @@ def audit_module(
     inferred. What could not be run leaves ``Model.probe`` UNKNOWN and says why in ``Model.not_run``; the parameters are
     audited all the same. ``recording`` is what was seen of the construction (None: provenance is UNKNOWN). ``loss``
     maps the model's output to a scalar, or is "cross-entropy" or "mse"; ``dtype`` is a name in theory.precision, for
-    the range to be judged in it. ``differing`` is what a second build said. The module, its gradients and modes
-    and all generators are left as they were. A module whose
+    the range to be judged in it. ``differing`` is what a second build said. With ``meta`` nothing is run, and the
+    figures are predicted from the distributions that the parameters were drawn from. The module, its gradients and
+    modes and all generators are left as they were. A module whose
     parameters lie in pieces over several processes is audited by all of them together, on rank 0's batch, and all get
     the same facts; raises OutOfStep where they cannot go on together.
     """
@@ -64,7 +68,12 @@ def audit_module(
         if ranks.shared:
             rest(module)
             batch, seed = in_step(module, batch, seed, ranks)
-        run_module(module, batch, run, seed=seed, device=device, loss=loss, dtype=dtype, ranks=ranks)
+        if meta:
+            from initlint.live.symbolic import predict_module  # fake tensors take a second to import
+
+            predict_module(module, batch, run, seed=seed, laws=_laws(module, recording))
+        else:
+            run_module(module, batch, run, seed=seed, device=device, loss=loss, dtype=dtype, ranks=ranks)
     except OutOfStep:
         raise
     except Exception as error:  # the model is the user's: whatever it raises is a reason, not a crash
@@ -78,8 +87,17 @@ def audit_module(
     return from_first(facts, ranks) if ranks.shared else facts
 
 
+def _laws(module: nn.Module, recording: Any | None) -> dict[int, Distribution]:
+    """What each parameter is drawn from, by identity: measured where it has values."""
+    return {
+        id(owned.tensor): moments(owned.tensor, recording)
+        for several in owned_tensors(module).values()
+        for owned in several
+    }
+
+
 def _reason(error: BaseException) -> str:
-    return str(error) if isinstance(error, NoSampleBatch) else said(error)
+    return str(error) if isinstance(error, (NoSampleBatch, Unrunnable)) else said(error)
 
 
 class _Assembly:
@@ -234,7 +252,8 @@ class _Assembly:
             for index in returned:
                 norm = reader.norm_inside(index, name)
                 if norm is not None:
-                    readings[norm] = NormReading(probe, _scale(layers[name]))
+                    total = probe.total_std if not known(probe.total_std) else middle(probe.total_std)
+                    readings[norm] = NormReading(replace(probe, total_std=total), _scale(layers[name]))
 
         def wanted(name: str) -> bool:
             return name in layers and name in self.run.probes and not reader.is_norm(name)

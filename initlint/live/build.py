@@ -19,10 +19,22 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from initlint.facts import UNKNOWN
+from initlint.live.placement import BUDGETS, Placement
 from initlint.live.record import Recorder, Recording, uninitialized_memory_filled
 from initlint.live.sharded import held
 
-__all__ = ["Built", "NotAModel", "NotBuilt", "accepted", "arguments_for", "build", "keep", "literals", "seed_all"]
+__all__ = [
+    "Built",
+    "NeedsValues",
+    "NotAModel",
+    "NotBuilt",
+    "accepted",
+    "arguments_for",
+    "build",
+    "keep",
+    "literals",
+    "seed_all",
+]
 
 _PATIENCE = 30.0
 """Seconds: what takes longer to build than this is not built a second time."""
@@ -30,6 +42,10 @@ _PATIENCE = 30.0
 
 class NotBuilt(Exception):
     """A model cannot be built as things are, through no fault of its own; the text is the reason."""
+
+
+class NeedsValues(NotBuilt):
+    """A constructor reads values of weights, and there are none."""
 
 
 class NotAModel(Exception):
@@ -109,14 +125,18 @@ def build(
     device: str = "cpu",
     project_root: str | None = None,
     initialize: Callable[[nn.Module], None] | None = None,
+    meta: bool = False,
 ) -> Built:
     """Make a model with a class or function, under the recorder, on ``device``.
 
-    ``initialize`` is called on it last, as if its constructor ended so.
+    ``initialize`` is called on it last, as if its constructor ended so. With ``meta`` its large parameters get no
+    memory, wherever it is to go.
 
     Raises NotBuilt where arguments are missing, NotAModel where something else comes out, and what the factory raises.
     """
     arguments = arguments_for(name, factory, given)
+    if meta:
+        return _without_weights(name, lambda: factory(**arguments), seed, project_root, initialize)
     started = time.monotonic()
     seed_all(seed)
     with Recorder(project_root) as recorder:
@@ -141,16 +161,50 @@ def keep(
     device: str = "cpu",
     project_root: str | None = None,
     initialize: Callable[[nn.Module], None] | None = None,
+    meta: bool = False,
 ) -> Built:
     """Take a model that a module holds ready; ``load`` runs that module again, under the recorder, and returns it.
 
-    ``initialize`` as for ``build``.
+    ``initialize`` and ``meta`` as for ``build``.
     """
+    if meta:
+        return _without_weights(name, load, seed, project_root, initialize)
     seed_all(seed)
     with Recorder(project_root) as recorder:
         module, batch = _model_of(name, load(), initialize)
         module = module.to(device=device)
     return Built(module, batch, recorder.finish(module), UNKNOWN)
+
+
+def _without_weights(
+    name: str,
+    make: Callable[[], Any],
+    seed: int,
+    project_root: str | None,
+    initialize: Callable[[nn.Module], None] | None,
+) -> Built:
+    """Make a model whose large parameters get no memory; a constructor that reads values of tensors gets more of them.
+
+    Raises NeedsValues, in one line that says what to do, for a model that cannot be made so.
+    """
+    failure: Exception | None = None
+    for drawn, filled in BUDGETS:
+        placement = Placement(drawn, filled)
+        seed_all(seed)
+        try:
+            with Recorder(project_root, placement) as recorder:
+                module, batch = _model_of(name, make(), initialize)
+        except NotAModel:
+            raise
+        except Exception as error:
+            if not placement.placed:
+                raise
+            failure = failure or error
+            continue
+        return Built(module, batch, recorder.finish(module), UNKNOWN)
+    assert failure is not None
+    said = (str(failure).strip().splitlines() or [""])[0][:160]
+    raise NeedsValues(f"{name} cannot be built without weights: leave --meta out ({type(failure).__name__}: {said})")
 
 
 def seed_all(seed: int) -> None:

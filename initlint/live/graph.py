@@ -67,7 +67,11 @@ class Use:
 class Trace:
     """What one forward pass showed."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, stand_for: Mapping[int, Tensor] | None = None) -> None:
+        """``stand_for``: the tensors that others stand in for while the module runs, by the others' identity."""
+        self.stand_for = stand_for or {}
+        self.originals: dict[int, Tensor] = {}
+        """What a constant node holds, where a tensor stood in for it."""
         self.nodes: list[Node] = []
         self.consumers: list[list[int]] = []
         self.uses: dict[int, list[Use]] = {}
@@ -85,7 +89,11 @@ class Trace:
         for name, child in module.named_modules():
             self.modules[name] = child
             for parameter in child.parameters(recurse=False):
-                self.owners.setdefault(id(parameter), name)
+                self.owners.setdefault(self.identity(parameter), name)
+
+    def identity(self, tensor: Tensor) -> int:
+        """What a parameter is known by: the id of the module's own."""
+        return id(self.stand_for.get(id(tensor), tensor))
 
     def add(self, node: Node) -> int:
         """Append a node; its inputs learn of it."""

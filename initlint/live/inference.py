@@ -13,7 +13,7 @@ import inspect
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from initlint.live.candidates import Candidate, candidates
 from initlint.live.configured import configured
 from initlint.live.state import quiet_dropout
 
-__all__ = ["NoSampleBatch", "infer"]
+__all__ = ["NoSampleBatch", "faked", "first_batch", "infer"]
 
 _BATCH = 8
 _SMALL = 1 << 17
@@ -69,9 +69,26 @@ def infer(module: nn.Module, *, device: str = "cpu", batch: int = _BATCH) -> Bat
             break
         if (ran := trial.run(candidate)) is not None:
             return trial.large_enough(candidate, *ran)
+    raise _nothing(module, trial)
+
+
+def first_batch(module: nn.Module, run: Callable[[Batch], None], *, batch: int = _BATCH) -> Batch:
+    """The first plausible batch for which ``run`` does not raise; NoSampleBatch if there is none, as for ``infer``."""
+    trial = _Trial(module, "cpu", run)
+    deadline = time.monotonic() + _PATIENCE
+    listed = (configured(module, batch), candidates(module, batch), _offered(module, "dummy_inputs"))
+    for candidate in itertools.chain(_offered(module, "example_input_array"), *listed):
+        if (ran := trial.run(candidate)) is not None:
+            return trial.large_enough(candidate, *ran)
+        if time.monotonic() > deadline:
+            break
+    raise _nothing(module, trial)
+
+
+def _nothing(module: nn.Module, trial: _Trial) -> NoSampleBatch:
     each = _inputs(module)
     several = f" for each of {', '.join(each)}" if len(each) > 1 else ""
-    raise NoSampleBatch(f"no sample batch could be inferred, give one with --batch{several} ({trial.failure})")
+    return NoSampleBatch(f"no sample batch could be inferred, give one with --batch{several} ({trial.failure})")
 
 
 def _inputs(module: nn.Module) -> list[str]:
@@ -93,8 +110,9 @@ def _elements(candidate: Candidate) -> int:
 class _Trial:
     """Runs candidates for real, and remembers how far they came."""
 
-    def __init__(self, module: nn.Module, device: str) -> None:
+    def __init__(self, module: nn.Module, device: str, call: Callable[[Batch], None] | None = None) -> None:
         self.module = module
+        self.call = call or self._really
         self.device = device
         self.failure = "forward takes inputs that cannot be guessed"
         self.furthest = -1
@@ -104,8 +122,7 @@ class _Trial:
         batch = candidate.to(self.device) if isinstance(candidate, Batch) else make(candidate, device=self.device)
         with _progress() as progress:
             try:
-                with torch.no_grad(), quiet_dropout(self.module):
-                    self.module(*batch.args, **batch.kwargs)
+                self.call(batch)
             except Exception as error:
                 if progress.calls > self.furthest:
                     self.furthest = progress.calls
@@ -113,6 +130,10 @@ class _Trial:
                     self.failure = f"{batch.description or 'no input'} gave {type(error).__name__}: {said}"
                 return None
         return batch, progress.shrunk
+
+    def _really(self, batch: Batch) -> None:
+        with torch.no_grad(), quiet_dropout(self.module):
+            self.module(*batch.args, **batch.kwargs)
 
     def large_enough(self, candidate: Candidate, batch: Batch, shrunk: bool) -> Batch:
         """The batch that ran, or one of larger images where a convolution or a pool left one pixel of its map."""
@@ -193,7 +214,7 @@ def _runs_on_fakes(module: nn.Module, candidates: list[Candidate]) -> Iterator[t
     for index, candidate in enumerate(candidates):
         if time.monotonic() > deadline:
             return
-        with _faked(module, fakes), mode, torch.no_grad(), _progress() as progress:
+        with faked(module, fakes), mode, torch.no_grad(), _progress() as progress:
             try:
                 fake = candidate if isinstance(candidate, Batch) else make(candidate)
                 module(*fake.args, **fake.kwargs)
@@ -204,7 +225,7 @@ def _runs_on_fakes(module: nn.Module, candidates: list[Candidate]) -> Iterator[t
 
 
 @contextlib.contextmanager
-def _faked(module: nn.Module, fakes: dict[int, Tensor]) -> Iterator[None]:
+def faked(module: nn.Module, fakes: dict[int, Tensor]) -> Iterator[None]:
     """Fakes in place of the parameters and buffers, by identity; no fake stays behind in any attribute.
 
     (``torch.func.functional_call`` leaves them in modules that are registered under two names.)
@@ -214,6 +235,9 @@ def _faked(module: nn.Module, fakes: dict[int, Tensor]) -> Iterator[None]:
     tables: list[dict[str, Any]] = [table for child in children for table in (child._parameters, child._buffers)]
     contents = [dict(table) for table in tables]
     try:
+        for child in children:
+            if isinstance(child, nn.RNNBase):
+                child.__dict__["_flat_weights"] = [fakes.get(id(weight), weight) for weight in child._flat_weights]
         for table in tables:
             table.update({name: fakes[id(tensor)] for name, tensor in table.items() if tensor is not None})
         yield

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from initlint.facts import Facts
 from initlint.live.audit import audit_module
 from initlint.live.batch import as_batch
-from initlint.live.build import Built, NotAModel, NotBuilt, build, seed_all
+from initlint.live.build import Built, NeedsValues, NotAModel, NotBuilt, build, seed_all
 from initlint.live.device import usable
 from initlint.live.objective import Loss, named_loss
 from initlint.live.sharded import own_class, unwrapped
@@ -31,6 +31,7 @@ def audit_inprocess(
     device: str | None,
     seed: int,
     initializer: str | None = None,
+    meta: bool = False,
 ) -> Facts:
     """Facts about a module, or about what a factory makes, which is then built under the recorder.
 
@@ -38,6 +39,7 @@ def audit_inprocess(
 
     Raises TypeError for what is no model, makes none or needs arguments, and for a batch that is none; ValueError for a
     device or a loss that there is not. What a factory raises goes through. Random generators are left as they were.
+    With ``meta`` nothing is run, and a factory's large parameters get no memory.
     """
     where = _device(device)
     wanted: Loss = named_loss(loss, None) if isinstance(loss, str) else loss
@@ -59,11 +61,12 @@ def audit_inprocess(
                     dtype=dtype,
                     device=where or own,
                     seed=seed,
+                    meta=meta,
                 )
         if not callable(model):
             raise TypeError(f"a model is an nn.Module or a function that returns one, not {type(model).__name__}")
         name = getattr(model, "__name__", type(model).__name__)
-        built = _built(name, model, device=where or "cpu", seed=seed, initialize=initialize)
+        built = _built(name, model, device=where or "cpu", seed=seed, initialize=initialize, meta=meta)
         return audit_module(
             built.module,
             built.batch if chosen is None else chosen,
@@ -74,6 +77,7 @@ def audit_inprocess(
             device=where or "cpu",
             seed=seed,
             differing=built.differing,
+            meta=meta,
         )
 
 
@@ -84,9 +88,12 @@ def _built(
     device: str,
     seed: int,
     initialize: Callable[[nn.Module], None] | None,
+    meta: bool,
 ) -> Built:
     try:
-        return build(name, factory, {}, seed=seed, device=device, initialize=initialize)
+        return build(name, factory, {}, seed=seed, device=device, initialize=initialize, meta=meta)
+    except NeedsValues as error:
+        raise ValueError(str(error).replace("--meta", "meta")) from None
     except NotBuilt as error:
         reason = str(error).replace("--arg ", "").replace("=VALUE", "")  # as the command line says it
         raise TypeError(f"{reason}; give audit() a function that needs none, such as lambda: {name}(...)") from None

@@ -362,6 +362,13 @@ class Ledger:
         if isinstance(target, torch.Tensor):
             self._note_run(run, target)
 
+    def left_undone(self, tensor: torch.Tensor, frame: FrameType) -> None:
+        """Note that an initialiser found its target without memory, and is about to return."""
+        if self._run is None:
+            run = self._run_of_frames(self.watcher.look(frame))
+            if run is not None and run.key is not None and run.key == storage_key(tensor):
+                self._note_run(run, tensor)
+
     # What operations do not show
 
     def born(self, module: nn.Module, origin: str, frame: FrameType) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from initlint.facts import UNKNOWN, Distribution, Escape, Parameter, Sharding, Write, known, layer_family
+from initlint.facts import UNKNOWN, Distribution, Escape, Parameter, Sharding, Statistics, Write, known, layer_family
 from initlint.live.graph import Trace, Use
 from initlint.live.pieces import survey
 from initlint.live.projection import projects
@@ -19,7 +20,7 @@ from initlint.live.statistics import measured, row_split, statistics
 from initlint.theory.fans import GATES, Fans, layer_fans
 from initlint.theory.misfit import misfit as misfit_of
 
-__all__ = ["Owned", "describe_computed", "describe_parameter", "layer_kind", "owned_tensors"]
+__all__ = ["Owned", "describe_computed", "describe_parameter", "layer_kind", "moments", "owned_tensors"]
 
 
 @dataclass(slots=True)
@@ -158,9 +159,11 @@ def describe_parameter(
     uses = trace.uses.get(id(tensor), []) if trace is not None else []
     role = _role(kind, owned, uses)
     fans = _fans(kind, child, owned, role, uses)
-    facts, law, sharding = _values(tensor, fans, ranks)
+    held = recording is None or recording.has_values(tensor)
+    facts, law, sharding = _values(tensor, fans, ranks) if held else (*_told(tensor, recording), None)
     writes: tuple[Write, ...] = UNKNOWN
-    if sharding is None and known(facts) and known(role) and role in ("embedding", "weight") and facts.finite:
+    plain = held and sharding is None
+    if plain and known(facts) and known(role) and role in ("embedding", "weight") and facts.finite:
         facts = replace(facts, row_split=row_split(tensor))
     location, misfit, padding, bare, left = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN
     if recording is not None:
@@ -228,6 +231,37 @@ def _misfit(kind: str, writes: Any, fans: Fans) -> Any:
         return UNKNOWN
     taken = round((gain / law.std) ** 2, 3)
     return misfit_of(mode, [(Fans(taken, taken), fans)])
+
+
+def moments(tensor: Tensor, recording: Any | None) -> Distribution:
+    """The law of a parameter as far as its mean and std go: as it is measured, or else as it was drawn."""
+    if recording is not None and not recording.has_values(tensor):
+        law: Distribution = recording.law(tensor)
+        return law
+    if tensor.is_meta or not tensor.is_floating_point() or tensor.numel() == 0 or type(tensor) is not nn.Parameter:
+        return UNKNOWN  # type: ignore[no-any-return]
+    facts, _ = statistics(tensor)
+    return Distribution(family=UNKNOWN, mean=facts.mean, std=facts.std, known_by="measured")
+
+
+def _told(tensor: Tensor, recording: Any) -> tuple[Any, Distribution]:
+    """Of a tensor without values, what its distribution tells of them."""
+    law: Distribution = recording.law(tensor)
+    if not known(law) or not known(law.mean) or not known(law.std):
+        return UNKNOWN, law
+    constant = known(law.family) and law.is_constant
+    facts = Statistics(
+        count=tensor.numel(),
+        mean=law.mean,
+        std=law.std,
+        minimum=law.mean if constant else UNKNOWN,
+        maximum=law.mean if constant else UNKNOWN,
+        zeros=float(law.mean == 0) if constant else UNKNOWN,
+        finite=math.isfinite(law.mean) and math.isfinite(law.std),
+        row_spread=0.0 if constant and tensor.dim() > 1 and tensor.shape[0] > 1 else UNKNOWN,
+        digest=recording.signature(tensor),
+    )
+    return facts, law
 
 
 def _values(tensor: Tensor, fans: Fans, ranks: Ranks) -> tuple[Any, Distribution, Sharding | None]:

@@ -64,6 +64,7 @@ class LiveJob:
     what torch takes. ``python`` is the interpreter (None: this one), ``project_root`` the folder whose code counts as
     the user's, ``loss`` as --loss spells it; ``dtype`` is the format that ranges are judged in, as --dtype does.
     ``initializer`` is the source of a function that is called on each model once it is built, None for none.
+    ``meta``: built without weights, and not run.
     """
 
     names: tuple[str, ...]
@@ -81,6 +82,7 @@ class LiveJob:
     cwd: str | None = None
     project_root: str | None = None
     initializer: str | None = None
+    meta: bool = False
 
     def target(self, name: str) -> str:
         """How the command line spells one of the models."""

@@ -28,6 +28,7 @@ from initlint.facts import UNKNOWN
 from initlint.live.events import storage_key
 from initlint.live.initializers import INITIALIZERS
 from initlint.live.ledger import Ledger
+from initlint.live.placement import Placement
 from initlint.live.recording import Recording
 
 __all__ = ["Recorder", "Recording", "uninitialized_memory_filled"]
@@ -61,11 +62,13 @@ class Recorder:
         recording = recorder.finish(model)
 
     ``project_root`` is the folder whose code counts as the user's (site-packages below it does not); None counts all
-    that is not installed. On leaving, also by an exception, everything patched is as it was.
+    that is not installed. ``placement`` keeps weights off the memory. On leaving, also by an exception, everything
+    patched is as it was.
     """
 
-    def __init__(self, project_root: str | None = None) -> None:
+    def __init__(self, project_root: str | None = None, placement: Placement | None = None) -> None:
         self._ledger = Ledger(project_root)
+        self._placement = placement
         self._stack = ExitStack()
         self._thread: int | None = None
 
@@ -88,7 +91,10 @@ class Recorder:
                 original = getattr(owner, name)
                 stack.enter_context(_patched(owner, name, functools.wraps(original)(make(original))))
             stack.enter_context(_patched(torch.Tensor, "data", self._data()))
+            stack.enter_context(_patched(torch.Tensor, "is_meta", self._is_meta()))
             stack.callback(register_module_parameter_registration_hook(self._registered).remove)
+            if self._placement is not None:
+                stack.enter_context(self._placement)  # below the recorder, which sees what comes of it
             stack.enter_context(_Mode(self._ledger))
             self._stack = stack.pop_all()
         return self
@@ -100,7 +106,7 @@ class Recorder:
 
     def finish(self, root: nn.Module) -> Recording:
         """What was recorded of a model; its uninitialised elements are found by their filling and become zeros."""
-        return Recording(root, self._ledger)
+        return Recording(root, self._ledger, {} if self._placement is None else self._placement.stale)
 
     def _leave(self) -> None:
         self._thread = None
@@ -220,6 +226,18 @@ class Recorder:
                 self._ledger.rewiring.resized(tensor, shape, frame)
 
         return property(get, put)
+
+    def _is_meta(self) -> property:
+        """Initialisers ask this, and return: those that were imported under another name show nowhere else."""
+        raw: Any = torch._C.TensorBase.is_meta
+
+        def get(tensor: torch.Tensor) -> bool:
+            answer = bool(raw.__get__(tensor))
+            if answer and self._here and sys._getframe(1).f_globals.get("__name__") == "torch.nn.init":
+                self._ledger.left_undone(tensor, sys._getframe(1))
+            return answer
+
+        return property(get)
 
     def _registered(self, module: nn.Module, name: str, parameter: Any) -> None:
         """torch's hook for register_parameter; returning None leaves the parameter as it is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import torch
@@ -37,12 +37,17 @@ _METHODS = frozenset(
 )
 
 
+_FEW = 0.02
+"""The share of a tensor that may have been written by itself without its law being another."""
+
+
 class Recording:
     """The writes, births and initialiser runs of one model; made by ``Recorder.finish``."""
 
-    def __init__(self, root: nn.Module, ledger: Ledger) -> None:
+    def __init__(self, root: nn.Module, ledger: Ledger, stale: Container[int] = ()) -> None:
         self._root = root
         self._ledger = ledger
+        self._stale = stale
         self._owners: dict[int, list[Owner]] = {}
         self._tensors: dict[int, torch.Tensor] = {}
         for name, module in root.named_modules():
@@ -120,6 +125,40 @@ class Recording:
         found = [*self._ledger.rewiring.incidents(self._root), *self._ledger.loads.incidents(names)]
         found.sort(key=lambda pair: pair[0])
         return tuple(incident for _, incident in found)
+
+    def has_values(self, tensor: torch.Tensor) -> bool:
+        """Whether what a tensor holds is what was written to it; not so for one without memory."""
+        return not tensor.is_meta and storage_key(tensor) not in self._stale
+
+    def law(self, tensor: torch.Tensor) -> Distribution:
+        """What a tensor was drawn from, as the writes to it tell; UNKNOWN where they do not tell all of it.
+
+        A few elements that were written by themselves (the row of an embedding for padding) are passed over.
+        """
+        history = self._history(tensor)
+        key = storage_key(tensor)
+        if not history or key is None or id(tensor) in self._fresh:
+            return UNKNOWN  # type: ignore[no-any-return]
+        memory, extent = self._ledger.memories[key], Extent.of(tensor)
+        if memory.law is not None and extent.covers(Extent(0, tensor.untyped_storage().nbytes(), True)):
+            return memory.law.distribution()
+        last = max((index for index, (_, overwrites) in enumerate(history) if overwrites), default=None)
+        if last is None or (law := history[last][0].law) is None or law is UNINITIALIZED:
+            return UNKNOWN  # type: ignore[no-any-return]
+        later = [event.extent for event, _ in history[last + 1 :]]
+        share = sum(part.end - part.start for part in later) / max(1, extent.end - extent.start)
+        return law.distribution() if share <= _FEW else UNKNOWN
+
+    def signature(self, tensor: torch.Tensor) -> str:
+        """The same text for tensors that hold the same draw, by copying; UNKNOWN where some of it was drawn apart."""
+        history = self._history(tensor)
+        if not history or id(tensor) in self._fresh:
+            return UNKNOWN  # type: ignore[no-any-return]
+        drawn = [event for event, _ in history if event.function != "copy.deepcopy"]
+        if not drawn or drawn[-1].law is None:
+            return UNKNOWN  # type: ignore[no-any-return]
+        orders = ",".join(f"{event.order}@{event.extent.start}" for event in drawn)
+        return f"{tensor.dtype}{tuple(tensor.shape)}:{orders}"
 
     def made(self, module: nn.Module) -> tuple[int, Location | None]:
         """When a module was made (see Write.order) and the statement that made it; both UNKNOWN if not seen."""

@@ -38,11 +38,15 @@ from initlint.live.state import preserved, quiet_dropout
 from initlint.live.trace import trace_forward
 from initlint.live.variation import batch_size, take, tiled, varied
 
-__all__ = ["Run", "run_module"]
+__all__ = ["Run", "Unrunnable", "enlarged", "measurable", "run_module", "seeded"]
 
 _LEAST_BATCH = 8
 _LARGE = 200_000_000  # values in one forward beyond which the escape test does with fewer samples
 _WEIGHT_FAMILIES = frozenset({"linear", "bilinear", "convolution", "transposed", "recurrent"})
+
+
+class Unrunnable(ValueError):
+    """A model cannot be run as it was asked; the text says why, and what to do."""
 
 
 @dataclass(slots=True)
@@ -62,7 +66,8 @@ class Run:
     probe: Probe = UNKNOWN
 
 
-def _seed(seed: int) -> None:
+def seeded(seed: int) -> None:
+    """Seed every generator that a model is likely to draw from."""
     torch.manual_seed(seed)
     random.seed(seed)
     numpy: Any = sys.modules.get("numpy")
@@ -75,7 +80,9 @@ def _move(module: nn.Module, device: str) -> None:
     wanted = torch.device(device)
     held = {tensor.device for tensor in (*module.parameters(), *module.buffers())}
     if any(at.type == "meta" for at in held):
-        raise ValueError("parameters are on the meta device: there are no values to run it with")
+        raise Unrunnable(
+            "parameters are on the meta device, where there are no values to run it with: --meta predicts them"
+        )
     if any(at.type != wanted.type or (wanted.index is not None and at.index != wanted.index) for at in held):
         module.to(wanted)
 
@@ -96,7 +103,7 @@ def run_module(
     Raises whatever the model raises, and ValueError where no batch can be inferred; ``run`` keeps what came before.
     """
     with preserved(module), resting(module):
-        _seed(seed)
+        seeded(seed)
         module.train()
         if ranks.shared and batch is None:
             raise NoSampleBatch("a model in pieces is not run on a batch that was made up: give audit() one")
@@ -104,7 +111,7 @@ def run_module(
             _move(module, device)
         chosen = infer(module, device=device) if batch is None else as_batch(batch).to(device)
         run.batch = chosen.description
-        _seed(seed)
+        seeded(seed)
         with _vocabularies(module) as vocabularies:
             larger = _traced(module, chosen, run, ranks)
         bounds = [vocabularies.get(tensor.untyped_storage().data_ptr()) for tensor in larger.tensors()]
@@ -112,7 +119,7 @@ def run_module(
         _probed(module, larger, chosen, run, seed=seed, device=device, loss=loss, dtype=dtype, ranks=ranks)
     if known(run.probe) and not ranks.shared:  # gradients of inputs alone leave fully_shard in the middle of a pass
         with preserved(module):  # from the start again, for what the escape test did to the parameters
-            _seed(seed)
+            seeded(seed)
             _move(module, device)
             run.probe = replace(run.probe, batch_leak=batch_leak(module, larger, run.size, run.trace, run.dims))
 
@@ -138,7 +145,7 @@ def _vocabularies(module: nn.Module) -> Iterator[dict[int, int]]:
             handle.remove()
 
 
-def _enlarged(batch: Batch) -> Batch:
+def enlarged(batch: Batch) -> Batch:
     """At least eight samples, where it is plain which dimension they lie in."""
     size = batch_size(batch.args, batch.kwargs)
     if size is None or not 0 < size < _LEAST_BATCH:
@@ -152,7 +159,7 @@ def _traced(module: nn.Module, batch: Batch, run: Run, ranks: Ranks) -> Batch:
 
     Where several ranks run it, none goes on to another attempt before all are known to have failed.
     """
-    larger = _enlarged(batch)
+    larger = enlarged(batch)
     attempts = [larger] if larger is batch else [larger, batch]
     failure: Exception | None = None
     for attempt in attempts:
@@ -200,7 +207,7 @@ def _probed(
     ranks: Ranks,
 ) -> None:
     """Measure one pass on ``batch``, then test the escape (on the smaller batch ``given`` where a pass is costly)."""
-    names = _measurable(module, run)
+    names = measurable(module, run)
     size = batch_size(batch.args, batch.kwargs)
     dims: dict[str, int] = {}
     if size is not None and size > 1:
@@ -213,7 +220,7 @@ def _probed(
     channels |= {
         n: 1 for n in names if layer_kind(module.get_submodule(n)).startswith(("Batch", "Sync", "Group", "Inst"))
     }
-    _seed(seed)
+    seeded(seed)
     for parameter in module.parameters():
         parameter.grad = None
     with hooked(module, names, size, dims, channels) as measured, torch.enable_grad():
@@ -306,7 +313,7 @@ def _alike(module: nn.Module, ranks: Ranks) -> dict[int, Tensor]:
     return found
 
 
-def _measurable(module: nn.Module, run: Run) -> list[str]:
+def measurable(module: nn.Module, run: Run) -> list[str]:
     """The submodules whose output is a weight's or a norm's result itself, and so says something of that layer."""
     families = {n: layer_family(layer_kind(child)) for n, child in module.named_modules()}
     if run.trace is None or run.reader is None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from initlint.live.graph import Node, Ref, Trace, Use, tensors_in
 from initlint.live.meaning import Meaning
@@ -75,8 +75,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if found is None:
             found = self.latest.get(key)
         if found is None:
-            value = _single_value(tensor)
-            found = self.new("constant", tensor, value=value)
+            found = self.new("constant", tensor, value=_single_value(tensor))
+            if id(tensor) in self.trace.stand_for:
+                self.trace.originals[found] = self.trace.stand_for[id(tensor)]
         return found
 
     def _other_side(self, tensor: Tensor, index: int) -> int:
@@ -117,7 +118,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     len(self.trace.nodes),
                     "parameter",
                     shape=tuple(parameter.shape),
-                    parameters=frozenset({id(parameter)}),
+                    parameters=frozenset({self.trace.identity(parameter)}),
                 )
             )
             key = self._storage(parameter)
@@ -275,7 +276,11 @@ def _single_value(tensor: Tensor) -> float | None:
     if tensor.numel() != 1 or tensor.is_meta or tensor.is_complex() or isinstance(tensor, nn.Parameter):
         return None
     if type(tensor) is not Tensor:
-        return None
+        held = getattr(tensor, "constant", None)  # a fake knows the value of a number that a model writes down
+        if type(held) is not Tensor:
+            return None
+        with _disable_current_modes():
+            return float(held.detach().reshape(()).item())
     return None if tensor.device.type != "cpu" else float(tensor.detach().reshape(()).item())
 
 
@@ -310,7 +315,7 @@ def _scopes(module: nn.Module, recorder: _Recorder) -> Iterator[None]:
                 return
             if opaque:
                 sources = tuple(recorder.lookup(t) for t in tensors_in(inputs) if t.is_floating_point())
-                weights = frozenset(id(p) for p in child.parameters(recurse=False))
+                weights = frozenset(trace.identity(p) for p in child.parameters(recurse=False))
                 for tensor in tensors_in(result):
                     index = trace.add(
                         Node(
@@ -369,13 +374,19 @@ def _gathering(module: nn.Module, recorder: _Recorder) -> list[Any]:
     ]
 
 
-def trace_forward(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], primary: Any) -> Trace:
+def trace_forward(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    primary: Any,
+    stand_for: Mapping[int, Tensor] | None = None,
+) -> Trace:
     """Run ``module(*args, **kwargs)`` once and follow it.
 
-    ``primary`` picks the tensors of the output that the model is for. Modes and buffers are the caller's to
-    restore. Raises whatever the model raises.
+    ``primary`` picks the tensors of the output that the model is for. ``stand_for``: as in ``Trace``. Modes and buffers
+    are the caller's to restore. Raises whatever the model raises.
     """
-    trace = Trace(module)
+    trace = Trace(module, stand_for)
     recorder = _Recorder(trace)
     recorder.register_parameters(module)
     for tensor in tensors_in((args, dict(kwargs))):

@@ -223,12 +223,13 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
     channel.phase("while it was imported")
     module = source.load()
     subject = _attribute(module, name)
-    device = _device(job["device"])
+    device = "cpu" if job["meta"] else _device(job["device"])
     how: dict[str, Any] = {
         "seed": job["seed"],
         "device": device,
         "project_root": job["project_root"],
         "initialize": None if job["initializer"] is None else initializer_of(job["initializer"]),
+        "meta": job["meta"],
     }
     if isinstance(subject, nn.Module) or (isinstance(subject, tuple) and subject and isinstance(subject[0], nn.Module)):
         takes: tuple[str, ...] | None = ()
@@ -253,6 +254,7 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
         loss=_loss(job["loss"], module),
         dtype=job["dtype"],
         differing=built.differing,
+        meta=job["meta"],
     )
     notes = [
         f"{name} was not run: {model.not_run}"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from initlint.facts import UNKNOWN, Activation, Chain, Layer, Model, Parameter, absent, known
+from initlint.facts import UNKNOWN, Activation, Chain, Layer, Model, Parameter, absent, bounds, known
 from initlint.theory.drift import deviating, drift
 from initlint.theory.nonlinearities import DEFAULT_SLOPES, nonlinearity
 from initlint.theory.variance import ChainLayer, predicted_drift
@@ -143,7 +143,8 @@ def accounts_for(excesses: Iterable[float], ratio: float) -> bool:
     Signal that was scaled down on purpose before the chain (LayerScale, a gate) drifts for another reason.
     """
     total = sum(math.log(excess) for excess in excesses)
-    return ratio > 0 and (total > 0) == (ratio > 1) and abs(total) >= 0.5 * abs(math.log(ratio))
+    furthest = max((abs(math.log(end)) for end in bounds(ratio) if end > 0), default=math.inf)
+    return ratio > 0 and (total > 0) == (ratio > 1) and abs(total) >= 0.5 * furthest
 
 
 def is_only_path(chain: Chain) -> bool:

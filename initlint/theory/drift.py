@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from initlint.facts import UNKNOWN, known
+from initlint.facts import UNKNOWN, bounds, known, middle, ranged
 
 __all__ = ["SHORT", "beyond", "deviating", "drift"]
 
@@ -18,38 +18,47 @@ def drift(values: Sequence[float]) -> float:
 
     A chain of fewer than ``SHORT`` values is judged last over first. Exact zeros are skipped (branches that start at
     zero), before anything is counted. UNKNOWN with fewer than two values left, where one is UNKNOWN, negative or NaN,
-    and where both ends are infinite.
+    and where both ends are infinite. Of ranges it is a range, since a median grows with each of its values.
     """
     if not _usable(values):
         return UNKNOWN  # type: ignore[no-any-return]
-    present = [value for value in values if value != 0]
+    present = [bounds(value) for value in values if value != 0]
     if len(present) < 2:
         return UNKNOWN  # type: ignore[no-any-return]
-    first, last = _reference(present), _reference(present[::-1])
-    if math.isinf(first):
-        return UNKNOWN if math.isinf(last) else 0.0
-    return last / first
+    lows, highs = [low for low, _ in present], [high for _, high in present]
+    least = _quotient(_reference(lows[::-1]), _reference(highs))
+    most = _quotient(_reference(highs[::-1]), _reference(lows))
+    ratio: float = ranged(least, most) if known(least) and known(most) else UNKNOWN
+    return ratio
 
 
 def deviating(values: Sequence[float], factor: float = 10.0) -> int | None:
     """Index of the first value that has departed from the chain's beginning, towards its end, by more than ``factor``.
 
     Beginning and end are what ``drift`` divides. Exact zeros are skipped but counted in the index. None where no value
-    departs; UNKNOWN where ``drift`` would be.
+    departs; UNKNOWN where ``drift`` would be. Ranges are taken by their middle: this names a place, and judges nothing.
     """
     ratio = drift(values)
     if not known(ratio):
         return UNKNOWN  # type: ignore[no-any-return]
-    reference = _reference([value for value in values if value != 0])
-    for index, value in enumerate(values):
-        if value != 0 and (value > factor * reference if ratio > 1 else value * factor < reference):
+    likely = [middle(value) for value in values]
+    reference = _reference([value for value in likely if value != 0])
+    for index, value in enumerate(likely):
+        if value != 0 and (value > factor * reference if middle(ratio) > 1 else value * factor < reference):
             return index
     return None
 
 
 def beyond(ratio: float, limit: float) -> bool:
-    """Whether a ratio has passed a limit, which is a lower bound below 1 and an upper one above."""
-    return ratio < limit if limit < 1 else ratio > limit
+    """Whether a ratio, all of it, has passed a limit, which is a lower bound below 1 and an upper one above."""
+    least, most = bounds(ratio)
+    return most < limit if limit < 1 else least > limit
+
+
+def _quotient(last: float, first: float) -> float:
+    if math.isinf(first):
+        return UNKNOWN if math.isinf(last) else 0.0
+    return last / first
 
 
 def _usable(values: Sequence[float]) -> bool:

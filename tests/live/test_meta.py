@@ -1,0 +1,244 @@
+"""``--meta``: models audited without a weight of theirs being made, and what is predicted of them."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import initlint
+from initlint.facts import Range, UnknownFact
+from initlint.theory.drift import beyond, drift
+
+pytestmark = pytest.mark.torch
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+def predicted(factory: Callable[[], Any], batch: Any = None) -> initlint.Report:
+    return initlint.audit(factory, batch, meta=True)
+
+
+def codes(report: initlint.Report) -> set[str]:
+    assert not report.failures, report.failures
+    assert not report.notes, report.notes
+    return {finding.code for finding in report.findings}
+
+
+class Stack(nn.Module):
+    """Linear layers before one activation, each weight drawn by ``draw``."""
+
+    def __init__(
+        self, draw: Callable[[torch.Tensor], Any], depth: int = 24, width: int = 256, act: Any = F.relu
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])
+        for layer in self.layers:
+            draw(layer.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        self.act = act
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = self.act(layer(x))
+        return x
+
+
+@pytest.mark.parametrize(
+    ("draw", "expected"),
+    [
+        (lambda w: nn.init.normal_(w, std=0.8), "INI203"),
+        (lambda w: nn.init.normal_(w, std=0.01), "INI204"),
+        (lambda w: w.data.normal_(0, 0.01), "INI204"),
+        (lambda w: nn.init.trunc_normal_(w, std=0.01), "INI204"),
+        (lambda w: nn.init.uniform_(w, 0, 1), "INI108"),
+        (lambda w: w.data.normal_(0.5, 0.5), "INI109"),
+    ],
+)
+def test_a_badly_scaled_stack_is_found_and_the_finding_says_that_it_is_predicted(draw: Any, expected: str) -> None:
+    report = predicted(lambda: Stack(draw))
+    assert expected in codes(report)
+    finding = next(f for f in report.findings if f.code == expected)
+    assert finding.location is not None
+    assert finding.location.path.endswith("test_meta.py")
+    if expected in ("INI203", "INI204"):
+        assert finding.evidence["known_by"] == "predicted"
+        low, high = finding.evidence["signal_ratio"]
+        assert low < high
+
+
+@pytest.mark.parametrize(
+    ("draw", "act"),
+    [
+        (lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"), F.relu),
+        (lambda w: nn.init.orthogonal_(w, math.sqrt(2)), F.relu),
+        (lambda w: nn.init.xavier_normal_(w, gain=5 / 3), torch.tanh),
+        (lambda w: nn.init.normal_(w, std=1 / 16), F.selu),
+    ],
+)
+def test_a_sound_stack_gives_nothing(draw: Any, act: Any) -> None:
+    assert codes(predicted(lambda: Stack(draw, act=act))) == set()
+
+
+class Head(nn.Module):
+    """What is flawed without a drift: memory that nobody wrote, a norm drawn around 0, layers that are clones."""
+
+    def __init__(self, flaw: str) -> None:
+        super().__init__()
+        import copy
+
+        self.body = nn.Linear(512, 512)
+        self.norm = nn.LayerNorm(512)
+        self.free = nn.Parameter(torch.empty(512, 512) if flaw == "empty" else torch.randn(512, 512) / 512**0.5)
+        if flaw == "norm":
+            nn.init.normal_(self.norm.weight, std=0.02)
+        twins = [nn.Linear(512, 512)]
+        twins += [copy.deepcopy(twins[0]) if flaw == "clones" else nn.Linear(512, 512) for _ in range(2)]
+        self.twins = nn.ModuleList(twins)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.body(x)) @ self.free
+        for twin in self.twins:
+            x = F.relu(twin(x))
+        return x
+
+
+@pytest.mark.parametrize(
+    ("flaw", "expected"), [("empty", "INI104"), ("norm", "INI305"), ("clones", "INI106"), ("", "")]
+)
+def test_rules_on_parameters_work_without_values(flaw: str, expected: str) -> None:
+    found = codes(predicted(lambda: Head(flaw)))
+    assert expected in found if expected else not found  # a norm that small lets next to nothing pass, which shows too
+
+
+def test_initialisers_under_another_name_that_return_before_a_meta_tensor_are_seen() -> None:
+    trunc_normal_, orthogonal_ = nn.init.trunc_normal_, nn.init.orthogonal_  # as a library keeps them
+
+    def build() -> nn.Module:
+        first, second = nn.Parameter(torch.empty(512, 512)), nn.Parameter(torch.empty(512, 512))
+        trunc_normal_(first, std=0.05)
+        orthogonal_(second)
+        model = nn.Sequential(nn.Linear(512, 512), nn.Linear(512, 512))
+        model[0].weight, model[1].weight = first, second
+        return model
+
+    report = predicted(build)
+    assert codes(report) == set()
+    assert [row.scheme for row in report.models[0].layers] == ["truncated_normal 0.05", "orthogonal"]
+
+
+class Everything(nn.Module):
+    """What constructors do besides drawing weights: they read small tensors, make tables, wrap layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rates = [rate.item() for rate in torch.linspace(0, 0.1, 4)]
+        table = torch.zeros(600, 64)
+        table[:, 0::2] = torch.sin(torch.arange(600.0)[:, None] * torch.exp(torch.arange(0, 64, 2) * -0.1))
+        self.register_buffer("table", table)
+        self.embedding = nn.Embedding(1000, 64, padding_idx=0)
+        self.recurrent = nn.LSTM(64, 64, batch_first=True)
+        self.normed = nn.utils.parametrizations.weight_norm(nn.Linear(64, 64))
+        self.norm = nn.LayerNorm(64)
+        self.head = nn.Linear(64, 1000)
+        if table[:10].sum().item() < 0:
+            raise ValueError("a table that can be read")
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        x = self.embedding(tokens) + self.table[: tokens.shape[1]]  # type: ignore[index]
+        x, _ = self.recurrent(x)
+        return self.head(self.norm(self.normed(x)))  # type: ignore[no-any-return]
+
+
+def test_what_constructors_compute_with_stays_real() -> None:
+    assert codes(predicted(Everything)) == set()
+
+
+def test_no_weight_is_made() -> None:
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Linear(200_000, 100_000), nn.ReLU(), nn.Linear(100_000, 10))  # 80 GB
+
+    report = predicted(build)
+    assert codes(report) == set()
+    assert report.models[0].parameters == 200_000 * 100_000 + 100_000 + 1_000_000 + 10
+
+
+def test_a_module_that_is_there_already_is_left_as_it_is() -> None:
+    model = Stack(lambda w: nn.init.normal_(w, std=0.01), depth=12, width=64)
+    model.eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state = torch.get_rng_state()
+    assert codes(initlint.audit(model, meta=True)) >= {"INI204"}
+    assert not model.training
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(type(p) is nn.Parameter and torch.equal(p, before[name]) for name, p in model.named_parameters())
+
+
+class Reads(nn.Module):
+    """Asks of a weight or a signal what it is."""
+
+    def __init__(self, when: str) -> None:
+        super().__init__()
+        self.fc = nn.Linear(2048, 2048)
+        self.when = when
+        if when == "built" and self.fc.weight.norm().item() < 0:
+            raise ValueError
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.fc(x)
+        return y * 2 if self.when == "run" and y.sum() > 0 else y
+
+
+def test_what_needs_values_says_so_in_one_line_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be built without weights: leave meta out"):
+        predicted(lambda: Reads("built"))
+    report = predicted(lambda: Reads("run"))
+    assert len(report.notes) == 1
+    assert "has no values" in report.notes[0]
+    assert "leave --meta out" in report.notes[0]
+
+
+def check(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "initlint", "check", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_the_command_line_and_the_configuration_take_it(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n\n"
+        "def build():\n"
+        "    return nn.Sequential(nn.Linear(200_000, 100_000), nn.ReLU(), nn.Linear(100_000, 10))\n"
+    )
+    (tmp_path / "initlint.toml").write_text('[[model]]\ntarget = "nets.py::build"\nmeta = true\n')
+    run = check("--memory-limit", "1G", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    refused = check("nets.py", "--meta", "--static", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--meta is for building models" in refused.stderr
+
+
+def test_a_decoder_of_70_billion_parameters_is_audited_on_any_machine() -> None:
+    run = check(
+        str(EXAMPLES / "sound/decoder_70b.py") + "::decoder_70b", "--meta", "--memory-limit", "2G", cwd=EXAMPLES
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+
+
+def test_a_range_answers_only_what_all_of_it_answers() -> None:
+    ratio = drift([Range(1.0, 2.0), Range(100.0, 300.0)])
+    assert isinstance(ratio, Range)
+    assert (ratio.low, ratio.high) == (50.0, 300.0)
+    assert ratio > 10
+    assert not ratio > 1000
+    with pytest.raises(UnknownFact):
+        assert ratio > 100
+    assert beyond(ratio, 10)
+    assert not beyond(ratio, 100)
