@@ -41,7 +41,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI110", "low-precision-draw", _W, "degenerate", "parameter"),
     _entry("INI201", "scheme-activation-mismatch", _W, "scale", "chain"),
     _entry("INI202", "wrong-gain-argument", _W, "scale", "parameter"),
-    _entry("INI203", "weights-too-large", _W, "scale", "chain"),
+    _entry("INI203", "weights-too-large", _W, "scale", "parameter chain"),
     _entry("INI204", "weights-too-small", _W, "scale", "chain"),
     _entry("INI205", "selu-without-lecun", _W, "scale", "chain"),
     _entry("INI206", "wrong-fan", _W, "scale", "call parameter"),

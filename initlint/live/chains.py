@@ -67,13 +67,23 @@ class Walker:
         for skip, branch in ((a, b), (b, a)):  # branches side by side: the stream has the others in it already
             if any(self.ancestors[branch] >> addend & 1 for addend in self.trace.addends(skip)):
                 return skip, branch
+        for skip, branch in ((a, b), (b, a)):  # k * f(x) + (1 - k) * x, a highway
+            kept = self._carried(self.trace.nodes[skip])
+            if kept is not None and self.ancestors[branch] >> self.trace.source(kept) & 1:
+                return skip, branch
         common = self.ancestors[a] & self.ancestors[b]
-        if not common or self.depths[a] == self.depths[b]:
+        if not common:
             return None
+        if self.depths[a] == self.depths[b]:
+            return (a, b) if self._is_one_map(a, b, common) else None
         skip, branch = (a, b) if self.depths[a] < self.depths[b] else (b, a)
         fork = common.bit_length() - 1
         own = (self.ancestors[skip] | 1 << skip) & ~(self.ancestors[fork] | 1 << fork)
         return (skip, branch) if (own & self.weighted).bit_count() <= 1 else None  # a projected shortcut
+
+    def _is_one_map(self, a: int, b: int, common: int) -> bool:
+        """Whether two linear maps of one signal are summed, as a graph's of a node and of its neighbours."""
+        return all((((self.ancestors[each] | 1 << each) & ~common) & self.weighted).bit_count() == 1 for each in (a, b))
 
     def _mark_branches(self) -> None:
         """Find what lies beside the stream: residual branches, dense layers joined by a cat, gates."""
@@ -136,6 +146,11 @@ class Walker:
         if node.category in PASSING and moving:
             return max(moving, key=lambda i: nodes[i].numel)
         return None
+
+    def _carried(self, node: Node) -> int | None:
+        """Of a product of two signals the one that the other, a gate, was computed from."""
+        moving = [i for i in dict.fromkeys(node.inputs) if self.trace.nodes[i].data]
+        return self._gated(moving) if node.category == "product" and len(moving) == 2 else None
 
     def _gated(self, moving: list[int]) -> int | None:
         """Of a product the operand that the gate was computed from, if it is one of the two."""

@@ -14,6 +14,7 @@ from initlint.theory.variance import ChainLayer, predicted_drift
 __all__ = [
     "Flow",
     "accounts_for",
+    "body_flow",
     "culprit",
     "excess_gain",
     "flow",
@@ -43,6 +44,7 @@ class Flow(NamedTuple):
     departs: Layer
     upto: tuple[Layer, ...]
     ends: tuple[Layer, Layer]
+    length: int
     measured: bool
 
     @property
@@ -58,16 +60,34 @@ def signal_flow(chain: Chain) -> Flow:
     return _measured(chain.layers, [layer.probe.forward_std for layer in chain.layers])
 
 
+def body_flow(chain: Chain) -> Flow:
+    """``signal_flow`` up to an output layer, which may be drawn small on purpose (policies, DETR's boxes)."""
+    layers = _body(chain)
+    return _measured(layers, [layer.probe.forward_std for layer in layers])
+
+
+def _body(chain: Chain) -> tuple[Layer, ...]:
+    last = chain.layers[-1]
+    return chain.layers[:-1] if len(chain.layers) > 1 and last.is_head else chain.layers
+
+
 def gradient_flow(chain: Chain) -> Flow:
-    """The std of the loss's gradient at each layer's output, from the chain's end to its start."""
-    layers = chain.layers[::-1]
+    """The std of the loss's gradient at each layer's output, from the chain's end to its start.
+
+    An output layer is left out: by a small one all gradients start small, which is no matter of depth.
+    """
+    layers = _body(chain)[::-1]
     return _measured(layers, [layer.probe.gradient_std for layer in layers])
 
 
 def flow(chain: Chain) -> Flow:
-    """``signal_flow`` where the chain was probed, else what the mean-field maps predict from the weights."""
+    """What was measured where the chain was probed, else what the mean-field maps predict from the weights.
+
+    An output layer at the end counts for growth, not for loss: see ``body_flow``.
+    """
     if all(known(layer.probe) for layer in chain.layers):
-        return signal_flow(chain)
+        whole = signal_flow(chain)
+        return whole if whole.ratio > 1 else body_flow(chain)
     stages = [
         ChainLayer(
             weight_std=matrix.gain_as_used,
@@ -80,7 +100,8 @@ def flow(chain: Chain) -> Flow:
         for layer, matrix in matrices(chain)
     ]
     ratio = predicted_drift(stages).across_batch
-    return Flow(ratio, UNKNOWN, UNKNOWN, chain.layers[0], chain.layers, _ends(chain.layers), measured=False)
+    ends = chain.layers[0], chain.layers[-1]
+    return Flow(ratio, UNKNOWN, UNKNOWN, ends[0], chain.layers, ends, len(chain.layers), measured=False)
 
 
 def _slope(activation: Activation | None) -> float | None:
@@ -94,11 +115,7 @@ def _measured(layers: Sequence[Layer], values: list[float]) -> Flow:
     present = [value for value in values if value != 0]
     upto = tuple(layers) if at is None else tuple(layers[: at + 1])
     start, end = (present[0], present[-1]) if present else (0.0, 0.0)
-    return Flow(ratio, start, end, upto[-1], upto, _ends(layers), measured=True)
-
-
-def _ends(layers: Sequence[Layer]) -> tuple[Layer, Layer]:
-    return layers[0], layers[-1]
+    return Flow(ratio, start, end, upto[-1], upto, (layers[0], layers[-1]), len(layers), measured=True)
 
 
 def _bias_scale(layer: Layer) -> float:
@@ -148,12 +165,15 @@ def accounts_for(excesses: Iterable[float], ratio: float) -> bool:
 
 
 def is_only_path(chain: Chain) -> bool:
-    """Whether every layer of the model that has a weight stands in the chain, so that no signal passes it by."""
+    """Whether every layer of the model that has a weight stands in the chain, so that no signal passes it by.
+
+    Layers whose weights are all zero let none pass.
+    """
     members = {layer.name for layer, _ in matrices(chain)}
     for layer in chain.layers[0].model.layers:
         if absent(layer.kind):  # a module that was not understood may hold anything
             return False
-        if layer.name not in members and any(parameter.is_weight for parameter in layer.parameters):
+        if layer.name not in members and any(p.is_weight and not p.distribution.is_zero for p in layer.parameters):
             return False
     return True
 

@@ -1,11 +1,15 @@
 """INI102 constant-weight."""
 
+import math
 from collections.abc import Iterator
 
 from initlint.facts import Chain, Parameter
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import is_only_path, matrices
+
+_LARGE = 3.0
+"""A constant times sqrt(fan-in) above that of any gain in use (at most 2.4, softsign's)."""
 
 
 class ConstantWeight(Rule):
@@ -15,13 +19,15 @@ class ConstantWeight(Rule):
 
     Live, it takes small training steps with dropout off and compares the rows of the matrix: under 1e-5 of the
     largest weight apart they are one unit (error), under 1e-2 nearly so (warning). Reading source, it speaks where
-    every matrix along a chain is constant.
+    every matrix along a chain is constant. Live it warns too of a single constant matrix that is large (value x
+    sqrt(fan-in) above 3, as all ones are), whatever parts its rows.
 
     ## Why it matters
 
     Units with equal weights compute equal outputs and get equal gradients, so the layer has the capacity of one unit.
     All hidden layers constant: an MLP ends at .33 accuracy instead of 1.00 (measured, SGD). One constant layer among
-    random ones trains: the others tell its units apart.
+    random ones trains if it is small: the others tell its units apart. With ones most networks fail or are slower
+    (benchmarks/mutants.py): one large direction drowns what the units learn.
 
     ## Example
 
@@ -76,6 +82,22 @@ class ConstantWeight(Rule):
             """,
             by=("live",),
         ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Sequential(
+                        nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 4)
+                    )
+                    nn.init.ones_(self.body[2].weight)  #~
+
+                def forward(self, x):
+                    return self.body(x)
+            """,
+            by=("live",),
+            severity=Severity.WARNING,
+        ),
         Bad("""
             class Net(nn.Module):
                 def __init__(self, width):
@@ -111,6 +133,25 @@ class ConstantWeight(Rule):
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
+                    self.sums = nn.Conv2d(8, 8, 7, padding=3, groups=8, bias=False)
+                    self.fc = nn.Linear(8, 16)
+                    self.score = nn.Linear(16, 1)
+                    nn.init.ones_(self.sums.weight)
+                    nn.init.ones_(self.score.weight)
+
+                def forward(self, x):
+                    return self.score(F.relu(self.fc(self.sums(x).mean((2, 3)))))
+
+            def build():
+                return Net(), torch.randn(8, 8, 16, 16)
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
                     self.fc = nn.Linear(16, 8)
                     self.blur = nn.Conv1d(1, 1, 3, padding=1, bias=False)
                     nn.init.constant_(self.blur.weight, 1 / 3)
@@ -130,8 +171,8 @@ class ConstantWeight(Rule):
             return
         if parameter.shape[0] < 2 or not parameter.trainable:
             return
+        spread = parameter.escape.row_spread
         if parameter.escape.rows_are_alike:
-            spread = parameter.escape.row_spread
             yield self.at(
                 parameter,
                 f"{parameter.name} is {parameter.distribution.value:g} everywhere, and after "
@@ -140,6 +181,17 @@ class ConstantWeight(Rule):
                 "the largest weight",
                 help="draw it from a random scheme such as nn.init.kaiming_normal_",
                 severity=Severity.ERROR if parameter.escape.rows_are_one else Severity.WARNING,
+                evidence={"value": parameter.distribution.value, "row_spread": spread},
+            )
+            return
+        size = abs(parameter.distribution.value) * math.sqrt(parameter.fan_in)
+        if size > _LARGE and parameter.shape[1] > 1:  # a kernel for each channel tells them apart
+            yield self.at(
+                parameter,
+                f"{parameter.name} is {parameter.distribution.value:g} everywhere: its {parameter.shape[0]} units "
+                f"start as one, {size:.2g} / sqrt(fan_in) strong, and what parts them is small beside it",
+                help="draw it from a random scheme such as nn.init.kaiming_normal_",
+                severity=Severity.WARNING,
                 evidence={"value": parameter.distribution.value, "row_spread": spread},
             )
 

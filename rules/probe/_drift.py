@@ -25,18 +25,22 @@ class DriftRule(Rule):
     effect: ClassVar[str]
     remedy: ClassVar[str]
 
+    def limit(self, layers: int) -> float:
+        """The ratio along so many layers from which it is a warning."""
+        return self.limits[0]
+
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
         flow = type(self).flow(chain)
-        if len(chain.layers) < self.fewest or not beyond(flow.ratio, self.limits[0]):
+        if flow.length < self.fewest or not beyond(flow.ratio, self.limit(flow.length)):
             return
         first, last = flow.ends
         yield self.at(
             culprit(flow.departs),
-            f"{self.effect} {flow.start:.2g} -> {flow.end:.2g} over {len(chain.layers)} layers, from {first.name} to "
+            f"{self.effect} {flow.start:.2g} -> {flow.end:.2g} over {flow.length} layers, from {first.name} to "
             f"{last.name}",
             help=self.remedy,
             severity=Severity.ERROR if beyond(flow.ratio, self.limits[1]) else None,
-            evidence={"start": flow.start, "end": flow.end, "ratio": flow.ratio, "layers": len(chain.layers)},
+            evidence={"start": flow.start, "end": flow.end, "ratio": flow.ratio, "layers": flow.length},
             layer=flow.departs,
             suspects=flow.upto,
         )
@@ -83,6 +87,27 @@ def convolutional(std: float, severity: Severity) -> Bad:
         by=("live",),
         severity=severity,
     )
+
+
+def highway(std: float, mark: str = "") -> str:
+    """Seven layers, each of which replaces its input by the share that a gate says; ``mark`` ends the flawed line."""
+    return f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.first = nn.Linear(64, 64)
+                self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(7)]){mark}
+                self.gates = nn.ModuleList([nn.Linear(64, 64) for _ in range(7)])
+                for layer in (self.first, *self.layers):
+                    nn.init.normal_(layer.weight, std={std})
+
+            def forward(self, x):
+                x = F.relu(self.first(x))
+                for layer, gate in zip(self.layers, self.gates):
+                    share = torch.sigmoid(gate(x))
+                    x = share * F.relu(layer(x)) + (1 - share) * x
+                return x
+        """
 
 
 SOUND = (

@@ -1,7 +1,9 @@
 """INI701 vanishing-signal."""
 
 from initlint.findings import Severity
-from initlint.theory.chains import signal_flow
+from initlint.rule import Good
+from initlint.theory.chains import body_flow
+from initlint.theory.drift import least_ratio
 
 from ._drift import SOUND, DriftRule, convolutional, plain
 
@@ -12,8 +14,8 @@ class VanishingSignal(DriftRule):
     ## What it does
 
     Runs a batch forward and measures the standard deviation across the batch at every layer. Along a chain of layers
-    with no norm between them it compares the last quarter with the first: below 1e-2 is a warning, below 1e-6 an
-    error.
+    with no norm between them it compares the last quarter with the first: below 1e-2 is a warning (below 1e-3 where
+    there are fewer than ten layers), below 1e-6 an error.
 
     ## Why it matters
 
@@ -33,8 +35,8 @@ class VanishingSignal(DriftRule):
 
     ## When it is right to do this
 
-    Shared queries that do not depend on the input, global pooling, and residual branches that start at zero are no
-    collapse: they are left out of the comparison.
+    Shared queries that do not depend on the input, global pooling, residual branches that start at zero, and an
+    output layer drawn small (a policy's, with gain 0.01) are no collapse: they are left out of the comparison.
 
     ## Fix safety
 
@@ -42,9 +44,48 @@ class VanishingSignal(DriftRule):
     """
 
     code, name = "INI701", "vanishing-signal"
-    flow = signal_flow
+    flow = body_flow
     limits = (1e-2, 1e-6)
     effect = "signal std across the batch falls"
     remedy = "raise the gain of the layers named, or normalise between them"
     bad = (plain(0.05), convolutional(0.04, Severity.WARNING))
-    good = SOUND
+    good = (
+        *SOUND,
+        Good(
+            """
+            class Policy(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Sequential(nn.Linear(16, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh())
+                    self.actions = nn.Linear(64, 4)
+                    for layer in (self.body[0], self.body[2]):
+                        nn.init.orthogonal_(layer.weight, nn.init.calculate_gain("tanh"))
+                    nn.init.orthogonal_(self.actions.weight, gain=0.001)
+
+                def forward(self, x):
+                    return self.actions(self.body(x))
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(6)])
+                    self.head = nn.Linear(64, 4)
+                    for layer in self.layers:
+                        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                    nn.init.normal_(self.layers[3].weight, std=0.001)
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.relu(layer(x))
+                    return self.head(x)
+            """,
+            by=("live",),
+        ),
+    )
+
+    def limit(self, layers: int) -> float:
+        return least_ratio(layers)

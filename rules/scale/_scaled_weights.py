@@ -9,7 +9,7 @@ from initlint.facts import Chain, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import accounts_for, excess_gain, flow, matrices
-from initlint.theory.drift import beyond
+from initlint.theory.drift import beyond, least_ratio
 from initlint.theory.remedies import initializer_for
 
 
@@ -27,7 +27,8 @@ class ScaledWeightsRule(Rule):
 
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
         signal = flow(chain)
-        if not beyond(signal.ratio, self.limits[0]):
+        limit = self.limits[0] if self.limits[0] > 1 else least_ratio(signal.length)
+        if not beyond(signal.ratio, limit):
             return
         wrong = [
             (layer, matrix)
@@ -45,14 +46,14 @@ class ScaledWeightsRule(Rule):
                 matrix,
                 f"{matrix.name} has std {std:.3g}, {self.adverb} for the {activation.name} that follows (fan-in "
                 f"{matrix.fan_in} asks for {activation.gain / math.sqrt(matrix.fan_in):.3g}): over "
-                f"{len(chain.layers)} layers "
+                f"{signal.length} layers "
                 f"signal std {'goes' if signal.measured else 'moves'} {signal.told}",
                 help=f"use {initializer_for(activation)}",
                 severity=Severity.ERROR if beyond(signal.ratio, self.limits[1]) else None,
                 evidence={
                     "std": std,
                     "fan_in": matrix.fan_in,
-                    "layers": len(chain.layers),
+                    "layers": signal.length,
                     "signal_ratio": signal.ratio,
                 },
                 parameters=[other for _, other in wrong],

@@ -201,7 +201,7 @@ class SchemeActivationMismatch(Rule):
             yield self.at(
                 matrix,
                 f"{law.scheme} gives {matrix.name} gain {gain:.2f} and the {activation.name} that follows needs "
-                f"{activation.gain:.2f}: over {len(chain.layers)} layers signal std "
+                f"{activation.gain:.2f}: over {signal.length} layers signal std "
                 f"{'goes' if signal.measured else 'moves'} "
                 f"{signal.told}",
                 help=f"use {initializer_for(activation)}",
@@ -209,7 +209,7 @@ class SchemeActivationMismatch(Rule):
                     "scheme": law.scheme,
                     "gain": gain,
                     "gain_needed": activation.gain,
-                    "layers": len(chain.layers),
+                    "layers": signal.length,
                     "signal_ratio": signal.ratio,
                 },
                 parameters=[other for _, other in wrong],

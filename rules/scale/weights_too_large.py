@@ -1,6 +1,19 @@
 """INI203 weights-too-large."""
 
+from collections.abc import Iterator
+
+from initlint.facts import Chain, Parameter
+from initlint.findings import Finding
+from initlint.rule import Bad, Good
+from initlint.theory.chains import excess_gain, matrices
+from initlint.theory.remedies import initializer_for
+
 from ._scaled_weights import ScaledWeightsRule, convolutional, linear, sound
+
+_HEAD = 10.0
+"""The gain of one output layer from which logits drown what is learned; 1% of sound layers have more than 4.9."""
+_LEAP = 30.0
+"""How much a hidden layer alone may multiply the signal by, over what the nonlinearity behind it needs."""
 
 
 class WeightsTooLarge(ScaledWeightsRule):
@@ -10,13 +23,16 @@ class WeightsTooLarge(ScaledWeightsRule):
 
     Looks at chains of layers with no norm between them. Where the standard deviation of the signal grows by more than
     1e2 from the first layers to the last (an error above 1e3), it names the weights whose std x sqrt(fan-in) exceeds
-    the gain that the following nonlinearity needs. Schemes made for another nonlinearity are INI201.
+    the gain that the following nonlinearity needs. Schemes made for another nonlinearity are INI201. A hidden layer
+    that by itself multiplies the signal by more than 30 is named too, and an output layer that does so by more than
+    10, to a measured std above 10, wherever norms stand.
 
     ## Why it matters
 
     Growth is a power of the depth: a gain three times too large makes 1e3 of seven layers. At a standard deviation
     ratio of about 30 SGD loses accuracy, and from 1e2 on it diverges at depth 16 (measured, ReLU networks of width
-    128).
+    128). Logits that start with a std of 14 cost more steps to bring down than a sound network needs to learn:
+    networks with norms whose head is ten times too large are slower or fail (benchmarks/mutants.py).
 
     ## Example
 
@@ -41,5 +57,113 @@ class WeightsTooLarge(ScaledWeightsRule):
     limits = (1e2, 1e3)
     excess = 1.5
     adverb = "too large"
-    bad = (linear(0.5), convolutional(0.5))
-    good = sound(0.5)
+    bad = (
+        linear(0.5),
+        convolutional(0.5),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.conv = nn.Conv2d(3, 64, 3, padding=1)
+                    self.norm = nn.BatchNorm2d(64)
+                    self.head = nn.Linear(64, 10)
+                    nn.init.normal_(self.head.weight, std=20.0)  #~
+
+                def forward(self, x):
+                    return self.head(F.relu(self.norm(self.conv(x))).amax((2, 3)))
+            """,
+            by=("live",),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(4)])
+                    self.head = nn.Linear(64, 4)
+                    for layer in self.layers:
+                        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                    nn.init.normal_(self.layers[2].weight, std=8.0)  #~
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.relu(layer(x))
+                    return self.head(x)
+            """,
+            by=("live",),
+        ),
+    )
+    good = (
+        *sound(0.5),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.first, self.second = nn.Linear(16, 64), nn.Linear(64, 64)
+                    self.norm = nn.LayerNorm(64)
+                    self.head = nn.Linear(64, 4)
+                    nn.init.normal_(self.second.weight, std=20.0)
+
+                def forward(self, x):
+                    return self.head(self.norm(F.relu(self.second(F.relu(self.first(x))))))
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.frequencies = nn.Linear(8, 64)
+                    self.norm = nn.LayerNorm(64)
+                    self.head = nn.Linear(64, 10)
+                    nn.init.normal_(self.frequencies.weight, std=20.0)
+                    nn.init.normal_(self.head.weight)
+
+                def forward(self, x):
+                    return self.head(self.norm(torch.sin(self.frequencies(x))))
+            """,
+            by=("live",),
+        ),
+    )
+
+    def check_chain(self, chain: Chain) -> Iterator[Finding]:
+        said = list(super().check_chain(chain))
+        yield from said or self._alone(chain)
+
+    def _alone(self, chain: Chain) -> Iterator[Finding]:
+        """One layer among sound ones, whose excess the drift from end to end does not show in full."""
+        (before, _), *rest = matrices(chain)
+        for layer, matrix in rest[:-1]:
+            excess, ratio = excess_gain(layer, matrix), layer.probe.forward_std / before.probe.forward_std
+            if min(excess, ratio) > _LEAP and matrix.distribution.is_random and matrix.trainable:
+                assert layer.activation is not None  # excess_gain is UNKNOWN without one
+                yield self.at(
+                    matrix,
+                    f"{matrix.name} has std {matrix.distribution.std:.3g}, {excess:.2g} times what the layer needs: "
+                    f"signal std goes {before.probe.forward_std:.2g} -> {layer.probe.forward_std:.2g} from "
+                    f"{before.name} to {layer.name}",
+                    help=f"use {initializer_for(layer.activation)}",
+                    evidence={"std": matrix.distribution.std, "fan_in": matrix.fan_in, "signal_ratio": ratio},
+                    layer=layer,
+                )
+            before = layer
+
+    def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
+        if parameter.role != "weight" or not parameter.trainable or not parameter.distribution.is_random:
+            return
+        layer = parameter.layer
+        if not layer.is_head or layer.normalized or parameter.gain_as_used <= _HEAD:
+            return
+        output = layer.probe.total_std
+        if output > _HEAD:
+            yield self.at(
+                parameter,
+                f"{parameter.name} has std {parameter.distribution.std:.3g}, too large for an output layer (fan-in "
+                f"{parameter.fan_in}): it multiplies the signal by {parameter.gain_as_used:.3g}, and the model's "
+                f"output starts with std {output:.3g}",
+                help="draw an output layer with std 1 / sqrt(fan_in) or less: nn.init.xavier_uniform_",
+                evidence={"std": parameter.distribution.std, "fan_in": parameter.fan_in, "output_std": output},
+            )

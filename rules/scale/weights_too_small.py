@@ -9,9 +9,9 @@ class WeightsTooSmall(ScaledWeightsRule):
     ## What it does
 
     Looks at chains of layers with no norm between them. Where the standard deviation of the signal across the batch
-    falls below 1e-2 of what it was in the first layers (an error below 1e-6), it names the weights whose std x
-    sqrt(fan-in) falls short of the gain that the following nonlinearity needs. Schemes made for another nonlinearity
-    are INI201.
+    falls below 1e-2 of what it was in the first layers (1e-3 where there are fewer than ten, an error below 1e-6), it
+    names the weights whose std x sqrt(fan-in) falls short of the gain that the following nonlinearity needs. Schemes
+    made for another nonlinearity are INI201.
 
     ## Why it matters
 
