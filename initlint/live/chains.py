@@ -67,23 +67,13 @@ class Walker:
         for skip, branch in ((a, b), (b, a)):  # branches side by side: the stream has the others in it already
             if any(self.ancestors[branch] >> addend & 1 for addend in self.trace.addends(skip)):
                 return skip, branch
-        for skip, branch in ((a, b), (b, a)):  # k * f(x) + (1 - k) * x, a highway
-            kept = self._carried(self.trace.nodes[skip])
-            if kept is not None and self.ancestors[branch] >> self.trace.source(kept) & 1:
-                return skip, branch
         common = self.ancestors[a] & self.ancestors[b]
-        if not common:
+        if not common or self.depths[a] == self.depths[b]:
             return None
-        if self.depths[a] == self.depths[b]:
-            return (a, b) if self._is_one_map(a, b, common) else None
         skip, branch = (a, b) if self.depths[a] < self.depths[b] else (b, a)
         fork = common.bit_length() - 1
         own = (self.ancestors[skip] | 1 << skip) & ~(self.ancestors[fork] | 1 << fork)
         return (skip, branch) if (own & self.weighted).bit_count() <= 1 else None  # a projected shortcut
-
-    def _is_one_map(self, a: int, b: int, common: int) -> bool:
-        """Whether two linear maps of one signal are summed, as a graph's of a node and of its neighbours."""
-        return all((((self.ancestors[each] | 1 << each) & ~common) & self.weighted).bit_count() == 1 for each in (a, b))
 
     def _mark_branches(self) -> None:
         """Find what lies beside the stream: residual branches, dense layers joined by a cat, gates."""
@@ -136,7 +126,7 @@ class Walker:
             return moving[0] if moving else None
         if node.category == "sum":
             split = self.split(node)
-            return split[0] if split is not None else None
+            return split[0] if split is not None else self._through(moving)
         if node.category == "product":
             return self._gated(moving)
         if node.category == "pool" or (node.category == "reduce" and moving):
@@ -146,6 +136,22 @@ class Walker:
         if node.category in PASSING and moving:
             return max(moving, key=lambda i: nodes[i].numel)
         return None
+
+    def _through(self, moving: list[int]) -> int | None:
+        """Of a sum that is no residual one the operand that the signal goes on by.
+
+        k * f(x) + (1 - k) * x, a highway, keeps x. Two linear maps of one signal that are summed, as a graph's of a
+        node and of its neighbours, are one wider map: either of them will do.
+        """
+        if len(moving) != 2:
+            return None
+        for skip, branch in (moving, moving[::-1]):
+            kept = self._carried(self.trace.nodes[skip])
+            if kept is not None and self.ancestors[branch] >> self.trace.source(kept) & 1:
+                return skip
+        common = self.ancestors[moving[0]] & self.ancestors[moving[1]]
+        own = [((self.ancestors[each] | 1 << each) & ~common & self.weighted).bit_count() for each in moving]
+        return moving[0] if common and own == [1, 1] else None
 
     def _carried(self, node: Node) -> int | None:
         """Of a product of two signals the one that the other, a gate, was computed from."""

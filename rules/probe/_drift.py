@@ -89,17 +89,15 @@ def convolutional(std: float, severity: Severity) -> Bad:
     )
 
 
-def highway(std: float, mark: str = "") -> str:
-    """Seven layers, each of which replaces its input by the share that a gate says; ``mark`` ends the flawed line."""
-    return f"""
+HIGHWAY = """
         class Net(nn.Module):
             def __init__(self):
                 super().__init__()
                 self.first = nn.Linear(64, 64)
-                self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(7)]){mark}
+                self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(7)])
                 self.gates = nn.ModuleList([nn.Linear(64, 64) for _ in range(7)])
                 for layer in (self.first, *self.layers):
-                    nn.init.normal_(layer.weight, std={std})
+                    nn.init.normal_(layer.weight, std=0.18)
 
             def forward(self, x):
                 x = F.relu(self.first(x))
@@ -108,6 +106,7 @@ def highway(std: float, mark: str = "") -> str:
                     x = share * F.relu(layer(x)) + (1 - share) * x
                 return x
         """
+"""Seven layers, each of which replaces its input by the share that a gate says."""
 
 
 SOUND = (

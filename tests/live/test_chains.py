@@ -156,3 +156,22 @@ def test_the_batch_dimension_is_found_and_not_assumed() -> None:
 
     probe = next(layer.probe for layer in audit(SequenceFirst(), torch.randn(8, 5, 4)).layers if layer.name == "inner")
     assert probe.forward_std < 0.01 * probe.total_std
+
+
+class Highway(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second, self.gate = (nn.Linear(width, width) for _ in range(3))
+        self.own, self.others = nn.Linear(width, width), nn.Linear(width, width, bias=False)
+        self.head = nn.Linear(width, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.first(x))
+        share = torch.sigmoid(self.gate(x))
+        x = share * F.relu(self.second(x)) + (1 - share) * x
+        x = F.relu(self.own(x) + self.others(x.flip(0)))
+        return self.head(x)
+
+
+def test_a_signal_goes_on_through_a_highway_and_through_two_maps_that_are_summed() -> None:
+    assert ["first", "own", "head"] in names(audit(Highway(16), torch.randn(8, 16)))
