@@ -112,7 +112,7 @@ def figures(name: str, seed: int, *, meta: bool) -> dict[str, tuple[float, float
     factory, sample = MODELS[name]
     torch.manual_seed(seed)
     batch = sample()
-    facts = audit_inprocess(factory, batch, loss=None, device=None, seed=seed, meta=meta)
+    (facts,), _ = audit_inprocess(factory, batch, loss=None, device=None, seed=seed, meta=meta)
     probes = {layer.name: layer.probe for layer in facts.models[0].layers}
     return {
         layer: bounds(probe.forward_std) for layer, probe in probes.items() if known(probe) and known(probe.forward_std)

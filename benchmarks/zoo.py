@@ -1,6 +1,7 @@
 """Precision on sound models: audit every model of a zoo and compare with what is known to be wrong in it.
 
-    python benchmarks/zoo.py --zoo DIRECTORY [--jobs N] [--only NAME ...] [--verbose]
+    python benchmarks/zoo.py --zoo DIRECTORY [--jobs N] [--only NAME ...] [--part I/N] [--verbose]
+    python benchmarks/zoo.py --zoo DIRECTORY --vary       how often the verdict hangs on the seed and the batch's size
 
 DIRECTORY holds ``zoo.py`` (``MODELS``: name -> factory, ``sample(name)`` -> batch) and ``expected_public.csv``
 (``name,kind,what``: the models that are not sound). Its own requirements have to be installed beside initlint.
@@ -33,7 +34,29 @@ def load(directory: str) -> Any:
     return module
 
 
-def audit(directory: str, name: str, seed: int) -> dict[str, Any]:
+VARIATIONS: tuple[tuple[int, int | None], ...] = ((0, None), (3, None), (0, 2), (0, 8))
+"""Seed and batch size (None: as many as the sample has) of the runs whose verdicts are compared with the first's."""
+
+
+def resized(batch: Any, size: int) -> Any:
+    """The batch with as many samples, drawn anew around those given where they are too few; None if it has no size."""
+    import torch
+
+    from initlint.live.batch import as_batch
+    from initlint.live.variation import batch_size, take, tiled, varied
+
+    whole = as_batch(batch)
+    given = batch_size(whole.args, whole.kwargs)
+    if given is None:
+        return None
+    torch.manual_seed(0)
+    args, kwargs = whole.args, dict(whole.kwargs)
+    if given < size:
+        args, kwargs = varied(tiled((args, kwargs), -(-size // given)))
+    return take(args, size), take(kwargs, size)
+
+
+def audit(directory: str, name: str, seed: int, size: int | None = None) -> dict[str, Any]:
     """One model in a worker: its findings, or how it crashed."""
     import torch
 
@@ -43,7 +66,10 @@ def audit(directory: str, name: str, seed: int) -> dict[str, Any]:
     zoo = sys.modules.get("zoo") or load(directory)
     began = time.perf_counter()
     try:
-        report = initlint.audit(zoo.MODELS[name], zoo.sample(name), seed=seed)
+        batch = zoo.sample(name)
+        if size is not None and (batch := resized(batch, size)) is None:
+            return {"name": name, "unsized": True, "seconds": 0.0}
+        report = initlint.audit(zoo.MODELS[name], batch, seed=seed)
     except Exception:
         return {"name": name, "crash": traceback.format_exc(), "seconds": time.perf_counter() - began}
     return {
@@ -60,12 +86,17 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--part", default="1/1", help="only every N-th model, from the I-th on")
+    parser.add_argument("--vary", action="store_true", help="audit with other seeds and batch sizes too, and compare")
     parser.add_argument("--verbose", action="store_true", help="print every finding with its evidence")
     parser.add_argument("--json", help="write all reports to this file")
     arguments = parser.parse_args()
-    names = arguments.only or sorted(load(arguments.zoo).MODELS)
+    part, parts = map(int, arguments.part.split("/"))
+    names = (arguments.only or sorted(load(arguments.zoo).MODELS))[part - 1 :: parts]
     with open(Path(arguments.zoo) / "expected_public.csv", newline="") as table:
         expected = {row["name"]: row for row in csv.DictReader(table)}
+    if arguments.vary:
+        return vary(arguments, names)
     results = []
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.jobs, mp_context=spawn) as pool:
@@ -75,6 +106,51 @@ def main() -> int:
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(results))
     return conclude(results, expected)
+
+
+def vary(arguments: argparse.Namespace, names: list[str]) -> int:
+    """Print the models whose verdict is another with another seed or batch size; 1 if they are more than 1%."""
+    jobs = [(name, *variation) for name in names for variation in VARIATIONS]
+    spawn = multiprocessing.get_context("spawn")
+    verdicts: dict[str, dict[tuple[int, int | None], set[str] | None]] = {name: {} for name in names}
+    with ProcessPoolExecutor(arguments.jobs, mp_context=spawn) as pool:
+        results = pool.map(audit, [arguments.zoo] * len(jobs), *zip(*jobs, strict=True), chunksize=len(VARIATIONS))
+        for (name, seed, size), result in zip(jobs, results, strict=True):
+            verdicts[name][seed, size] = verdict(result)
+            if (seed, size) == VARIATIONS[-1]:
+                if arguments.verbose:
+                    print(f"{name}: {', '.join(sorted(verdicts[name][VARIATIONS[0]] or ())) or 'nothing'}", flush=True)
+                tell_changes(name, verdicts[name])
+    changed = [name for name in names if changes(verdicts[name])]
+    print(f"\nthe verdict changes on {len(changed)} of {len(names)} models ({len(changed) / len(names):.1%})")
+    for variation in VARIATIONS[1:]:
+        of_it = [name for name in names if variation in changes(verdicts[name])]
+        tried = sum(verdicts[name][variation] is not None for name in names)
+        print(f"  seed {variation[0]}, batch {variation[1] or 'as it is'}: {len(of_it)} of {tried}")
+    return 1 if len(changed) > 0.01 * len(names) else 0
+
+
+def verdict(result: dict[str, Any]) -> set[str] | None:
+    """The codes that are a warning or an error, or that it crashed or was not run; None where there was no such run."""
+    if "unsized" in result:
+        return None
+    if "crash" in result:
+        return {"crash: " + result["crash"].strip().splitlines()[-1]}
+    findings = [f for f in result["report"]["findings"] if f["severity"] != "advice"]
+    return {f"{f['code']} {f['severity']}" for f in findings} | {"not run" for _ in result["failures"]}
+
+
+def changes(verdicts: dict[tuple[int, int | None], set[str] | None]) -> dict[tuple[int, int | None], set[str]]:
+    """What the variations say otherwise than the first run."""
+    base = verdicts[VARIATIONS[0]] or set()
+    return {key: said ^ base for key, said in verdicts.items() if said is not None and said != base}
+
+
+def tell_changes(name: str, verdicts: dict[tuple[int, int | None], set[str] | None]) -> None:
+    base = verdicts[VARIATIONS[0]] or set()
+    for (seed, size), said in changes(verdicts).items():
+        signs = [f"{'-' if code in base else '+'} {code}" for code in sorted(said)]
+        print(f"{name}: seed {seed}, batch {size or 'as it is'}: {', '.join(signs)}", flush=True)
 
 
 def tell(result: dict[str, Any], expected: dict[str, Any], verbose: bool) -> None:

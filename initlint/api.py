@@ -45,6 +45,8 @@ def check(
     dtype: str | None = None,
     device: str | None = None,
     seed: int | None = None,
+    seeds: int | None = None,
+    widths: str | None = None,
     python: str | None = None,
     timeout: float | None = None,
     memory_limit: str | None = None,
@@ -71,10 +73,12 @@ def check(
     ``targets``, ``batch`` (``8x3x32x32``), ``arguments`` (``width=64``), ``memory_limit`` (``4G``) and the rest are
     spelled as on the command line. Models are built in child processes with the caller's rights; with ``static``
     nothing is built; with ``meta`` models get no weights and are not run, and what a pass would measure is predicted.
-    ``timeout`` is in seconds for each model. ``stdin`` gives the bytes of the target ``-``, which ``stdin_filename``
-    names. ``config`` holds a configuration file to use in place of those that lie about, and
-    ``key = value`` lines; what is left open here is taken from the configuration. Without a target, the configured
-    models and the working directory are checked. ``progress`` is called with a line before each model is built.
+    With ``seeds`` each model is built and probed that often, and what most seeds show is told; at ``widths``
+    (``64,128,256``) it is built to see what grows with its width. ``timeout`` is in seconds for each model. ``stdin``
+    gives the bytes of the target ``-``, which ``stdin_filename`` names. ``config`` holds a configuration file to use in
+    place of those that lie about, and ``key = value`` lines; what is left open here is taken from the configuration.
+    Without a target, the configured models and the working directory are checked. ``progress`` is called with a line
+    before each model is built.
     ``baseline`` is a file of known findings, which are left out; ``update_baseline`` writes it.
     ``fix`` first applies the fixes that reading proposes to the files, with ``unsafe_fixes`` also those that may change
     what is right; the report is of what remains. ``diff`` only shows that, in ``Report.mended``, and builds nothing.
@@ -97,7 +101,7 @@ def check(
     configurations = configurations_of(
         config,
         select=None if select is None else _some(select),
-        extend_select=_patterns(extend_select) or None,
+        extend_select=(*_patterns(extend_select), *_asked_by(widths)) or None,
         ignore=None if ignore is None else _patterns(ignore),
         advice=advice or None,
         fail_on=None if fail_on is None else Severity.parse(fail_on),
@@ -115,17 +119,33 @@ def check(
     if not root.static:
         from initlint.building import Asked, Construction, plan
 
-        asked = Asked(tuple(batch), tuple(arguments), device, seed, python, timeout, memory_limit, loss, dtype, meta)
+        asked = Asked(
+            tuple(batch),
+            tuple(arguments),
+            device,
+            seed,
+            python,
+            timeout,
+            memory_limit,
+            loss,
+            dtype,
+            meta,
+            seeds,
+            widths,
+        )
         plan(asked, root)
     elif not static and (
-        batch or arguments or meta or {loss, dtype, device, seed, python, timeout, memory_limit} != {None}
+        batch
+        or arguments
+        or meta
+        or {loss, dtype, device, seed, seeds, widths, python, timeout, memory_limit} != {None}
     ):
         raise ValueError(f"static is true in {root.shown}, and no model is built")
     if not targets:
         survey.look_at_models(root)
     for target in targets or (os.curdir,):
         survey.look_at(target, stdin=stdin, stdin_filename=stdin_filename)
-    if asked is None or not (survey.models or ((batch or arguments) and not survey.failures)):
+    if asked is None or not (survey.models or ((batch or arguments or widths) and not survey.failures)):
         return report_of(survey, root.fail_on, started, baseline=known_findings, update_baseline=update_baseline)
     construction = Construction()
     construction.build(asked, survey.models, progress)
@@ -155,6 +175,8 @@ def audit(
     advice: bool = False,
     seed: int = 0,
     meta: bool = False,
+    seeds: int = 1,
+    widths: str | Sequence[int] | None = None,
 ) -> Report:
     """Judge a model in this process: its parameters, and what one forward and backward on a batch measure.
 
@@ -164,10 +186,12 @@ def audit(
     factory's, or to have one inferred. ``loss`` maps the model's output to a scalar, or is "cross-entropy",
     "mse" or "module:function"; None for the model's own, or mean square to random targets where it returns none.
     ``dtype`` ("fp16", "bf16", "fp8", "fp32") is a format whose range the signal has to fit; the pass itself runs in
-    the module's own. ``device`` is where the pass runs,
-    None for where the module is. ``select`` and ``ignore`` are codes or prefixes. The module and all random generators
-    are left as they were. With ``meta`` nothing is run and a factory's large parameters get no memory: what a pass
-    would measure is predicted, within ranges, from the distributions that the parameters are drawn from.
+    the module's own. ``device`` is where the pass runs, None for where the module is. A function or class is built and
+    probed with as many ``seeds``, and what most of them show is told, errors if all do; at ``widths`` (numbers, or as
+    ``--widths`` takes them) it is built to see what grows with its width. ``select`` and ``ignore`` are codes or
+    prefixes. The module and all random generators are left as they were. With ``meta`` nothing is run and a factory's
+    large parameters get no memory: what a pass would measure is predicted, within ranges, from the distributions that
+    the parameters are drawn from.
 
     Raises TypeError for a model that is none and for arguments of the wrong type, ValueError for codes and devices
     that there are not; whatever a factory raises goes through.
@@ -175,7 +199,10 @@ def audit(
     started = time.perf_counter()
     alone = Configurations(
         overrides=_asked(
-            select=None if select is None else _some(select), ignore=_patterns(ignore or ()), advice=advice
+            select=None if select is None else _some(select),
+            extend_select=_asked_by(widths) or None,
+            ignore=_patterns(ignore or ()),
+            advice=advice,
         ),
         discover=False,
     )
@@ -183,6 +210,8 @@ def audit(
     judgement.codes(alone.asked)
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise TypeError(f"seed is an int, not {type(seed).__name__}")
+    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
+        raise ValueError(f"seeds is a number of at least 1, not {seeds!r}")
     if loss is not None and not callable(loss) and not isinstance(loss, str):
         raise TypeError(f"loss is a function of the model's output or the name of one, not {type(loss).__name__}")
     judged = None if dtype is None else canonical(str(dtype))
@@ -191,15 +220,19 @@ def audit(
     from initlint.live.inprocess import audit_inprocess
     from initlint.live.process import Outcome
 
-    facts = audit_inprocess(model, batch, loss=loss, dtype=judged, device=device, seed=seed, meta=meta)
+    if meta and widths is not None:
+        raise ValueError("widths go without meta, which runs nothing")
+    every, notes = audit_inprocess(
+        model, batch, loss=loss, dtype=judged, device=device, seed=seed, meta=meta, seeds=seeds, widths=widths
+    )
+    facts = every[0]
     name = facts.models[0].name
     not_run = facts.models[0].not_run
-    notes: list[str] = []
     failures: list[str] = []
     if known(not_run) and not absent(not_run):
         (notes if batch is None and loss is None else failures).append(f"{name} was not run: {not_run}")
     survey = Survey(alone, judgement, static=True)
-    survey.judge(alone.asked, facts)
+    survey.judge(alone.asked, every)
     return report_of(
         survey,
         Severity.WARNING,
@@ -294,6 +327,11 @@ def configurations_of(config: Iterable[str], **fields: Any) -> Configurations:
         else:
             raise ValueError(f"--config names two files, {file} and {each}")
     return Configurations(file, {**said, **_asked(**fields)})
+
+
+def _asked_by(widths: object) -> tuple[str, ...]:
+    """The advice that asking for widths asks for."""
+    return () if widths is None else ("INI713",)
 
 
 def _folders(targets: Sequence[str]) -> tuple[str, ...]:
@@ -405,6 +443,7 @@ def _run(outcome: Outcome, findings: Iterable[Finding]) -> ModelRun:
         outcome.status,
         model.not_run if known(model.not_run) else None,
         batch=probe.batch if probe is not None and known(probe.batch) else None,
+        inferred=probe is not None and probe.inferred,
         device=probe.device if probe is not None else None,
         parameters=sum(map(prod, shapes.values())) if all(map(known, shapes.values())) else None,
         layers=rows(model, findings),

@@ -11,15 +11,17 @@ from itertools import groupby
 from typing import Any
 
 from initlint.config import Config
-from initlint.facts import Facts
+from initlint.facts import Facts, known
 from initlint.live.batch_spec import parse_spec, placed
 from initlint.live.process import LiveJob, Outcome, run
+from initlint.live.width_spec import parse_widths
 from initlint.settings import ModelTable, bytes_of, is_device, is_loss
 from initlint.survey import Planned
 from initlint.theory.precision import FORMATS, canonical
 
 __all__ = ["Asked", "Construction", "plan"]
 
+MOST_SEEDS = 100
 INSTALL = "pip install 'initlint[torch]'"
 
 _ARGUMENT = re.compile(r"[^\W\d]\w*=.*", re.DOTALL)
@@ -39,6 +41,8 @@ class Asked:
     loss: str | None = None
     dtype: str | None = None
     meta: bool = False
+    seeds: int | None = None
+    widths: str | None = None
 
 
 def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJob:
@@ -54,6 +58,11 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
 
     arguments = {text.partition("=")[0]: text for text in (*(table.args if table else ()), *asked.arguments)}
     batch = asked.batch or (table.batch if table else ())
+    widths, seeds = first("widths"), first("seeds")
+    scale = None if widths is None else parse_widths(widths)
+    seeds = 1 if seeds is None else seeds
+    if not 0 < seeds <= MOST_SEEDS:
+        raise ValueError(f"seeds are from 1 to {MOST_SEEDS}, not {seeds}")
     device, python, timeout, memory_limit = map(first, ("device", "python", "timeout", "memory_limit"))
     loss, dtype = first("loss"), first("dtype")
     folder = os.getcwd() if asked.batch or table is None else config.root
@@ -71,6 +80,9 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
         raise ValueError(f"a timeout of {timeout} s is none")
     if asked.meta and asked.device is not None and asked.device not in ("auto", "cpu"):
         raise ValueError(f"device {asked.device} goes without meta, which runs nothing")
+    meta = asked.meta or bool(table and table.meta)
+    if meta and widths is not None:
+        raise ValueError("widths go without meta, which runs nothing")
     if python is not None and shutil.which(python) is None:
         raise ValueError(f"{python!r} is no program that can be run")
     return LiveJob(
@@ -79,11 +91,14 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
         arguments=tuple(arguments.values()),
         device=device or "auto",
         seed=first("seed") or 0,
+        seeds=seeds,
+        widths=() if scale is None else scale.widths,
+        width_argument=None if scale is None else scale.name,
         python=python,
         memory_limit=_memory(memory_limit) if memory_limit is not None else None,
         loss=loss,
         dtype=canonical(dtype) if dtype is not None else None,
-        meta=asked.meta or bool(table and table.meta),
+        meta=meta,
         **({} if timeout is None else {"timeout": timeout}),
     )
 
@@ -97,9 +112,10 @@ def _memory(text: str) -> int:
 
 @dataclass(slots=True)
 class Construction:
-    """What came of building models: facts (with their target's configuration), notes, failures, outcomes in order."""
+    """What came of building models: facts (a target's configuration, and those of each seed), notes, failures, outcomes
+    in order."""
 
-    facts: list[tuple[Config, Facts]] = field(default_factory=list)
+    facts: list[tuple[Config, tuple[Facts, ...]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -137,6 +153,7 @@ class Construction:
         if not built:
             if not self.failures:
                 options = [f"--arg {text}" for text in job.arguments] + [f"--batch {text}" for text in job.batches]
+                options += [f"--widths {','.join(map(str, job.widths))}"] if job.widths else []
                 yield from (f"{option}: no model was built that could take it" for option in options)
             return
         for text in job.arguments:
@@ -144,6 +161,10 @@ class Construction:
             if all(outcome.takes is not None and name not in outcome.takes for outcome in built):
                 taken = "; ".join(f"{each.target} takes {', '.join(each.takes or ()) or 'none'}" for each in built[:3])
                 yield f"--arg {text}: no model that was built takes it ({taken})"
+        if job.widths and not self.failures and all(_unscaled(outcome) for outcome in built):
+            taken = "; ".join(f"{each.target} takes {', '.join(each.takes or ()) or 'none'}" for each in built[:3])
+            lacking = job.width_argument or "an argument that is called as widths are (hidden=64,128 names one)"
+            yield f"--widths {','.join(map(str, job.widths))}: no model that was built takes {lacking} ({taken})"
         if job.batches and not self.failures and all(outcome.notes for outcome in built):  # notes: it was not run
             yield f"--batch {' '.join(job.batches)}: no model could be run on it ({built[0].notes[0]})"
 
@@ -160,12 +181,20 @@ class Construction:
             else:
                 (self.failures if named else self.notes).append(line if named else f"{line} (skipped)")
         else:
-            self.facts.append((planned.config, outcome.facts))
+            config = planned.config
+            if planned.table is not None and planned.table.widths is not None:  # the advice that this asks for
+                config = replace(config, extend_select=(*config.extend_select, "INI713"))
+            self.facts.append((config, (outcome.facts, *outcome.others)))
         status = "skipped" if outcome.status == "failed" and not named else outcome.status
         name = target.name or ""
         notes = [f"{target.text} {note.removeprefix(name).lstrip()}" for note in outcome.notes]
         (self.failures if named else self.notes).extend(notes)  # a model that was named was to be run
         self.outcomes.append(replace(outcome, target=target.text, status=status))
+
+
+def _unscaled(outcome: Outcome) -> bool:
+    """Whether a model was not built at several widths."""
+    return outcome.facts is None or not known(outcome.facts.models[0].scaling)
 
 
 def _job(asked: Asked, planned: Planned) -> LiveJob:

@@ -19,7 +19,9 @@ __all__ = ["main"]
 
 FINDINGS, FAILURE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
-LIVE_OPTIONS = ("meta", "batch", "arg", "loss", "dtype", "device", "seed", "python", "timeout", "memory_limit")
+LIVE_OPTIONS = (
+    "meta", "batch", "arg", "loss", "dtype", "device", "seed", "seeds", "widths", "python", "timeout", "memory_limit",
+)  # fmt: skip
 
 
 def main() -> NoReturn:
@@ -113,6 +115,8 @@ def for_building(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--meta", is_flag=True, help="Build without weights and run nothing: predict what a pass would measure.")
 @for_building
 @click.option("--dtype", metavar="D", help="Judge the range of signal and gradient in fp16, bf16, fp8 or fp32.")
+@click.option("--seeds", metavar="K", type=int, help="Build and probe with K seeds, to tell luck from design.")
+@click.option("--widths", metavar="A,B,..", help="Build at these widths too, and see what grows: 64,128,256.")
 @click.option("--stdin-filename", metavar="PATH", help="The name of what is read from -.")
 @click.option("--select", metavar="CODES", multiple=True, callback=codes, help="Codes, prefixes or ALL, and no others.")
 @click.option("--extend-select", metavar="CODES", multiple=True, callback=codes, help="Codes to add to the default.")
@@ -169,6 +173,8 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
             dtype=options["dtype"],
             device=options["device"],
             seed=options["seed"],
+            seeds=options["seeds"],
+            widths=options["widths"],
             python=options["python"],
             timeout=options["timeout"],
             memory_limit=options["memory_limit"],

@@ -51,6 +51,7 @@ class Config:
     force_exclude: bool = False
     fail_on: Severity = Severity.WARNING
     static: bool = False
+    seeds: int | None = None
     max_file_size: int = MAX_FILE_SIZE
     python: str | None = None
     timeout: float | None = None

@@ -73,6 +73,8 @@ _ONLY_READ: Mapping[str, Any] = {
     "arguments": (),
     "device": None,
     "seed": None,
+    "seeds": None,
+    "widths": None,
     "python": None,
     "timeout": None,
     "memory_limit": None,

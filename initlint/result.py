@@ -59,7 +59,7 @@ class ModelRun:
     """What became of one target: "audited", "skipped" or "failed".
 
     ``reason`` says why it was skipped or failed; of an audited model, why it was not run: then the findings rest on
-    its parameters alone. ``loss`` is the first one, and of what kind, in words.
+    its parameters alone. ``inferred``: nobody gave the batch. ``loss`` is the first one, and of what kind, in words.
     """
 
     target: str
@@ -70,6 +70,7 @@ class ModelRun:
     parameters: int | None = None
     layers: tuple[LayerRow, ...] = ()
     loss: str | None = None
+    inferred: bool = False
 
 
 @record(frozen=True, slots=True)

@@ -55,8 +55,9 @@ class Bad:
     """A snippet in which the rule must find something on every line that ends in ``#~``, and nowhere else.
 
     ``by`` names the front ends that must see it: "source" reads it, "live" builds and probes it. A live snippet
-    defines one root nn.Module that needs no argument, or ``build()`` returning a module or ``(module, batch)``.
-    "ranks" calls its ``build()`` in two processes that torch.distributed joins, for what one process cannot show.
+    defines one root nn.Module that needs no argument, or ``build()`` returning a module or ``(module, batch)``; with
+    ``widths``, a tuple, it is built at each of these too. "ranks" calls its ``build()`` in two processes that
+    torch.distributed joins, for what one process cannot show.
     ``import math, torch``, ``nn`` and ``F`` are there without being imported.
     ``severity`` is what the finding must have where that is not the rule's default. ``fixed`` is the snippet after
     every fix that the rule proposes, safe or not; None where it proposes none.

@@ -73,6 +73,8 @@ class ModelTable:
     args: tuple[str, ...] = ()
     device: str | None = None
     seed: int | None = None
+    seeds: int | None = None
+    widths: str | None = None
     python: str | None = None
     timeout: float | None = None
     memory_limit: str | None = None
@@ -212,6 +214,14 @@ def _batch(value: Any) -> tuple[str, ...]:
     if isinstance(value, dict) and value and all(map(str.isidentifier, value)) and all(map(_is_text, value.values())):
         return tuple(f"{name}={spec}" for name, spec in value.items())
     raise _must("a batch as --batch takes it, a list of such, or a table of them by input", value)
+
+
+def _widths(value: Any) -> str:
+    if _is_text(value):
+        return str(value)
+    if isinstance(value, list) and value and all(type(each) is int for each in value):
+        return ",".join(map(str, value))
+    raise _must("widths as --widths takes them, or a list of numbers", value)
 
 
 def _arguments(value: Any) -> tuple[str, ...]:
@@ -362,6 +372,7 @@ PATTERNS = _list_of("a list of path patterns", _is_pattern)
 TEXTS = _list_of("a list of texts", _is_text)
 SECONDS = _plain("a number of seconds above 0", lambda value: _is_number(value) and 0 < value < 1e9, float)
 WHOLE = _plain("a whole number", lambda value: _is_number(value) and isinstance(value, int) and abs(value) < 2**63)
+SEEDS = _plain("a whole number from 1 to 100", lambda value: type(value) is int and 0 < value <= 100)
 FILE_SIZE = _plain('a number of bytes, or a size such as "2MB"', lambda value: 0 < _bytes(value) < 2**50, _bytes)
 MEMORY = _plain(
     'a size such as "4G"',
@@ -390,6 +401,8 @@ MODEL_KEYS = (
     Key("args", Kind("a table", _arguments), "{}", "Arguments for building the model, by name."),
     Key("device", DEVICE, "auto", "Where to run it."),
     Key("seed", WHOLE, "0", "Seed for building and probing."),
+    Key("seeds", SEEDS, "1", "How many seeds to build and probe it with; what most show is told."),
+    Key("widths", Kind("a list of widths, or a text", _widths), "none", "Widths to build it at, as --widths has them."),
     Key("python", TEXT, "that of initlint", "The interpreter that has its torch."),
     Key("timeout", SECONDS, "120", "Seconds it may take."),
     Key("memory-limit", MEMORY, "none", "Memory it may take."),
@@ -440,6 +453,7 @@ KEYS = (
     Key("fail-on", LEVEL, "warning", "The least severity that fails a run: error, warning or advice."),
     Key("static", FLAG, "false", "Read only; build and run nothing."),
     Key("max-file-size", FILE_SIZE, "1MB", "Larger files are skipped with a note."),
+    Key("seeds", SEEDS, "1", "How many seeds a model is built and probed with; what most of them show is told."),
     Key("python", TEXT, "that of initlint", "The interpreter that has your torch; a path is relative to this file."),
     Key("timeout", SECONDS, "120", "Seconds a model may take."),
     Key("memory-limit", MEMORY, "none", "Memory a model may take."),

@@ -72,10 +72,10 @@ def suggest(
 
     def look(source: str | None) -> _Seen:
         started = time.perf_counter()
-        facts = audit_inprocess(model, batch, loss=loss, device=device, seed=seed, initializer=source)
+        (facts,), _ = audit_inprocess(model, batch, loss=loss, device=device, seed=seed, initializer=source)
         facts = facts if source is None else _settle(facts)
         survey = Survey(alone, Judgement(), static=True)
-        survey.judge(alone.asked, facts)
+        survey.judge(alone.asked, [facts])
         name = facts.models[0].name
         outcomes = [Outcome(name, "audited", facts=facts)]
         return _Seen(facts, report_of(survey, Severity.WARNING, started, outcomes=outcomes))
@@ -148,9 +148,9 @@ def _built(
     construction = Construction()
     construction.build(asked, [planned], progress, source)
     facts: Facts | None = None
-    for its_config, found in construction.facts:
+    for its_config, (found, *_) in construction.facts:
         facts = found if source is None else _settle(found)
-        survey.judge(its_config, facts)
+        survey.judge(its_config, [facts])
     outcomes = [
         outcome if outcome.facts is None or facts is None else replace(outcome, facts=facts)
         for outcome in construction.outcomes

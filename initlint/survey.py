@@ -8,7 +8,7 @@ place one name.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from initlint.live.targets import Target, parse
 from initlint.opened import STDIN, File, defines, loaded, opened, shown_path
 from initlint.record import record
 from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE
+from initlint.seeds import elected
 from initlint.source.files import NOTEBOOK, Exclusion, FileTooLarge, walk
 from initlint.source.reader import SourceError
 from initlint.suppressed import suppressions_of
@@ -251,9 +252,11 @@ class Survey:
             self._judged.append(path)
         return file
 
-    def judge(self, config: Config, facts: Facts) -> None:
-        """Take what the rules say of facts."""
-        self.said += self._judgement.ask(config, facts, self.notes)
+    def judge(self, config: Config, facts: Sequence[Facts]) -> None:
+        """Take what the rules say of one model's facts, of which there are as many as it was built with seeds."""
+        said, lucky = elected([self._judgement.ask(config, each, self.notes) for each in facts])
+        self.said += said
+        self.notes += lucky
 
     def concluded(self, probed: Container[str] = ()) -> tuple[list[Finding], int]:
         """What remains of what was said, in order, and how many findings comments and configurations leave out.

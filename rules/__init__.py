@@ -112,4 +112,5 @@ RULES: tuple[Entry, ...] = (
     _entry("INI710", "batch-leak", _W, "probe", "model"),
     _entry("INI711", "unreached-parameter", _A, "probe", "layer"),
     _entry("INI712", "low-precision-range", _W, "probe", "layer"),
+    _entry("INI713", "width-scaling", _A, "probe", "model"),
 )

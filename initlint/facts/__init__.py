@@ -25,7 +25,7 @@ from initlint.facts.layers import (
     layer_family,
     parameter_dimensions,
 )
-from initlint.facts.models import Application, Loose, Model, Probe
+from initlint.facts.models import Application, Loose, Model, Probe, WidthScaling
 from initlint.facts.parameters import Parameter
 from initlint.facts.ranges import Range, bounds, middle, ranged
 from initlint.facts.scripts import Mishap, Script, Step
@@ -69,6 +69,7 @@ __all__ = [
     "Step",
     "Target",
     "UnknownFact",
+    "WidthScaling",
     "Write",
     "absent",
     "bounds",

@@ -37,7 +37,8 @@ class Application(Fact):
 class Probe(Fact):
     """One forward and backward of the whole model on a sample batch.
 
-    ``batch`` says what went in, as --batch would spell it; ``batch_size`` is how many samples it holds.
+    ``batch`` says what went in, as --batch would spell it, and ``inferred`` that nobody gave it; ``batch_size`` is how
+    many samples it holds.
     ``loss`` is the value at the first step, ``loss_kind`` "model" (its own), "target" (mean square to random
     targets), "cross-entropy", "mse", the name of the function asked for, or "given" for one without. ``classes``: over
     how many the loss is known to be a mean cross-entropy, None where it is known to be something else.
@@ -52,6 +53,7 @@ class Probe(Fact):
     """
 
     batch: str
+    inferred: bool = False
     batch_size: int = UNKNOWN
     device: str = "cpu"
     dtype: str = "float32"
@@ -87,12 +89,26 @@ class Loose(Fact):
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
+class WidthScaling(Fact):
+    """A model built at several widths: how far its layers' outputs spread at each.
+
+    ``argument`` is what the width is called, ``widths`` are ascending. ``stds`` holds for each of ``layers`` the
+    standard deviation of its output across the batch at each width, a mean over draws.
+    """
+
+    argument: str
+    widths: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    stds: tuple[tuple[float, ...], ...]
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Model(Fact):
     """The layers of one model (or of one class, where it was only read), and how signal runs through them.
 
     ``not_run`` says in one line why the probe could not be run, or not to its end; None where it was.
     ``differing`` names the parameters and buffers that a second build under the same seed filled with other values;
-    UNKNOWN where it could not be built twice.
+    UNKNOWN where it could not be built twice. ``scaling`` is UNKNOWN where no widths were asked for.
     """
 
     name: str
@@ -106,6 +122,7 @@ class Model(Fact):
     not_run: str | None = UNKNOWN
     differing: tuple[str, ...] = UNKNOWN
     loose: tuple[Loose, ...] = UNKNOWN
+    scaling: WidthScaling = UNKNOWN
 
     def __post_init__(self) -> None:
         for layer in self.layers:

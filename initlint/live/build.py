@@ -33,6 +33,7 @@ __all__ = [
     "build",
     "keep",
     "literals",
+    "needs",
     "seed_all",
 ]
 
@@ -116,6 +117,15 @@ def accepted(factory: Callable[..., Any]) -> tuple[str, ...] | None:
     return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
 
 
+def needs(factory: Callable[..., Any], argument: str) -> bool:
+    """Whether a class or function has to be given an argument, having no default for it."""
+    try:
+        parameter = inspect.signature(factory).parameters.get(argument)
+    except (ValueError, TypeError):
+        return False
+    return parameter is not None and parameter.default is parameter.empty
+
+
 def build(
     name: str,
     factory: Callable[..., Any],
@@ -126,11 +136,12 @@ def build(
     project_root: str | None = None,
     initialize: Callable[[nn.Module], None] | None = None,
     meta: bool = False,
+    twice: bool = True,
 ) -> Built:
     """Make a model with a class or function, under the recorder, on ``device``.
 
     ``initialize`` is called on it last, as if its constructor ended so. With ``meta`` its large parameters get no
-    memory, wherever it is to go.
+    memory, wherever it is to go. ``twice`` builds it once more under the same seed, to compare.
 
     Raises NotBuilt where arguments are missing, NotAModel where something else comes out, and what the factory raises.
     """
@@ -143,7 +154,7 @@ def build(
         module, batch = _model_of(name, factory(**arguments), initialize)
         module = module.to(device=device)
     seconds = time.monotonic() - started
-    first = _digests(module) if seconds <= _PATIENCE else None
+    first = _digests(module) if twice and seconds <= _PATIENCE else None
     recording = recorder.finish(module)
     differing: tuple[str, ...] = UNKNOWN
     if first is not None:

@@ -121,7 +121,7 @@ class _Sizes:
         bins, frames = self.whole("num_mel_bins"), self.whole("max_source_positions")
         if bins is not None and frames is not None:
             return self.floats(bins, 2 * frames)
-        width = self.whole("num_mel_channels", "feature_projection_input_dim", "input_feat_per_channel")
+        width = self.whole("num_mel_channels", "feature_projection_input_dim", "input_feat_per_channel", "num_mel_bins")
         return self.floats(40, width)
 
     def noise(self) -> BatchSpec | None:

@@ -32,7 +32,7 @@ __all__ = ["NoSampleBatch", "faked", "first_batch", "infer"]
 _BATCH = 8
 _SMALL = 1 << 17
 _PATIENCE = 20.0
-"""Seconds after which no further batch is tried, on fakes and again for real."""
+"""Seconds of processor time after which no further batch is tried, on fakes and again for real."""
 _QUICK = 300_000_000
 """Parameters up to which a likely batch is tried for real before any is tried on fakes."""
 _LARGER = (128, 224)
@@ -64,8 +64,8 @@ def infer(module: nn.Module, *, device: str = "cpu", batch: int = _BATCH) -> Bat
     deadline = None
     for candidate in itertools.chain(_offered(module, "dummy_inputs"), small, _by_fake(module, rest)):
         if deadline is None:
-            deadline = time.monotonic() + _PATIENCE
-        elif time.monotonic() > deadline:
+            deadline = time.thread_time() + _PATIENCE
+        elif time.thread_time() > deadline:
             break
         if (ran := trial.run(candidate)) is not None:
             return trial.large_enough(candidate, *ran)
@@ -210,9 +210,9 @@ def _runs_on_fakes(module: nn.Module, candidates: list[Candidate]) -> Iterator[t
         fakes: dict[int, Tensor] = {id(t): mode.from_tensor(t) for t in (*module.parameters(), *module.buffers())}
     except Exception:
         return
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.thread_time() + _PATIENCE
     for index, candidate in enumerate(candidates):
-        if time.monotonic() > deadline:
+        if time.thread_time() > deadline:
             return
         with faked(module, fakes), mode, torch.no_grad(), _progress() as progress:
             try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,12 +13,14 @@ from torch import Tensor, nn
 from initlint.facts import Facts
 from initlint.live.audit import audit_module
 from initlint.live.batch import as_batch
-from initlint.live.build import Built, NeedsValues, NotAModel, NotBuilt, build, seed_all
+from initlint.live.build import Built, NeedsValues, NotAModel, NotBuilt, accepted, build, needs, seed_all
 from initlint.live.device import usable
 from initlint.live.objective import Loss, named_loss
 from initlint.live.sharded import own_class, unwrapped
 from initlint.live.state import preserved
 from initlint.live.suggested import initializer_of
+from initlint.live.width_spec import parse_widths, width_argument
+from initlint.live.widths import scaled
 
 __all__ = ["audit_inprocess"]
 
@@ -32,8 +35,12 @@ def audit_inprocess(
     seed: int,
     initializer: str | None = None,
     meta: bool = False,
-) -> Facts:
-    """Facts about a module, or about what a factory makes, which is then built under the recorder.
+    seeds: int = 1,
+    widths: str | Sequence[int] | None = None,
+) -> tuple[list[Facts], list[str]]:
+    """Facts about a module, or about what a factory makes, which is then built under the recorder; and notes.
+
+    There are as many facts as ``seeds``, but one of a module, which cannot be built again: a note says so.
 
     ``initializer`` is the source of a function that is called on it first; a module is afterwards as it was before.
 
@@ -49,11 +56,14 @@ def audit_inprocess(
         if isinstance(model, nn.Module):
             model = unwrapped(model)
             own = next((str(tensor.device) for tensor in model.parameters()), "cpu")
+            if widths is not None:
+                raise TypeError("widths need a function or class that takes one, not a module")
+            notes = ["a module cannot be built with other seeds: give audit() its class or a function for that"]
             with preserved(model) if initialize is not None else nullcontext():
                 if initialize is not None:
                     seed_all(seed)
                     initialize(model)
-                return audit_module(
+                facts = audit_module(
                     model,
                     chosen,
                     name=own_class(model).__name__,
@@ -63,35 +73,76 @@ def audit_inprocess(
                     seed=seed,
                     meta=meta,
                 )
+            return [facts], notes if seeds > 1 else []
         if not callable(model):
             raise TypeError(f"a model is an nn.Module or a function that returns one, not {type(model).__name__}")
         name = getattr(model, "__name__", type(model).__name__)
-        built = _built(name, model, device=where or "cpu", seed=seed, initialize=initialize, meta=meta)
-        return audit_module(
-            built.module,
-            built.batch if chosen is None else chosen,
-            recording=built.recording,
-            name=name,
-            loss=wanted,
-            dtype=dtype,
-            device=where or "cpu",
-            seed=seed,
-            differing=built.differing,
-            meta=meta,
-        )
+        given, argument, spec = {}, None, None
+        if widths is not None:
+            spec = parse_widths(widths)
+            argument = width_argument(spec, accepted(model))
+            if argument is None:
+                raise ValueError(f"{name} takes no {spec.name or 'argument that is a width (hidden=64,128 names one)'}")
+            given = {argument: spec.widths[0]} if needs(model, argument) else {}
+        every = []
+        for each in range(seed, seed + seeds):
+            built = _built(
+                name,
+                model,
+                given,
+                device=where or "cpu",
+                seed=each,
+                initialize=initialize,
+                meta=meta,
+                twice=each == seed,
+            )
+            facts = audit_module(
+                built.module,
+                built.batch if chosen is None else chosen,
+                recording=built.recording,
+                name=name,
+                loss=wanted,
+                dtype=dtype,
+                device=where or "cpu",
+                seed=each,
+                differing=built.differing,
+                meta=meta,
+            )
+            every.append(facts)
+        if spec is None or argument is None:
+            return every, []
+        make = _Maker(model, argument)
+        notes = []
+        for number, facts in enumerate(every):
+            every[number], said = scaled(facts, make, argument, spec.widths, chosen, seed + number, where or "cpu")
+            notes += [f"{name} {line}" for line in said]
+        return every, notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Calls a factory with a width."""
+
+    factory: Callable[..., Any]
+    argument: str
+
+    def __call__(self, width: int) -> Any:
+        return self.factory(**{self.argument: width})
 
 
 def _built(
     name: str,
-    factory: Callable[[], Any],
+    factory: Callable[..., Any],
+    given: dict[str, Any],
     *,
     device: str,
     seed: int,
     initialize: Callable[[nn.Module], None] | None,
     meta: bool,
+    twice: bool,
 ) -> Built:
     try:
-        return build(name, factory, {}, seed=seed, device=device, initialize=initialize, meta=meta)
+        return build(name, factory, given, seed=seed, device=device, initialize=initialize, meta=meta, twice=twice)
     except NeedsValues as error:
         raise ValueError(str(error).replace("--meta", "meta")) from None
     except NotBuilt as error:

@@ -62,9 +62,10 @@ class LiveJob:
     ``names`` are objects in the file ``path`` or the importable module ``module``. ``arguments`` are ``NAME=VALUE``,
     ``batches`` as --batch spells them. ``timeout`` is in seconds for each model, ``memory_limit`` in bytes on top of
     what torch takes. ``python`` is the interpreter (None: this one), ``project_root`` the folder whose code counts as
-    the user's, ``loss`` as --loss spells it; ``dtype`` is the format that ranges are judged in, as --dtype does.
-    ``initializer`` is the source of a function that is called on each model once it is built, None for none.
-    ``meta``: built without weights, and not run.
+    the user's, ``seeds`` how many are tried, from ``seed`` on; at each of ``widths`` the argument ``width_argument``
+    (None: what a width is mostly called) has that value; ``loss`` is as --loss spells it; ``dtype`` is the format that
+    ranges are judged in, as --dtype does. ``initializer`` is the source of a function that is called on each model once
+    it is built, None for none. ``meta``: built without weights, and not run.
     """
 
     names: tuple[str, ...]
@@ -75,6 +76,9 @@ class LiveJob:
     device: str = "auto"
     dtype: str | None = None
     seed: int = 0
+    seeds: int = 1
+    widths: tuple[int, ...] = ()
+    width_argument: str | None = None
     loss: str | None = None
     timeout: float = 120.0
     memory_limit: int | None = None
@@ -93,15 +97,17 @@ class LiveJob:
 class Outcome:
     """What became of one model.
 
-    ``status`` is "audited" (there are ``facts``), or "skipped" or "failed" (there is a ``reason``, one line).
-    ``torch_missing``: the interpreter has no torch. ``unmet``: what the job asks for cannot be had here whatever the
-    model is (a device, an interpreter). ``takes`` are the arguments that an audited model could be given, None for any.
+    ``status`` is "audited" (there are ``facts``; ``others`` are those of further seeds), or "skipped" or "failed"
+    (there is a ``reason``, one line). ``torch_missing``: the interpreter has no torch. ``unmet``: what the job asks for
+    cannot be had here whatever the model is (a device, an interpreter). ``takes`` are the arguments that an audited
+    model could be given, None for any.
     """
 
     target: str
     status: str
     reason: str | None = None
     facts: Facts | None = None
+    others: tuple[Facts, ...] = ()
     notes: tuple[str, ...] = ()
     torch_missing: bool = False
     unmet: bool = False
@@ -261,6 +267,7 @@ class _Child:
             return Outcome(target, status, str(reason), unmet=message.get("unmet") is True)
         try:
             facts = wire.loads(str(message.get("facts")))
+            others = tuple(wire.loads(str(text)) for text in message.get("others", ()))
         except ValueError as error:
             return Outcome(target, "failed", f"its facts cannot be read: {error}")
         takes = message.get("takes")
@@ -269,6 +276,7 @@ class _Child:
             "audited",
             None,
             facts,
+            others,
             tuple(str(note) for note in message.get("notes", ())),
             takes=None if takes is None else tuple(map(str, takes)),
         )

@@ -55,6 +55,7 @@ class Run:
 
     reason: str | None = None
     batch: str = UNKNOWN
+    inferred: bool = False
     size: int | None = None
     dims: dict[str, int] = field(default_factory=dict)
     trace: Trace | None = None
@@ -110,7 +111,7 @@ def run_module(
         if not ranks.shared:
             _move(module, device)
         chosen = infer(module, device=device) if batch is None else as_batch(batch).to(device)
-        run.batch = chosen.description
+        run.batch, run.inferred = chosen.description, batch is None
         seeded(seed)
         with _vocabularies(module) as vocabularies:
             larger = _traced(module, chosen, run, ranks)
@@ -237,6 +238,7 @@ def _probed(
     broken = next((n for n in measured.samples if n in run.probes and not run.probes[n].finite), None)
     run.probe = Probe(
         batch=run.batch,
+        inferred=run.inferred,
         batch_size=run.size if run.size is not None else UNKNOWN,
         device=device,
         dtype=_dtype(module),

@@ -217,15 +217,18 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
     from initlint import wire
     from initlint.facts import absent, known
     from initlint.live.audit import audit_module
-    from initlint.live.build import NotAModel, accepted, build, keep, literals
+    from initlint.live.build import Built, NotAModel, accepted, arguments_for, build, keep, literals, needs
     from initlint.live.suggested import initializer_of
+    from initlint.live.width_spec import WidthSpec, width_argument
+    from initlint.live.widths import scaled
 
     channel.phase("while it was imported")
     module = source.load()
     subject = _attribute(module, name)
     device = "cpu" if job["meta"] else _device(job["device"])
+    given = literals(job["arguments"])
+    widths, argument = tuple(job["widths"]), None
     how: dict[str, Any] = {
-        "seed": job["seed"],
         "device": device,
         "project_root": job["project_root"],
         "initialize": None if job["initializer"] is None else initializer_of(job["initializer"]),
@@ -234,34 +237,68 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
     if isinstance(subject, nn.Module) or (isinstance(subject, tuple) and subject and isinstance(subject[0], nn.Module)):
         takes: tuple[str, ...] | None = ()
         channel.phase("while it was imported again")
-        built = keep(name, lambda: _attribute(source.again(), name), **how)
+
+        def made(seed: int, twice: bool) -> Built:  # what was kept is not built twice
+            return keep(name, lambda: _attribute(source.again(), name), seed=seed, **how)
+
     elif isinstance(subject, type) and not issubclass(subject, nn.Module):
         raise NotAModel(f"{name} is a class, and no nn.Module")
     elif callable(subject):
         channel.phase("in __init__" if isinstance(subject, type) else f"in {name}()")
         takes = accepted(subject)
-        built = build(name, subject, literals(job["arguments"]), **how)
+        if widths:
+            argument = width_argument(WidthSpec(widths, job["width_argument"]), takes)
+        if argument is not None and needs(subject, argument):
+            given.setdefault(argument, widths[0])
+
+        def made(seed: int, twice: bool) -> Built:
+            return build(name, subject, given, seed=seed, twice=twice, **how)
+
     else:
         raise NotAModel(f"{name} is a {type(subject).__name__}, and no model")
-    channel.phase("in the forward or backward pass")
-    facts = audit_module(
-        built.module,
-        _batch(job["batches"], built.batch, job["seed"]),
-        recording=built.recording,
-        name=name,
-        seed=job["seed"],
-        device=device,
-        loss=_loss(job["loss"], module),
-        dtype=job["dtype"],
-        differing=built.differing,
-        meta=job["meta"],
-    )
+    every = []
+    for seed in range(job["seed"], job["seed"] + job["seeds"]):
+        built = made(seed, seed == job["seed"])
+        channel.phase("in the forward or backward pass")
+        facts = audit_module(
+            built.module,
+            _batch(job["batches"], built.batch, seed),
+            recording=built.recording,
+            name=name,
+            seed=seed,
+            device=device,
+            loss=_loss(job["loss"], module),
+            dtype=job["dtype"],
+            differing=built.differing,
+            meta=job["meta"],
+        )
+        every.append(facts)
+        del built
     notes = [
         f"{name} was not run: {model.not_run}"
-        for model in facts.models
+        for model in every[0].models
         if known(model.not_run) and not absent(model.not_run)
     ]
-    return {"status": "audited", "reason": None, "facts": wire.dumps(facts), "notes": notes, "takes": takes}
+    if argument is not None:
+        channel.phase(f"at another {argument}")
+        batch = _batch(job["batches"], None, job["seed"])
+        others = arguments_for(name, subject, given)
+
+        def at(width: int) -> Any:
+            return subject(**{**others, argument: width})
+
+        for number, facts in enumerate(every):
+            every[number], said = scaled(facts, at, argument, widths, batch, job["seed"] + number, device)
+            notes += [f"{name} {line}" for line in said]
+    texts = [wire.dumps(facts) for facts in every]
+    return {
+        "status": "audited",
+        "reason": None,
+        "facts": texts[0],
+        "others": texts[1:],
+        "notes": notes,
+        "takes": takes,
+    }
 
 
 def _attribute(module: ModuleType, name: str) -> Any:

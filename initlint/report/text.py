@@ -132,7 +132,8 @@ def _models(runs: tuple[ModelRun, ...], color: bool, width: int | None, plain: b
             yield f"{name}: {run.status}" + (f" ({printable(run.reason)})" if run.reason else "") + "\n"
             continue
         figures = [] if run.parameters is None else [f"{run.parameters:,} parameters"]
-        figures += [f"batch {printable(run.batch)}"] if run.batch else []
+        told = " (inferred)" if run.inferred else ""
+        figures += [f"batch {printable(run.batch)}{told}"] if run.batch else []
         figures += [printable(run.device)] if run.device else []
         figures += [f"loss {printable(run.loss)}"] if run.loss else []
         body = ""

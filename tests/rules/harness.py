@@ -57,7 +57,9 @@ def built_facts(text: str, directory: Path) -> list[Facts]:
     from torch import nn
 
     from initlint.live.audit import audit_module
-    from initlint.live.build import build
+    from initlint.live.build import accepted, build
+    from initlint.live.width_spec import WidthSpec, width_argument
+    from initlint.live.widths import scaled
 
     path = directory / "snippet.py"
     path.write_text(text)
@@ -70,16 +72,21 @@ def built_facts(text: str, directory: Path) -> list[Facts]:
     classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, nn.Module)]
     factory = getattr(module, "build", None) or classes[-1]
     built = build(factory.__name__, factory, {}, project_root=str(directory))
-    return [
-        audit_module(
-            built.module,
-            built.batch,
-            recording=built.recording,
-            name=factory.__name__,
-            differing=built.differing,
-            dtype="fp16",  # which only INI712 asks about
-        )
-    ]
+    facts = audit_module(
+        built.module,
+        built.batch,
+        recording=built.recording,
+        name=factory.__name__,
+        differing=built.differing,
+        dtype="fp16",  # which only INI712 asks about
+    )
+    widths = getattr(module, "widths", None)
+    if widths is not None:
+        argument = width_argument(WidthSpec(widths), accepted(factory))
+        assert argument is not None
+        facts, said = scaled(facts, lambda width: factory(**{argument: width}), argument, widths, None, 0, "cpu")
+        assert not said
+    return [facts]
 
 
 def examples(kind: str, by: str) -> Iterator[tuple[str, int, Bad | Good]]:

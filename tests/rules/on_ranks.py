@@ -31,7 +31,7 @@ def work(rank: int, directory: str) -> None:
             module = importlib.util.module_from_spec(spec)
             sys.modules["snippet"] = module
             spec.loader.exec_module(module)
-            facts = audit_inprocess(module.build, None, loss=None, device=None, seed=0)
+            (facts,), _ = audit_inprocess(module.build, None, loss=None, device=None, seed=0)
             if rank == 0:
                 Path(directory, f"{name}.json").write_text(wire.dumps(facts))
     dist.barrier()
