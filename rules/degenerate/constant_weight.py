@@ -26,8 +26,8 @@ class ConstantWeight(Rule):
 
     Units with equal weights compute equal outputs and get equal gradients, so the layer has the capacity of one unit.
     All hidden layers constant: an MLP ends at .33 accuracy instead of 1.00 (measured, SGD). One constant layer among
-    random ones trains if it is small: the others tell its units apart. With ones most networks fail or are slower
-    (benchmarks/mutants.py): one large direction drowns what the units learn.
+    random ones trains if it is small: the others tell its units apart. With ones half of the networks fail or are
+    slower (benchmarks/mutants.py): one large direction drowns what the units learn.
 
     ## Example
 

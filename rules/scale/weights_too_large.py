@@ -32,7 +32,7 @@ class WeightsTooLarge(ScaledWeightsRule):
     Growth is a power of the depth: a gain three times too large makes 1e3 of seven layers. At a standard deviation
     ratio of about 30 SGD loses accuracy, and from 1e2 on it diverges at depth 16 (measured, ReLU networks of width
     128). Logits that start with a std of 14 cost more steps to bring down than a sound network needs to learn:
-    networks with norms whose head is ten times too large are slower or fail (benchmarks/mutants.py).
+    some networks whose head is ten times too large are slower or fail, others catch up (benchmarks/mutants.py).
 
     ## Example
 
