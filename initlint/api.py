@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from initlint.live.process import Outcome
     from initlint.location import Location
     from initlint.rule import Rule
+    from initlint.settings import ModelTable
 
 __all__ = ["audit", "catalogue", "check", "described", "explanation"]
 
@@ -52,6 +53,7 @@ def check(
     memory_limit: str | None = None,
     stdin: Callable[[], bytes] | None = None,
     stdin_filename: str | None = None,
+    models: Sequence[ModelTable] | None = None,
     select: Sequence[str] | None = None,
     extend_select: Sequence[str] = (),
     ignore: Sequence[str] | None = None,
@@ -77,8 +79,8 @@ def check(
     (``64,128,256``) it is built to see what grows with its width. ``timeout`` is in seconds for each model. ``stdin``
     gives the bytes of the target ``-``, which ``stdin_filename`` names. ``config`` holds a configuration file to use in
     place of those that lie about, and ``key = value`` lines; what is left open here is taken from the configuration.
-    Without a target, the configured models and the working directory are checked. ``progress`` is called with a line
-    before each model is built.
+    Without a target, the configured models and the working directory are checked; with ``models``, those of the
+    configured models and nothing else. ``progress`` is called with a line before each model is built.
     ``baseline`` is a file of known findings, which are left out; ``update_baseline`` writes it.
     ``fix`` first applies the fixes that reading proposes to the files, with ``unsafe_fixes`` also those that may change
     what is right; the report is of what remains. ``diff`` only shows that, in ``Report.mended``, and builds nothing.
@@ -142,8 +144,8 @@ def check(
     ):
         raise ValueError(f"static is true in {root.shown}, and no model is built")
     if not targets:
-        survey.look_at_models(root)
-    for target in targets or (os.curdir,):
+        survey.look_at_models(root, models)
+    for target in targets or ((os.curdir,) if models is None else ()):
         survey.look_at(target, stdin=stdin, stdin_filename=stdin_filename)
     if asked is None or not (survey.models or ((batch or arguments or widths) and not survey.failures)):
         return report_of(survey, root.fail_on, started, baseline=known_findings, update_baseline=update_baseline)
