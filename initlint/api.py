@@ -222,8 +222,9 @@ def audit(
     from initlint.live.inprocess import audit_inprocess
     from initlint.live.process import Outcome
 
-    if meta and widths is not None:
-        raise ValueError("widths go without meta, which runs nothing")
+    for name, given in (("widths", widths), ("loss", loss), ("dtype", dtype)):
+        if meta and given is not None:
+            raise ValueError(f"{name} goes without meta, which runs nothing")
     every, notes = audit_inprocess(
         model, batch, loss=loss, dtype=judged, device=device, seed=seed, meta=meta, seeds=seeds, widths=widths
     )

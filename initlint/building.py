@@ -80,9 +80,11 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
         raise ValueError(f"a timeout of {timeout} s is none")
     if asked.meta and asked.device is not None and asked.device not in ("auto", "cpu"):
         raise ValueError(f"device {asked.device} goes without meta, which runs nothing")
+    if asked.meta and (asked.loss is not None or asked.dtype is not None):
+        raise ValueError(f"{'dtype' if asked.loss is None else 'loss'} goes without meta, which runs nothing")
     meta = asked.meta or bool(table and table.meta)
     if meta and widths is not None:
-        raise ValueError("widths go without meta, which runs nothing")
+        raise ValueError("widths goes without meta, which runs nothing")
     if python is not None and shutil.which(python) is None:
         raise ValueError(f"{python!r} is no program that can be run")
     return LiveJob(

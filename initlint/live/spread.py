@@ -11,7 +11,7 @@ from torch import Tensor
 from initlint.live.activations import Function
 from initlint.theory.signals import Moments
 
-__all__ = ["activated", "slope"]
+__all__ = ["activated"]
 
 _STEP, _REACH = 0.2, 6.4
 
@@ -55,14 +55,3 @@ def activated(function: Function, x: Moments) -> Moments | None:
     if not math.isfinite(across):
         return None
     return Moments(mean, variance, min(1.0, across / variance) if variance > 0 else 0.0)
-
-
-def slope(function: Function, x: Moments) -> float | None:
-    """E[f'(x)^2] for a normal signal; None where it is not finite."""
-    z, weights = _fine()
-    at = (x.mean + math.sqrt(x.variance) * z).requires_grad_()
-    with torch.enable_grad():
-        y = function(at)
-        derivative = torch.autograd.grad(y.sum(), at)[0] if y.requires_grad else torch.zeros_like(z)
-    moment = float((weights * derivative.square()).sum())
-    return moment if math.isfinite(moment) else None

@@ -222,6 +222,11 @@ def test_the_command_line_and_the_configuration_take_it(tmp_path: Path) -> None:
     refused = check("nets.py", "--meta", "--static", cwd=tmp_path)
     assert refused.returncode == 2
     assert "--meta is for building models" in refused.stderr
+    for option in (("--loss", "mse"), ("--dtype", "fp16"), ("--device", "cuda"), ("--widths", "8,16,32")):
+        refused = check("nets.py", "--meta", *option, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert f"{option[0][2:]} " in refused.stderr
+        assert "goes without meta" in refused.stderr
 
 
 def test_a_decoder_of_70_billion_parameters_is_audited_on_any_machine() -> None:
