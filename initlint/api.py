@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from initlint.baseline import Baseline
     from initlint.live.process import Outcome
     from initlint.location import Location
-    from initlint.rule import Rule
+    from initlint.rule import Entry, Rule
     from initlint.settings import ModelTable
 
 __all__ = ["audit", "catalogue", "check", "described", "explanation"]
@@ -246,14 +246,42 @@ def audit(
     )
 
 
-def catalogue() -> list[dict[str, Any]]:
-    """Every rule as plain data: code, name, severity, the highest it may raise a finding to, needs, summary.
+def catalogue(
+    codes: Iterable[str] = (), *, severity: str | None = None, needs: str | None = None, fixable: bool = False
+) -> list[dict[str, Any]]:
+    """Every rule as plain data: code, name, family, severity, the highest it may raise a finding to, needs, summary.
 
-    The rules of plugins that the working directory's configuration names are among them, if a static check would take
-    them. Raises ValueError for a configuration that means nothing.
+    ``codes`` leaves those that one of the codes, prefixes or families names; ``severity`` those that may say so,
+    ``needs`` those that stand on that evidence, ``fixable`` those that propose a fix. The rules of plugins that the
+    working directory's configuration names are among them, if a static check would take them. Raises ValueError for a
+    code that no rule has, and for a configuration that means nothing.
     """
     _plugins_here()
-    return [_described(code) for code in registry()]
+    chosen = [code for code, entry in registry().items() if not codes or any(_named(entry, text) for text in codes)]
+    for text in codes:
+        if not any(_named(registry()[code], text) for code in chosen):
+            raise ValueError(no_such_rule(text))
+    return [
+        entry
+        for entry in map(_described, chosen)
+        if severity in (None, entry["severity"], entry["highest"])
+        and (needs is None or needs in entry["needs"])
+        and (entry["fixable"] or not fixable)
+    ]
+
+
+def _named(entry: Entry, text: str) -> bool:
+    """Whether a code, a prefix, a name or a family means a rule."""
+    return entry.code.startswith(text.upper()) or text.lower().replace("-", "_") in (
+        entry.name.replace("-", "_"),
+        _family(entry),
+    )
+
+
+def _family(entry: Entry) -> str:
+    """The folder of a built-in rule, the package of a plugin's."""
+    package, _, rest = entry.module.partition(".")
+    return rest.partition(".")[0] if package == "initlint_rules" else package
 
 
 def described(codes: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -268,10 +296,12 @@ def _described(code: str) -> dict[str, Any]:
     return {
         "code": code,
         "name": entry.name,
+        "family": _family(entry),
         "severity": entry.severity.label,
         "highest": (rule.highest or entry.severity).label,
         "default": entry.severity > Severity.ADVICE,
         "needs": list(rule.needs),
+        "fixable": any(example.fixed is not None for example in rule.bad),
         "summary": _documentation(rule).partition("\n")[0],
     }
 

@@ -385,27 +385,56 @@ def suggest(context: click.Context, /, target: str, **options: Any) -> None:
     context.exit(FAILURE if suggestion.failures else 0 if suggestion.ok else FINDINGS)
 
 
+def complete_code(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
+    """The codes that begin with what was typed, for the shell."""
+    from initlint.engine import registry
+
+    return [code for code in registry() if code.startswith(typed.upper())]
+
+
+def terminal() -> tuple[int | None, bool]:
+    """How many columns standard output has, None where it is no terminal; and whether it is to be coloured."""
+    if not sys.stdout.isatty():
+        return None, False
+    import shutil
+
+    color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return shutil.get_terminal_size().columns, color
+
+
 @commands.command()
-@click.argument("code")
+@click.argument("code", shell_complete=complete_code)
 def explain(code: str) -> None:
-    """Print the documentation of the rule called CODE (or by its name)."""
+    """Print the documentation of the rule called CODE (or by its name): Markdown, rendered on a terminal."""
     from initlint.api import explanation
 
     try:
         text = explanation(code)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    width, color = terminal()
+    if width is not None:
+        from initlint.report.catalogue import documentation
+
+        text = documentation(text, width=width, color=color)
     deliver(text, None)
 
 
 @commands.command()
+@click.argument("codes", metavar="[CODE]...", nargs=-1, shell_complete=complete_code)
+@click.option("--severity", type=click.Choice(["error", "warning", "advice"]), help="Those that may say so.")
+@click.option("--needs", type=click.Choice(["source", "parameters", "graph", "probe"]), help="Those that look at it.")
+@click.option("--fixable", is_flag=True, help="Those that propose a fix.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def rules(format_: str) -> None:
-    """List the rules: code, name, severity, and what each looks at."""
+def rules(codes: tuple[str, ...], severity: str | None, needs: str | None, fixable: bool, format_: str) -> None:
+    """List the rules: code, name, severity, what each looks at, and whether it has a fix.
+
+    CODE is a code, a prefix (INI5) or a family (scale); without one, all are listed.
+    """
     from initlint.api import catalogue
 
     try:
-        entries = catalogue()
+        entries = catalogue(codes, severity=severity, needs=needs, fixable=fixable)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if format_ == "json":
@@ -413,12 +442,12 @@ def rules(format_: str) -> None:
 
         deliver(json.dumps(entries, indent=2) + "\n", None)
         return
-    width = max(len(entry["name"]) for entry in entries)
-    lines = []
-    for entry in entries:
-        severity = entry["severity"] + (f" ({entry['highest']})" if entry["highest"] != entry["severity"] else "")
-        lines.append(f"{entry['code']}  {entry['name']:<{width}}  {severity:<16}  {entry['summary']}\n")
-    deliver("".join(lines), None)
+    from initlint.report.catalogue import table
+
+    width, color = terminal()
+    deliver(table(entries, width=width, color=color) if entries else "", None)
+    if not entries:
+        complain("no rule is all of that", kind="note")
 
 
 def complain(message: str, kind: str = "error") -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -162,12 +163,19 @@ def no_such_rule(pattern: str) -> str:
     """What to say of a code or name that no rule has, near misses included."""
     import difflib
 
-    names = {entry.name: code for code, entry in registry().items()}
     wanted, codes = pattern.upper(), list(registry())
+    family = [code for code in codes if len(wanted) > 3 and code.startswith(wanted)]
+    if family:
+        return f"{pattern!r} is {len(family)} rules, {family[0]} to {family[-1]}: write one of them"
+    names = {entry.name: code for code, entry in registry().items()}
     close = difflib.get_close_matches(wanted, codes, n=len(codes), cutoff=0.6)
     near = sorted(close, key=lambda code: sum(a != b for a, b in zip(code, wanted, strict=False)))[:2]
-    near = near or [names[name] for name in difflib.get_close_matches(pattern.lower(), list(names), n=1)]
-    return f"no rule is called {pattern!r}" + (f": did you mean {' or '.join(near)}?" if near else "")
+    if not near:
+        words = re.findall(r"[a-z]{3,}", pattern.lower())
+        alike = [name for name in names if words and all(word in name for word in words)][:3]
+        near = [names[name] for name in alike or difflib.get_close_matches(pattern.lower(), list(names), n=2)]
+    found = " or ".join(f"{code} ({registry()[code].name})" for code in near)
+    return f"no rule is called {pattern!r}" + (f": did you mean {found}?" if found else "")
 
 
 def judge(facts: Sequence[Facts], codes: Iterable[str], *, notes: list[str] | None = None) -> list[Finding]:
