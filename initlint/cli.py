@@ -225,6 +225,13 @@ def refuse_contradictions(context: click.Context, targets: tuple[str, ...], opti
         raise click.UsageError("--quiet and --statistics exclude each other")
     if options["statistics"] and options["format_"] != "text" and not options["output"]:
         raise click.UsageError(f"--statistics goes with --format text, or with --output, not with {options['format_']}")
+    if options["format_"] == "html":
+        from initlint.report.html import require
+
+        try:
+            require()
+        except ModuleNotFoundError as error:
+            raise click.UsageError(str(error)) from None
     if options["update_baseline"] and (options["fix"] or options["diff"]):
         raise click.UsageError("--update-baseline goes without --fix and --diff: fix first, then update")
     if given("stdin_filename") and "-" not in targets:

@@ -75,6 +75,7 @@ def _row(layer: Layer, own: _Stds, before: _Stds, codes: set[str]) -> LayerRow:
         gradient_ratio=_ratio(own.gradient, before.gradient),
         dead_fraction=_or_none(probe.dead_fraction) if probe else None,
         verdict=" ".join(sorted(codes)) or "ok",
+        total_std=_or_none(probe.total_std) if probe else None,
     )
 
 

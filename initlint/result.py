@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import field
 from typing import Any
@@ -11,6 +12,7 @@ from initlint.findings import Edit, Finding, Fix, Severity
 from initlint.location import Location
 from initlint.record import record
 from initlint.version import __version__
+from initlint.writing import put, replace
 
 __all__ = ["InitError", "LayerRow", "Mended", "ModelRun", "Report", "Summary", "printable"]
 
@@ -37,7 +39,8 @@ class LayerRow:
 
     Ratios are to the layer before it in its chain; where no chain tells (a norm begins a new one), to the closest row
     above that has the figure. There is none to or from a figure of exactly 0, as in a branch that starts at zero.
-    ``verdict`` is "ok", or the codes of the findings about the layer, separated by spaces.
+    ``verdict`` is "ok", or the codes of the findings about the layer, separated by spaces. ``forward_std`` is that
+    across the batch, ``total_std`` that over all values of the output.
     """
 
     name: str
@@ -52,6 +55,7 @@ class LayerRow:
     gradient_ratio: float | None = None
     dead_fraction: float | None = None
     verdict: str = "ok"
+    total_std: float | None = None
 
 
 @record(frozen=True, slots=True)
@@ -156,19 +160,50 @@ class Report:
             },
         }
 
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
+        """The report as one HTML page that needs nothing beside it, also written to ``path`` if one is given.
+
+        Raises ModuleNotFoundError without the extra ``report`` (jinja2 and matplotlib), OSError where the file cannot
+        be written.
+        """
+        page: str = _drawing().render(self)
+        if path is not None:
+            put(os.fspath(path), page)
+        return page
+
+    def to_png(self, path: str | os.PathLike[str] | None = None) -> bytes:
+        """Signal and gradient over the depth of each model as a PNG, also written to ``path`` if one is given.
+
+        Raises ValueError where no model was measured, else as ``to_html``.
+        """
+        drawn: bytes | None = _drawing().png(self)
+        if drawn is None:
+            raise ValueError("no model was run, and there is nothing to draw")
+        if path is not None:
+            replace(os.fspath(path), drawn)
+        return drawn
+
     def _repr_html_(self) -> str:
-        """The findings as a small table, for notebooks."""
+        """The findings as a small table, and the charts where the extra ``report`` is installed: for notebooks."""
         from html import escape
 
+        charts = "".join(_drawing().figures(self))
         if not self.findings:
-            return "<p>initlint: no findings</p>"
+            return "<p>initlint: no findings</p>" + charts
         rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+            "<tr>" + "".join(f"<td>{escape(printable(cell))}</td>" for cell in cells) + "</tr>"
             for cells in ((f.code, f.severity.label, _where(f), f.message, f.help) for f in self.findings)
         )
         titles = ("code", "severity", "where", "message", "help")
         head = "".join(f"<th>{title}</th>" for title in titles)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{charts}"
+
+
+def _drawing() -> Any:
+    """What draws a report; by its name, for it stands above, and a run that draws nothing does not load it."""
+    import importlib
+
+    return importlib.import_module("initlint.report.html")
 
 
 def _where(finding: Finding) -> str:

@@ -51,9 +51,9 @@ def test_every_package_is_listed() -> None:
 def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     expected = {
-        f"{package.replace('.', '/')}/{module.name}"
+        f"{package.replace('.', '/')}/{module.relative_to(folder)}"
         for package, folder in packages().items()
-        for module in [*folder.glob("*.py"), *folder.glob("py.typed")]
+        for module in [*folder.glob("*.py"), *folder.glob("py.typed"), *folder.glob("templates/*")]
     }
     assert names == expected
 

@@ -1,4 +1,4 @@
-"""The formats for machines, by name; each is loaded when it is asked for."""
+"""The formats other than text, by name; each is loaded when it is asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MACHINE", "render"]
 
-MACHINE = ("json", "concise", "sarif", "github", "gitlab", "junit")
+MACHINE = ("json", "concise", "sarif", "github", "gitlab", "junit", "html")
 
 Describe = Callable[[Iterable[str]], Mapping[str, Mapping[str, Any]]]
 """``initlint.api.described``: what is to be said of rules, by code."""

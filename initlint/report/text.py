@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from initlint.findings import Finding, Severity
 from initlint.location import Location
+from initlint.report.wording import about, counted, evidence, excerpt, place
 from initlint.result import printable
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["render", "statistics"]
 _COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.ADVICE: "36"}
-_MOST_PARAMETERS = 4
 _MOST_RELATED = 4
 
 
@@ -53,20 +53,13 @@ def _finding(finding: Finding, lines: Mapping[Location, str], color: bool, unsaf
     severity = _styled(f"[{finding.severity.label}]", _COLORS[finding.severity], color)
     code = _styled(finding.code, "1", color)
     where = finding.location
-    if where is None:
-        place = finding.parameter or finding.layer or finding.model or "model"
-    else:
-        cell = "" if where.cell is None else f"cell {where.cell}:"
-        place = f"{where.path}:{cell}{where.line}:{where.column}"
-    yield f"{_styled(printable(place), '1', color)}: {code} {severity} {printable(finding.message)}"
+    yield f"{_styled(printable(place(finding)), '1', color)}: {code} {severity} {printable(finding.message)}"
     if where is not None and where in lines:
         yield from _excerpt(where, lines[where], color)
-    about = _about(finding)
-    if about:
-        yield f"  in: {printable(about)}"
+    if parameters := about(finding):
+        yield f"  in: {printable(parameters)}"
     if finding.evidence:
-        evidence = ", ".join(f"{_words(key)} {_value(value)}" for key, value in finding.evidence.items())
-        yield f"  {'read' if finding.sources == ('source',) else 'measured'}: {printable(evidence)}"
+        yield f"  {'read' if finding.sources == ('source',) else 'measured'}: {printable(evidence(finding))}"
     for consequence in finding.consequences:
         yield f"  consequence: {printable(consequence)}"
     for other in finding.related[:_MOST_RELATED]:
@@ -82,47 +75,14 @@ def _finding(finding: Finding, lines: Mapping[Location, str], color: bool, unsaf
 
 def _excerpt(where: Location, line: str, color: bool) -> Iterator[str]:
     """The source line, and carets under the span that the finding points at."""
-    text = line.rstrip("\r\n").expandtabs(1)  # a tab is one code point, and columns count those
-    shown = text.lstrip()
-    if not shown:
+    parts = excerpt(where, line)
+    if parts is None:
         return
-    indent = len(text) - len(shown)
-    start = max(where.column - 1 - indent, 0)
-    end = len(shown)
-    if where.end_line in (None, where.line) and where.end_column is not None:
-        end = min(where.end_column - 1 - indent, end)
-    elif where.end_column is None:
-        end = start + 1
+    before, marked, after = map(printable, parts)
     number = str(where.line)
-    before, marked = printable(shown[:start]), printable(shown[start:end])
-    yield f"  {number} | {before}{marked}{printable(shown[end:])}"
+    yield f"  {number} | {before}{marked}{after}"
     carets = "^" * max(len(marked), 1)
     yield f"  {' ' * len(number)} | {' ' * len(before)}{_styled(carets, _COLORS[Severity.ERROR], color)}"
-
-
-def _about(finding: Finding) -> str:
-    """The model and the parameters that share the defect."""
-    names = finding.parameters or ((finding.layer,) if finding.layer else ())
-    shown = ", ".join(names[:_MOST_PARAMETERS])
-    if len(names) > _MOST_PARAMETERS:
-        shown += f" and {len(names) - _MOST_PARAMETERS} more"
-    return ": ".join(part for part in (finding.model, shown) if part)
-
-
-def _words(key: str) -> str:
-    return key.replace("_", " ")
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{_words(str(key))} {_value(each)}" for key, each in value.items())
-    if isinstance(value, (list, tuple)):
-        return " ".join(map(_value, value)) if len(value) <= _MOST_PARAMETERS * 2 else f"{len(value)} values"
-    return str(value)
 
 
 def _models(runs: tuple[ModelRun, ...], color: bool, width: int | None, plain: bool) -> Iterator[str]:
@@ -152,7 +112,7 @@ def _verdict(report: Report, color: bool) -> str:
     """The closing line: what was found, in how much, and what of it can be fixed."""
     summary, runs = report.summary, report.models
     counts = [
-        _styled(_counted(number, word), _COLORS[severity], color)
+        _styled(counted(number, word), _COLORS[severity], color)
         for number, word, severity in (
             (summary.error, "error", Severity.ERROR),
             (summary.warning, "warning", Severity.WARNING),
@@ -161,8 +121,8 @@ def _verdict(report: Report, color: bool) -> str:
         if number
     ]
     audited = sum(run.status == "audited" for run in runs)
-    scope = _counted(summary.files, "file") + " read"
-    scope += f", {_counted(audited, 'model')} audited" if runs else ""
+    scope = counted(summary.files, "file") + " read"
+    scope += f", {counted(audited, 'model')} audited" if runs else ""
     scope += f", {summary.suppressed} suppressed" if summary.suppressed else ""
     scope += f", {summary.baseline} known from the baseline" if summary.baseline else ""
     nothing = "No new findings" if summary.baseline else "No findings"
@@ -179,10 +139,6 @@ def _fixes(report: Report) -> Iterator[str]:
         yield f"{safe} fixable with --fix" + (f", {other} more with --unsafe-fixes" if other else "")
     elif other:
         yield f"{other} fixable with --fix --unsafe-fixes"
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 or word == "advice" else f"{number} {word}s"
 
 
 def _styled(text: str, style: str, color: bool) -> str:

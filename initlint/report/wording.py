@@ -1,0 +1,74 @@
+"""What reports for people say in the same words: where a finding is, what it marks, whom it is about, what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from initlint.findings import Finding
+    from initlint.location import Location
+
+__all__ = ["about", "counted", "evidence", "excerpt", "place"]
+
+_MOST_PARAMETERS = 4
+
+
+def place(finding: Finding) -> str:
+    """Path, line and column of a finding; without them the parameter, layer or model it is about."""
+    where = finding.location
+    if where is None:
+        return finding.parameter or finding.layer or finding.model or "model"
+    cell = "" if where.cell is None else f"cell {where.cell}:"
+    return f"{where.path}:{cell}{where.line}:{where.column}"
+
+
+def excerpt(where: Location, line: str) -> tuple[str, str, str] | None:
+    """A source line without its indent: what stands before the span, the span, and the rest; None for a blank line."""
+    text = line.rstrip("\r\n").expandtabs(1)  # a tab is one code point, and columns count those
+    shown = text.lstrip()
+    if not shown:
+        return None
+    indent = len(text) - len(shown)
+    start = max(where.column - 1 - indent, 0)
+    end = len(shown)
+    if where.end_line in (None, where.line) and where.end_column is not None:
+        end = min(where.end_column - 1 - indent, end)
+    elif where.end_column is None:
+        end = start + 1
+    return shown[:start], shown[start:end], shown[end:]
+
+
+def about(finding: Finding) -> str:
+    """The model and the parameters that share the defect."""
+    names = finding.parameters or ((finding.layer,) if finding.layer else ())
+    shown = ", ".join(names[:_MOST_PARAMETERS])
+    if len(names) > _MOST_PARAMETERS:
+        shown += f" and {len(names) - _MOST_PARAMETERS} more"
+    return ": ".join(part for part in (finding.model, shown) if part)
+
+
+def evidence(finding: Finding) -> str:
+    """What was read or measured, in words."""
+    return ", ".join(f"{_words(key)} {_value(value)}" for key, value in finding.evidence.items())
+
+
+def counted(number: int, word: str) -> str:
+    """A number and its noun."""
+    return f"{number} {word}" if number == 1 or word == "advice" else f"{number} {word}s"
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_words(str(key))} {_value(each)}" for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_value, value)) if len(value) <= _MOST_PARAMETERS * 2 else f"{len(value)} values"
+    return str(value)

@@ -1,0 +1,159 @@
+"""The HTML report as text, and what becomes of it without the libraries it is made with."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from initlint.report.charts import charts, svg
+from initlint.result import LayerRow, ModelRun, Report
+from tests.cli.conftest import Result, initlint  # noqa: F401  # the fixture
+from tests.report.test_formats import FINDING, HOSTILE, REPORT, WRITE
+
+Run = Callable[..., Result]
+
+NASTY = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script></title>{{ 7 * 7 }}&amp;$x_1$" + HOSTILE
+
+
+def hostile() -> Report:
+    """A report in which everything that comes from the code under check is NASTY."""
+    row = LayerRow(NASTY, NASTY, (2, 2), NASTY, 1.0, NASTY, 1.0, None, 1.0, verdict="INI501", total_std=2.0)
+    finding = replace(
+        FINDING,
+        message=NASTY,
+        help=NASTY,
+        location=(where := replace(WRITE, path=NASTY)),
+        model=NASTY,
+        layer=NASTY,
+        parameters=(NASTY,),
+        evidence={NASTY: NASTY},
+        consequences=(NASTY,),
+        related=(replace(FINDING.related[0], message=NASTY),),
+    )
+    model = ModelRun(NASTY, "audited", NASTY, NASTY, NASTY, 4, (row, replace(row, verdict="ok")), NASTY)
+    return replace(
+        REPORT, findings=(finding,), models=(model,), notes=(NASTY,), failures=(NASTY,), lines={where: NASTY}
+    )
+
+
+class Page(HTMLParser):
+    """The elements and the text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len(dict(attrs)) == len(attrs), (tag, attrs)
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def test_the_page_holds_findings_tables_and_charts_and_nothing_from_outside() -> None:
+    page = Page(REPORT.to_html())
+    assert "name the argument: nn.init.normal_(m.weight, std=0.02)" in page.text
+    assert "skipped (needs arguments: width)" in page.text
+    assert [attributes["viewbox"] is not None for attributes in page.of("svg")] == [True, True]
+    assert [cell["aria-sort"] for cell in page.of("th") if cell.get("scope") == "col"] == ["ascending", *["none"] * 11]
+    assert re.search(r"fc1: 27\.7 across the batch", page.text)
+    for tag, attributes in page.elements:
+        for name in ("src", "href", "xlink:href", "action"):
+            assert (attributes.get(name) or "#").startswith("#"), (tag, attributes)
+    assert not page.of("link")
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in page.elements:
+        for name in ("aria-labelledby", "aria-controls"):
+            assert attributes.get(name, ids[0]) in ids
+        assert (attributes.get("href") or f"#{ids[0]}")[1:] in ids
+
+
+def test_nothing_that_a_name_holds_becomes_markup() -> None:
+    text = hostile().to_html()
+    page, usual = Page(text), Page(REPORT.to_html())
+    assert {tag for tag, _ in page.elements} <= {tag for tag, _ in usual.elements} | {"strong", "use"}
+    assert len(page.of("script")) == 1
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+    assert "{{ 7 * 7 }}&amp;$x_1$" in page.text
+    assert not set(text) & set("\x1b\x07\x9b\u202e\u2028\ud800")
+    text.encode()
+
+
+def test_a_chart_marks_zero_and_what_is_not_finite() -> None:
+    values = [1.0, 0.0, None, float("inf"), float("nan"), 1e-30]
+    rows = [LayerRow(f"layer{index}", "Linear", forward_std=value) for index, value in enumerate(values)]
+    (chart,) = charts(rows)
+    assert chart.alternative == (
+        "Signal std over depth, 5 layers: 1 at layer0, 1.0e-30 at layer5, least 0 at layer1, largest 1 at layer0, "
+        "not finite at 2."
+    )
+    titles = re.findall(r"<(?:use|circle) .*?<title>(.*?) across the batch</title>", svg(chart, "x"))
+    assert sorted(titles) == ["layer0: 1", "layer1: 0", "layer3: inf", "layer4: nan", "layer5: 1.0e-30"]
+
+
+def test_a_model_that_was_not_run_has_no_chart_but_its_table(tmp_path: Path) -> None:
+    report = replace(REPORT, models=(ModelRun("a.py::A", "audited", layers=(LayerRow("fc", "Linear", (2, 2)),)),))
+    page = Page(report.to_html(tmp_path / "report.html"))
+    assert not page.of("svg")
+    assert page.of("table")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == report.to_html()
+    with pytest.raises(ValueError, match="no model was run"):
+        report.to_png()
+
+
+def test_a_notebook_gets_the_charts(tmp_path: Path) -> None:
+    assert REPORT.to_png(tmp_path / "charts.png").startswith(b"\x89PNG")
+    assert (tmp_path / "charts.png").stat().st_size > 10_000
+    page = Page(hostile()._repr_html_())
+    assert len(page.of("svg")) == 2
+    assert {tag for tag, _ in page.elements}.isdisjoint({"script", "img", "html"})
+
+
+def test_the_command_line_writes_it(initlint: Run, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "model.py").write_text("import torch.nn as nn\nnn.init.normal_(nn.Linear(2, 2).weight, 0.02)\n")
+    output = tmp_path / "report.html"
+    result = initlint("check", "--static", tmp_path / "model.py", "--format", "html", "--output", output)
+    assert (result.code, result.err) == (1, "")
+    assert "std-passed-as-mean" in Page(output.read_text(encoding="utf-8")).text
+
+
+def test_without_the_libraries_one_line_tells_how_to_get_them(
+    initlint: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name))
+    result = initlint("check", "--static", "--format", "html")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "initlint: error: an HTML report needs matplotlib: pip install 'initlint[report]'\n"
+    with pytest.raises(ModuleNotFoundError, match="pip install"):
+        REPORT.to_html()
+    assert "<svg" not in REPORT._repr_html_()
+
+
+def test_a_report_is_made_without_loading_what_draws_it(tmp_path: Path) -> None:
+    program = (
+        "import json, sys, initlint\n"
+        "initlint.check([sys.argv[1]], static=True).to_dict()\n"
+        "print(json.dumps([m for m in ('jinja2', 'matplotlib', 'numpy', 'initlint.report.html') if m in sys.modules]))"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    loaded: list[Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert loaded == []
