@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from initlint.printing import (
+    complain,
+    deliver,
+    deliver_report,
+    show_progress,
+    stand_in_for_closed_streams,
+    terminal,
+)
 from initlint.report.formats import MACHINE
 from initlint.version import __version__
 
 if TYPE_CHECKING:
-    from initlint.result import Report
+    pass
 
 __all__ = ["main"]
 
@@ -39,18 +47,6 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     sys.exit(code)
-
-
-def stand_in_for_closed_streams() -> None:
-    """Open the null device in place of standard streams that were closed before the start (``>&-``).
-
-    ``sys.stdin`` stays None: nothing is there to be read, which is not the same as nothing in it.
-    """
-    if sys.stdin is None:
-        os.open(os.devnull, os.O_RDONLY)  # takes the descriptor, which no other file should be given
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -249,92 +245,6 @@ def refuse_output(output: str | None) -> None:
             raise click.UsageError(f"--output {output}: is a directory")
 
 
-def as_text(report: Report, options: dict[str, Any], *, to_file: bool) -> str:
-    """The report as text, in colour and as wide as the terminal where it goes to one."""
-    from initlint.report.sparkline import BLOCKS
-    from initlint.report.text import render, statistics
-
-    to_terminal = not to_file and sys.stdout.isatty()
-    color = options["color"] == "always" or (
-        options["color"] == "auto"
-        and to_terminal
-        and not os.environ.get("NO_COLOR")
-        and os.environ.get("TERM") != "dumb"
-    )
-    width = None
-    if to_terminal:
-        import shutil
-
-        width = shutil.get_terminal_size().columns
-    text = render(
-        report,
-        color=color,
-        width=width,
-        quiet=options["quiet"],
-        unsafe_fixes=options["unsafe_fixes"],
-        plain=not to_file and not can_print(BLOCKS),
-    )
-    return text + ("\n" + statistics(report) if options["statistics"] else "")
-
-
-def can_print(text: str) -> bool:
-    """Whether standard output has all characters of a text."""
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
-
-
-def deliver_report(report: Report, options: dict[str, Any]) -> None:
-    """Print the report or the diff, or put it in a file; beside a file in a machine's format the text is printed.
-
-    Where standard input was fixed it takes standard output, and what else is to be printed goes to standard error.
-    """
-    mended, output, is_text = report.mended, options["output"], options["format_"] == "text"
-    diff = None if mended is None else mended.diff
-
-    def text(*, to_file: bool) -> str:
-        return as_text(report, options, to_file=to_file) if diff is None else diff
-
-    if is_text:
-        whole = text(to_file=output is not None)
-    else:
-        from initlint.api import described
-        from initlint.report.formats import render
-
-        whole = render(report, options["format_"], described)
-    shown = whole
-    if output is not None:
-        deliver(whole, output)
-        shown = "" if is_text else text(to_file=False)
-    if mended is not None and mended.source is not None:
-        sys.stdout.buffer.write(mended.source)
-        sys.stdout.flush()
-        sys.stderr.write(shown)
-    else:
-        deliver(shown, None)
-    if not options["quiet"] and mended is not None and mended.fixed and (diff is not None or not is_text):
-        complain(f"{mended.fixed} {'would be fixed' if diff is not None else 'fixed'}", kind="note")
-
-
-def deliver(text: str, output: str | None) -> None:
-    """Print the report, or put it in place of a file as a whole."""
-    if output is None:
-        try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        except BrokenPipeError:  # the reader has seen enough; the exit code still tells the verdict
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return
-    from initlint.writing import put
-
-    try:
-        put(output, text)
-    except OSError as error:
-        raise click.ClickException(f"--output {output}: {error.strerror}") from None
-
-
 @commands.command()
 @click.argument("target")
 @for_building
@@ -399,16 +309,6 @@ def complete_code(_: click.Context, __: click.Parameter, typed: str) -> list[str
     return [code for code in registry() if code.startswith(typed.upper())]
 
 
-def terminal() -> tuple[int | None, bool]:
-    """How many columns standard output has, None where it is no terminal; and whether it is to be coloured."""
-    if not sys.stdout.isatty():
-        return None, False
-    import shutil
-
-    color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return shutil.get_terminal_size().columns, color
-
-
 @commands.command()
 @click.argument("code", shell_complete=complete_code)
 def explain(code: str) -> None:
@@ -455,24 +355,6 @@ def rules(codes: tuple[str, ...], severity: str | None, needs: str | None, fixab
     deliver(table(entries, width=width, color=color) if entries else "", None)
     if not entries:
         complain("no rule is all of that", kind="note")
-
-
-def complain(message: str, kind: str = "error") -> None:
-    """One line on stderr; whatever it holds, it stays one line."""
-    from initlint.result import printable
-
-    sys.stderr.write(f"initlint: {kind}: {printable(' '.join(message.split()))}\n")
-
-
-def show_progress(what: str) -> None:
-    """Replace the progress line of a terminal; empty text removes it."""
-    import shutil
-
-    from initlint.result import printable
-
-    room = shutil.get_terminal_size().columns - 1
-    sys.stderr.write("\r\x1b[K" + printable(what)[:room])
-    sys.stderr.flush()
 
 
 def exit_on_termination() -> None:

@@ -39,6 +39,7 @@ def render(report: Report) -> str:
         suites["initlint"] = [_case("no findings", "initlint")]
     every = [case for cases in suites.values() for case in cases]
     root = ElementTree.Element("testsuites", {"name": "initlint", **_counts(every)})
+    del root.attrib["skipped"]  # which strict readers know of suites alone
     root.set("time", f"{report.summary.seconds:.3f}")
     for name, cases in suites.items():
         ElementTree.SubElement(root, "testsuite", {"name": printable(name), **_counts(cases)}).extend(cases)

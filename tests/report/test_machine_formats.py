@@ -89,7 +89,8 @@ def valid(name: str, text: str) -> Any:
         for suite in (tree, *tree):
             assert int(suite.get("tests")) == len(list(suite.iter("testcase")))
             for outcome, count in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
-                assert int(suite.get(count)) == len(list(suite.iter(outcome)))
+                if suite is not tree or outcome != "skipped":
+                    assert int(suite.get(count)) == len(list(suite.iter(outcome)))
         return tree
     if name == "github":
         return [annotation(line) for line in text.splitlines()]
