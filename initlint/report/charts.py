@@ -53,6 +53,13 @@ class Chart(NamedTuple):
     series: tuple[Series, ...]
     alternative: str
 
+    @property
+    def marks(self) -> str:
+        """What the marks at the edges mean, "" where there are none."""
+        kinds = {_kind(value) for each in self.series for value in each.values if value is not None}
+        said = {"zero": "triangle: exactly 0", "infinite": "cross: not finite"}
+        return ", ".join(meaning for kind, meaning in said.items() if kind in kinds)
+
 
 def charts(rows: Sequence[LayerRow]) -> list[Chart]:
     """The charts of a model's table; one of which no layer has a figure is left out."""
@@ -182,6 +189,7 @@ def _draw(axes: Axes, chart: Chart, colors: Mapping[str, str]) -> None:
             labelcolor=colors["ink"],
         )
     axes.set_ylim(*_limits(chart))
+    axes.set_xlim(0.5 - 0.01 * len(chart.names), 0.5 + 1.01 * len(chart.names))
 
 
 def _radius(names: Sequence[str]) -> float:

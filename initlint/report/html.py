@@ -177,14 +177,15 @@ def _facts(run: ModelRun) -> Iterator[str]:
         yield f"parameters only, not run: {run.reason}"
 
 
-def _figures(number: int, run: ModelRun) -> Iterator[tuple[str, Any]]:
-    """(title, SVG) of each chart."""
+def _figures(number: int, run: ModelRun) -> Iterator[tuple[str, Any, str]]:
+    """(title, SVG, what its marks mean) of each chart."""
     from markupsafe import Markup
 
     from initlint.report.charts import charts, svg
 
     for index, chart in enumerate(charts(run.layers), 1):
-        yield chart.title, Markup(svg(chart, f"m{number}c{index}"))  # its text is escaped by ElementTree
+        drawing = Markup(svg(chart, f"m{number}c{index}"))  # its text is escaped by ElementTree
+        yield chart.title, drawing, chart.marks
 
 
 def _anchors(run: ModelRun, report: Report) -> dict[tuple[str, str], int]:

@@ -104,6 +104,7 @@ def test_a_chart_marks_zero_and_what_is_not_finite() -> None:
         "Signal std over depth, 5 layers: 1 at layer0, 1.0e-30 at layer5, least 0 at layer1, largest 1 at layer0, "
         "not finite at 2."
     )
+    assert chart.marks == "triangle: exactly 0, cross: not finite"
     titles = re.findall(r"<(?:use|circle) .*?<title>(.*?) across the batch</title>", svg(chart, "x"))
     assert sorted(titles) == ["layer0: 1", "layer1: 0", "layer3: inf", "layer4: nan", "layer5: 1.0e-30"]
 
