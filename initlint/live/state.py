@@ -54,6 +54,17 @@ def _random_state() -> Iterator[None]:
             numpy.random.set_state(array)
 
 
+def _set_deterministic(strict: bool, warn_only: bool) -> None:
+    """As torch.use_deterministic_algorithms, which imports the compiler for it: two seconds where nobody has yet."""
+    now = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if now == (strict, warn_only):
+        return
+    if "torch._inductor.config" in sys.modules:  # which keeps the switch as well
+        torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+    else:
+        torch._C._set_deterministic_algorithms(strict, warn_only=warn_only)
+
+
 @contextlib.contextmanager
 def _settings() -> Iterator[None]:
     """The switches of torch that a model may turn: deterministic algorithms, cuDNN's, the fused path, default dtype."""
@@ -67,7 +78,7 @@ def _settings() -> Iterator[None]:
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+        _set_deterministic(deterministic, warns)
         memory.fill_uninitialized_memory = fills
         for name, value in cudnn:
             if getattr(torch.backends.cudnn, name) != value:
