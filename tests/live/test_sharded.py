@@ -59,10 +59,12 @@ def test_fully_sharded(two: list[dict[str, Any]]) -> None:
     alike(two, "fsdp", FLAWS)
 
 
+@pytest.mark.slow  # four interpreters with torch take a quarter of a minute of two cores
 def test_uneven_and_empty_shards(four: list[dict[str, Any]]) -> None:
     alike(four, "fsdp", FLAWS)  # the head has three rows, for four ranks
 
 
+@pytest.mark.slow  # four interpreters with torch take a quarter of a minute of two cores
 def test_replicas_of_shards(four: list[dict[str, Any]]) -> None:
     alike(four, "hybrid", FLAWS)
 
@@ -71,6 +73,7 @@ def test_tensor_parallel(two: list[dict[str, Any]]) -> None:
     alike(two, "tensor_parallel", {"INI102"})
 
 
+@pytest.mark.slow  # four interpreters with torch take a quarter of a minute of two cores
 def test_tensor_parallel_and_fully_sharded(four: list[dict[str, Any]]) -> None:
     alike(four, "both", {"INI102"})
 
