@@ -283,9 +283,9 @@ def _rescales(node: ast.stmt) -> bool:
     if not isinstance(node, ast.Assign) or len(node.targets) != 1:
         return isinstance(node, ast.AugAssign)
     target = ast.unparse(node.targets[0])
-    return isinstance(node.value, ast.BinOp) and any(
-        isinstance(part, ast.Attribute) and ast.unparse(part) == target for part in ast.walk(node.value)
-    )
+    value = node.value
+    scaling = isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Mult, ast.Div))
+    return scaling and target in (ast.unparse(side) for side in (value.left, value.right))  # type: ignore[attr-defined]
 
 
 def _of_self(node: ast.stmt) -> bool:

@@ -122,6 +122,7 @@ def test_what_holds_it_in_its_own_file_may_be_initialised_elsewhere(tmp_path: Pa
         ("net = Net()\n(folder / 'n.md').write_text(f'{net}')\n", True),
         ("__all__ = ['Net']\nshow(__all__)\n", True),
         ("def normalise(net, k):\n    w = net.fc.weight\n    w.data = w.data * k\nnormalise(Net(), 2)\n", True),
+        ("def draw(net, t):\n    w = net.fc.weight\n    w.data = w.data * 0 + t\ndraw(Net(), 2)\n", False),
         ("def draw(net, t):\n    w = net.fc.weight\n    w.data = t * 2\ndraw(Net(), 2)\n", False),
     ],
 )
