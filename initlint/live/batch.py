@@ -149,6 +149,6 @@ def as_batch(value: Any) -> Batch:
 
 def _spell(value: Any, name: str | None = None) -> str:
     """A tensor as --batch spells it, without a bound, of which the values tell nothing; "" for anything else."""
-    if not isinstance(value, Tensor):
+    if not isinstance(value, Tensor) or value.is_nested:
         return ""
     return str(BatchSpec(tuple(value.shape), str(value.dtype).removeprefix("torch."), None, name))

@@ -115,7 +115,7 @@ def run_module(
         seeded(seed)
         with _vocabularies(module) as vocabularies:
             larger = _traced(module, chosen, run, ranks)
-        bounds = [vocabularies.get(tensor.untyped_storage().data_ptr()) for tensor in larger.tensors()]
+        bounds = [vocabularies.get(_address(tensor)) for tensor in larger.tensors()]
         run.batch = chosen.bounded(bounds).description
         _probed(module, larger, chosen, run, seed=seed, device=device, loss=loss, dtype=dtype, ranks=ranks)
     if known(run.probe) and not ranks.shared:  # gradients of inputs alone leave fully_shard in the middle of a pass
@@ -125,15 +125,20 @@ def run_module(
             run.probe = replace(run.probe, batch_leak=batch_leak(module, larger, run.size, run.trace, run.dims))
 
 
+def _address(tensor: Tensor) -> int | None:
+    """Of a tensor's storage; None for one without (a sparse one)."""
+    return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else None
+
+
 @contextlib.contextmanager
-def _vocabularies(module: nn.Module) -> Iterator[dict[int, int]]:
+def _vocabularies(module: nn.Module) -> Iterator[dict[int | None, int]]:
     """Rows of the embedding that reads a tensor, by the address of its storage (the fewest, where several read it)."""
-    rows: dict[int, int] = {}
+    rows: dict[int | None, int] = {}
     handles = []
 
     def note(layer: nn.Module, args: tuple[Any, ...]) -> None:
-        if args and isinstance(args[0], Tensor) and args[0].layout == torch.strided:
-            address = local(args[0]).untyped_storage().data_ptr()
+        address = _address(local(args[0])) if args and isinstance(args[0], Tensor) else None
+        if address is not None:
             rows[address] = min(int(layer.num_embeddings), rows.get(address, sys.maxsize))  # type: ignore[arg-type]
 
     try:
@@ -215,11 +220,12 @@ def _probed(
         dims = _batch_dims(module, batch, size, names, run.trace)
     run.size, run.dims = size if dims else None, dims
     objective = Objective(loss, _heads(module, run))
+    kinds = _kinds(module)
     channels = {
-        n: 1 for n in names if layer_family(layer_kind(module.get_submodule(n))) in ("convolution", "transposed")
-    }
-    channels |= {
-        n: 1 for n in names if layer_kind(module.get_submodule(n)).startswith(("Batch", "Sync", "Group", "Inst"))
+        n: 1
+        for n in names
+        if layer_family(kinds[n]) in ("convolution", "transposed")
+        or kinds[n].startswith(("Batch", "Sync", "Group", "Inst"))
     }
     seeded(seed)
     for parameter in module.parameters():
@@ -278,7 +284,13 @@ def _heads(module: nn.Module, run: Run) -> frozenset[str]:
     heads = {name for name, fate in run.fates.items() if known(fate.is_head) and fate.is_head}
     if any(not known(fate.is_head) for fate in run.fates.values()):
         return frozenset()
-    return frozenset(layer_family(layer_kind(module.get_submodule(name))) for name in heads)
+    kinds = _kinds(module)
+    return frozenset(layer_family(kinds[name]) for name in heads)
+
+
+def _kinds(module: nn.Module) -> dict[str, str]:
+    """The kind of each submodule, by name."""
+    return {name: layer_kind(child) for name, child in module.named_modules()}
 
 
 def _elements(trace: Trace) -> int:
@@ -317,7 +329,7 @@ def _alike(module: nn.Module, ranks: Ranks) -> dict[int, Tensor]:
 
 def measurable(module: nn.Module, run: Run) -> list[str]:
     """The submodules whose output is a weight's or a norm's result itself, and so says something of that layer."""
-    families = {n: layer_family(layer_kind(child)) for n, child in module.named_modules()}
+    families = {n: layer_family(kind) for n, kind in _kinds(module).items()}
     if run.trace is None or run.reader is None:
         return [n for n, family in families.items() if family in _WEIGHT_FAMILIES | {"norm", "embedding"}]
     names = []

@@ -119,32 +119,55 @@ def preserved(module: nn.Module) -> Iterator[None]:
     gradients = [(p, p.grad, p.requires_grad) for p in module.parameters()]
     for parameter, _, _ in gradients:
         parameter.grad = None
-    with _random_state(), _settings():
-        try:
-            torch.backends.mha.set_fastpath_enabled(False)
-            yield
-        finally:
-            with torch.no_grad():
-                for tensor, data, value in values:
-                    if tensor.data_ptr() != data.data_ptr() or tensor.shape != data.shape:
-                        tensor.data = data
-                    if value is not None and not _identical(tensor, value):
-                        tensor.copy_(value)
-            for child, before, tables, callbacks in zip(modules, attributes, registries, hooks, strict=True):
-                child.__dict__.clear()
-                child.__dict__.update(before)
-                for name, table in [*tables.items(), *callbacks.items()]:
-                    child.__dict__[name].clear()
-                    child.__dict__[name].update(table)
-            for parameter, gradient, requires in gradients:
-                parameter.grad = gradient
-                if parameter.requires_grad != requires:
-                    parameter.requires_grad_(requires)
+    with _random_state(), _settings(), contextlib.ExitStack() as afterwards:  # what cannot be put back stops no other
+        afterwards.callback(_put_gradients_back, gradients)
+        for child, before, tables, callbacks in zip(modules, attributes, registries, hooks, strict=True):
+            afterwards.callback(_put_attributes_back, child, before, {**tables, **callbacks})
+        for tensor, data, value in values:
+            afterwards.callback(_put_values_back, tensor, data, value)
+        torch.backends.mha.set_fastpath_enabled(False)
+        yield
+
+
+def _put_values_back(tensor: Tensor, data: Tensor, value: Tensor | None) -> None:
+    """``data`` is the tensor's memory as it was, ``value`` a copy of what was in it (None: it had none)."""
+    with torch.no_grad():
+        if _place(tensor) != _place(data) or tensor.shape != data.shape:
+            tensor.data = data
+        if value is not None and not _identical(tensor, value):
+            tensor.copy_(value)
+
+
+def _put_attributes_back(child: nn.Module, before: dict[str, Any], tables: dict[str, dict[Any, Any]]) -> None:
+    """``tables`` are the contents of the dicts among the attributes that the module itself writes to."""
+    child.__dict__.clear()
+    child.__dict__.update(before)
+    for name, table in tables.items():
+        child.__dict__[name].clear()
+        child.__dict__[name].update(table)
+
+
+def _put_gradients_back(gradients: list[tuple[nn.Parameter, Tensor | None, bool]]) -> None:
+    for parameter, gradient, requires in gradients:
+        parameter.grad = gradient
+        if parameter.requires_grad != requires:
+            parameter.requires_grad_(requires)
+
+
+def _place(tensor: Tensor) -> int | None:
+    """Where a tensor's memory is; None for one that is not in one piece (sparse ones, some subclasses)."""
+    try:
+        return tensor.data_ptr()
+    except RuntimeError:
+        return None
 
 
 def _identical(tensor: Tensor, value: Tensor) -> bool:
-    """Bit for bit; where NaN stands on both sides too, so that an untouched tensor keeps its version."""
-    return torch.equal(tensor, value)
+    """Whether the numbers are the same, so that an untouched tensor keeps its version; False for what has no equal."""
+    try:
+        return torch.equal(tensor, value)
+    except NotImplementedError:  # sparse ones
+        return False
 
 
 @contextlib.contextmanager

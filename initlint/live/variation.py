@@ -25,11 +25,11 @@ def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
 
 
 def _only_tensors(value: Any) -> list[Tensor] | None:
-    """The tensors among arguments, None where some sit inside a list or an object (a batch of another make)."""
+    """The tensors among arguments, None where some sit inside a list or an object, or are sparse (a graph)."""
     items = value.values() if isinstance(value, Mapping) else value
     tensors: list[Tensor] = []
     for item in items:
-        if isinstance(item, Tensor):
+        if isinstance(item, Tensor) and item.layout == torch.strided and not item.is_nested:
             tensors.append(item)
         elif isinstance(item, (list, tuple)) or hasattr(item, "__dict__"):
             return None

@@ -186,6 +186,58 @@ def test_a_scripted_module_keeps_its_values() -> None:
     assert same(dict(module.state_dict()), before)
 
 
+def test_a_scripted_module_may_end_in_a_layer() -> None:
+    module = torch.jit.script(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)))
+    assert absent(audit_module(module, torch.randn(8, 8), name="m").models[0].not_run)
+
+
+class Graph(nn.Module):
+    def __init__(self, layout: torch.layout, *, scales: bool) -> None:
+        super().__init__()
+        self.register_buffer("edges", torch.eye(16).to_sparse(layout=layout))
+        self.fc = nn.Linear(16, 16)
+        self.out = nn.Linear(16, 4)
+        self.scales = scales
+
+    def forward(self, x: torch.Tensor, edges: torch.Tensor | None = None) -> torch.Tensor:
+        if self.scales:
+            self.edges.mul_(2)
+        return self.out(torch.relu((self.edges if edges is None else edges) @ self.fc(x)))
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+@pytest.mark.parametrize("scales", [False, True])
+def test_a_sparse_buffer_is_put_back(layout: torch.layout, scales: bool) -> None:
+    module = Graph(layout, scales=scales).eval()
+    module.fc.weight.grad = torch.full((16, 16), 3.0)
+    model = audit_module(module, torch.randn(16, 16), name="m").models[0]
+    assert absent(model.not_run)
+    assert torch.equal(module.edges.to_dense(), torch.eye(16))
+    assert module.fc.weight.grad.eq(3).all()
+    assert not module.fc.training
+
+
+def test_a_graph_may_be_given_as_sparse_edges() -> None:
+    nodes = 4  # too few for a batch
+    batch = (torch.randn(nodes, 16), torch.eye(nodes).to_sparse())
+    assert absent(audit_module(Graph(torch.sparse_coo, scales=False), batch, name="m").models[0].not_run)
+
+
+def test_what_cannot_be_put_back_stops_nothing_else() -> None:
+    with torch.inference_mode():
+        module = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8)).eval()
+
+    def spoil() -> None:
+        with preserved(module):
+            module.train()
+            with torch.inference_mode():
+                module[0].weight.add_(1)  # which nobody outside may write to
+
+    with pytest.raises(RuntimeError, match="inference"):
+        spoil()
+    assert not module[0].training
+
+
 def test_a_module_without_values_is_said() -> None:
     model = audit_module(nn.Linear(8, 8, device="meta"), torch.randn(8, 8), name="m").models[0]
     assert "meta" in model.not_run
