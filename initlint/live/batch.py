@@ -101,7 +101,8 @@ def _tensor(spec: BatchSpec) -> Tensor:
         values = torch.randn(spec.shape)
     if spec.span is not None:
         low, high = spec.span
-        values = low + (high - low) * torch.special.ndtr(values)  # the share of a normal's values below: even
+        share = torch.special.ndtr(values)  # of a normal's values those below: even
+        values = (low * (1 - share) + high * share).clamp(low, high)  # high - low may be too large a number
     return values.to(dtype)
 
 

@@ -12,10 +12,12 @@ def usable(wanted: str | torch.device) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        found = torch.empty(0, device=wanted).device
+    except (RuntimeError, AssertionError, ImportError) as error:  # of a make of device that torch has no module for
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ValueError(f"no device {wanted}: {lines[0][:300] if lines else type(error).__name__}") from None
+    if found.type == "meta":
+        raise ValueError("no device meta: there are no values to run a model with (--meta predicts them)")
     return str(wanted)
 
 

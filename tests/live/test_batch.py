@@ -127,6 +127,9 @@ def test_values_of_a_range_fill_it() -> None:
     assert isinstance(pair, tuple)
     assert pair[1].dtype == torch.uint8
     assert nest["a"].shape == (2, 3)
+    (widest,) = make([parse_spec("8x8:-3e38..3e38")]).args
+    assert widest.isfinite().all()
+    assert float(widest.max()) > 1e38
 
 
 def test_files(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_auto_is_a_device_there_is() -> None:
     assert initlint.audit(nn.Linear(4, 4), torch.randn(8, 4), device="auto").models[0].device == usable("auto")
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "mps:7", "toaster"])
+@pytest.mark.parametrize("device", ["cuda:99", "mps:7", "toaster", "hpu", "meta"])
 def test_a_device_that_there_is_not_is_one_line(device: str) -> None:
     with pytest.raises(ValueError, match=f"no device {device}: ") as caught:
         initlint.audit(nn.Linear(4, 4), device=device)
