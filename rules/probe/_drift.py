@@ -89,7 +89,9 @@ def convolutional(std: float, severity: Severity) -> Bad:
     )
 
 
-HIGHWAY = """
+def highway(std: float, mark: str = "") -> str:
+    """Seven layers, each of which replaces its input by the share that a gate says; ``mark`` ends the flawed line."""
+    return f"""
         class Net(nn.Module):
             def __init__(self):
                 super().__init__()
@@ -97,7 +99,7 @@ HIGHWAY = """
                 self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(7)])
                 self.gates = nn.ModuleList([nn.Linear(64, 64) for _ in range(7)])
                 for layer in (self.first, *self.layers):
-                    nn.init.normal_(layer.weight, std=0.18)
+                    nn.init.normal_(layer.weight, std={std}){mark}
 
             def forward(self, x):
                 x = F.relu(self.first(x))
@@ -106,7 +108,6 @@ HIGHWAY = """
                     x = share * F.relu(layer(x)) + (1 - share) * x
                 return x
         """
-"""Seven layers, each of which replaces its input by the share that a gate says."""
 
 
 SOUND = (

@@ -1,10 +1,10 @@
 """INI702 exploding-signal."""
 
 from initlint.findings import Severity
-from initlint.rule import Good
+from initlint.rule import Bad, Good
 from initlint.theory.chains import signal_flow
 
-from ._drift import HIGHWAY, SOUND, DriftRule, convolutional, plain
+from ._drift import SOUND, DriftRule, convolutional, highway, plain
 
 
 class ExplodingSignal(DriftRule):
@@ -45,5 +45,9 @@ class ExplodingSignal(DriftRule):
     limits = (1e2, 1e3)
     effect = "signal std across the batch grows"
     remedy = "lower the gain of the layers named, or normalise between them"
-    bad = (plain(0.8), convolutional(0.6, Severity.ERROR))
-    good = (*SOUND, Good(HIGHWAY, by=("live",)))
+    bad = (
+        plain(0.8),
+        convolutional(0.6, Severity.ERROR),
+        Bad(highway(0.8, "  #~"), by=("live",), severity=Severity.ERROR),
+    )
+    good = (*SOUND, Good(highway(0.18), by=("live",)))
