@@ -58,7 +58,7 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
 
     arguments = {text.partition("=")[0]: text for text in (*(table.args if table else ()), *asked.arguments)}
     batch = asked.batch or (table.batch if table else ())
-    widths, seeds = first("widths"), first("seeds")
+    widths, seeds = asked.widths if asked.meta else first("widths"), first("seeds")
     scale = None if widths is None else parse_widths(widths)
     seeds = 1 if seeds is None else seeds
     if not 0 < seeds <= MOST_SEEDS:

@@ -292,7 +292,7 @@ def suggest(context: click.Context, /, target: str, **options: Any) -> None:
     if options["format_"] == "json":
         import json
 
-        deliver(json.dumps(suggestion.to_dict(), indent=2, ensure_ascii=False) + "\n", options["output"])
+        deliver(json.dumps(suggestion.to_dict(), indent=2) + "\n", options["output"])
     else:
         from initlint.report.suggestion import told
 

@@ -106,7 +106,7 @@ def suggest_for_target(
 
     configurations = configurations_of(config)
     judgement = Judgement()
-    asked = Asked(tuple(batch), tuple(arguments), device, seed, python, timeout, memory_limit, loss)
+    asked = Asked(tuple(batch), tuple(arguments), device, seed, python, timeout, memory_limit, loss, seeds=1)
     started = time.perf_counter()
 
     def read() -> Survey:
@@ -120,6 +120,8 @@ def suggest_for_target(
         failures = survey.failures or [chosen]
         bare = Survey(configurations, judgement, static=True)
         return Suggestion(target, FAILED, report_of(bare, Severity.WARNING, started, failures=failures))
+    if chosen.table is not None:  # a function is proven by one run, not by predictions or at several widths
+        chosen = replace(chosen, table=replace(chosen.table, meta=False, widths=None))
     plan(asked, chosen.config, chosen.table)
 
     def look(source: str | None) -> _Seen:

@@ -36,7 +36,7 @@ def require() -> None:
 
 
 def render(report: Report) -> str:
-    """The whole page. Raises ModuleNotFoundError as ``require`` does."""
+    """The whole page, in ASCII, wherever it is printed. Raises ModuleNotFoundError as ``require`` does."""
     require()
     from jinja2 import DictLoader, Environment, StrictUndefined
     from markupsafe import Markup
@@ -51,7 +51,7 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("report.html").render(
+    page = environment.get_template("report.html").render(
         report=report,
         version=__version__,
         verdict=_verdict(report),
@@ -64,6 +64,7 @@ def render(report: Report) -> str:
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
         "base-uri 'none'; form-action 'none'",
     )
+    return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def figures(report: Report) -> Iterator[str]:

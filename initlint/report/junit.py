@@ -44,7 +44,8 @@ def render(report: Report) -> str:
     for name, cases in suites.items():
         ElementTree.SubElement(root, "testsuite", {"name": printable(name), **_counts(cases)}).extend(cases)
     ElementTree.indent(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
+    document = ElementTree.tostring(root, encoding="us-ascii").decode()  # whatever standard output's encoding is
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{document}\n'
 
 
 def _case(name: str, suite: str, outcome: str | None = None, message: str = "") -> ElementTree.Element:

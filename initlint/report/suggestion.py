@@ -73,7 +73,7 @@ def _profile(before: Sequence[LayerRow], after: Sequence[LayerRow]) -> list[str]
         groups.setdefault(_NUMBER.sub("*", name) if len(pairs) > FOLD_ABOVE else name, []).append(pair)
     cells = [("layer", "fwd std", "", "", "grad std", "", "")]
     for group in groups.values():
-        name = span([first.name for first, _ in group])
+        name = printable(span([first.name for first, _ in group]))
         firsts, seconds = [pair[0] for pair in group], [pair[1] for pair in group]
         cells.append(
             (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterator
 
-__all__ = ["telling"]
+from initlint.result import printable
+
+__all__ = ["quoted", "telling"]
 
 _FEW = 4
 """Longer lists of endings than this say less than a pattern of the whole name."""
@@ -14,11 +17,11 @@ _FEW = 4
 def telling(wanted: Collection[str], others: Collection[str]) -> str:
     """An expression of ``name`` that holds for all of ``wanted`` and none of ``others``, as plain as can be."""
     if len(wanted) == 1:
-        return f'name == "{next(iter(wanted))}"'
+        return f"name == {quoted(next(iter(wanted)))}"
     for text, test in _candidates(wanted):
         if all(map(test, wanted)) and not any(map(test, others)):
             return text
-    return f"name in ({', '.join(_quoted(name) for name in wanted)})"
+    return f"name in ({', '.join(map(quoted, wanted))})"
 
 
 def _ending(endings: tuple[str, ...]) -> Callable[[str], object]:
@@ -36,14 +39,15 @@ def _candidates(names: Collection[str]) -> Iterator[tuple[str, Callable[[str], o
     if len(tops) <= _FEW:
         yield f"name.startswith({_one_or_all(tops)})", lambda name: name.startswith(tops)
     patterns = sorted({re.sub(r"\d+", r"\\d+", re.escape(name)) for name in names})
-    if len(patterns) <= _FEW:
-        pattern = "|".join(patterns)
+    pattern = "|".join(patterns)
+    if len(patterns) <= _FEW and '"' not in pattern and pattern.isprintable():
         yield f're.fullmatch(r"{pattern}", name)', lambda name: re.fullmatch(pattern, name)
 
 
 def _one_or_all(texts: tuple[str, ...]) -> str:
-    return _quoted(texts[0]) if len(texts) == 1 else f"({', '.join(map(_quoted, texts))})"
+    return quoted(texts[0]) if len(texts) == 1 else f"({', '.join(map(quoted, texts))})"
 
 
-def _quoted(text: str) -> str:
-    return f'"{text}"'
+def quoted(text: str) -> str:
+    """A name as Python's source spells it: the key of a ModuleDict may hold quotes, commas and line ends."""
+    return printable(json.dumps(text, ensure_ascii=False))

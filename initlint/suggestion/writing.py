@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from initlint.result import printable
 from initlint.suggestion.naming import telling
 from initlint.suggestion.setting import BARE, TIED, Setting
 
 __all__ = ["source_of"]
 
 _WIDTH = 100
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 @dataclass(slots=True)
@@ -82,7 +85,7 @@ def _branches(settings: Sequence[Setting]) -> list[_Branch]:
         wanted = list(dict.fromkeys(setting.name for setting in tied))
         test = telling(wanted, [name for name in names if name not in wanted])
         shared = ", ".join(dict.fromkeys(setting.keeps for setting in tied))
-        found.append(_Branch([], test, (f"pass  # {shared}",)))
+        found.append(_Branch([], test, (f"pass  # {printable(shared)}",)))
         layers = [setting for setting in layers if setting.name not in wanted]
     kinds = dict.fromkeys(setting.kind for setting in layers)
     for kind in kinds:
@@ -110,7 +113,7 @@ def _of_kind(kind: str, settings: Sequence[Setting]) -> list[_Branch]:
 
 
 def _body(setting: Setting, *, conditional: bool, zero: bool = False) -> tuple[str, ...]:
-    why = [f"# {setting.why}"] if setting.why else []
+    why = [f"# {printable(setting.why)}"] if setting.why else []
     lines = list(setting.lines)
     if zero:
         lines += (
@@ -118,7 +121,7 @@ def _body(setting: Setting, *, conditional: bool, zero: bool = False) -> tuple[s
             if conditional
             else ["nn.init.zeros_(module.bias)"]
         )
-    return (*why, *lines) if lines else (f"pass  # {setting.why or setting.keeps}",)
+    return (*why, *lines) if lines else (f"pass  # {printable(setting.why or setting.keeps)}",)
 
 
 def _merged(branches: Iterable[_Branch]) -> list[_Branch]:
@@ -141,7 +144,7 @@ def _condition(branch: _Branch, word: str) -> list[str]:
     if branch.test:
         tests.append(branch.test)
     line = f"{word} {' and '.join(tests)}:"
-    if len(line) + 8 <= _WIDTH or " in (" not in line:
+    if len(line) + 8 <= _WIDTH or not branch.test.startswith("name in ("):
         return [line]
-    head, _, names = line.partition(" in (")
-    return [f"{head} in (", *(f"    {name}," for name in names.removesuffix("):").split(", ")), "):"]
+    head = line.removesuffix(f"{branch.test}:")
+    return [f"{head}name in (", *(f"    {name}," for name in _STRING.findall(branch.test)), "):"]

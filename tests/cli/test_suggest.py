@@ -93,6 +93,34 @@ def test_the_function_alone_goes_to_stdout_and_mends_the_model(initlint: Run, mo
     assert "after: nothing at warning or above" in result.err
 
 
+ODD = MODELS.replace(
+    """        self.head = nn.Linear(32, 4)
+""",
+    """        self.head = nn.Linear(32, 4)
+        self.heads = nn.ModuleDict({'a"b': nn.Linear(4, 4), "c, d\\ne": nn.Linear(4, 4)})
+        for each in self.heads.values():
+            nn.init.normal_(each.weight, std=0.2)
+""",
+).replace("self.head(self.body(x))", "sum(each(self.head(self.body(x))) for each in self.heads.values())")
+
+
+def test_names_that_hold_quotes_commas_and_line_ends_are_spelled_as_source(initlint: Run, models: Path) -> None:
+    (models / "models.py").write_text(ODD)
+    result = initlint("suggest", "models.py::Deep")
+    assert (result.code, result.err.count("Error")) == (0, 0), result.err
+    compile(result.out, "suggested", "exec")
+    assert 'a\\"b' in result.out
+    assert "d\\ne" in result.err  # a line end of a name ends no line of the table
+
+
+def test_the_proof_is_a_pass_although_the_configuration_predicts_one(initlint: Run, models: Path) -> None:
+    (models / "initlint.toml").write_text('[[model]]\ntarget = "models.py::Deep"\nmeta = true\n')
+    result = initlint("suggest", "models.py::Deep")
+    assert result.code == 0
+    row = next(line for line in result.err.splitlines() if line.startswith("head"))
+    assert float(row.split()[1]) < 1e-3  # a prediction would be a range, and no figure of this one
+
+
 def test_a_sound_model_needs_none(initlint: Run, models: Path) -> None:
     result = initlint("suggest", "models.py::Sound")
     assert (result.code, result.out) == (0, "")

@@ -128,6 +128,14 @@ def test_a_clean_report_is_valid_too(name: str) -> None:
         valid(name, shown(report, name))
 
 
+@pytest.mark.parametrize("name", ["json", "sarif", "gitlab", "junit", "html"])
+def test_documents_do_not_depend_on_the_encoding_of_standard_output(name: str) -> None:
+    text = shown(replace(REPORT, findings=(replace(FINDING, message="größer als 名前"),)), name)
+    assert text.isascii()
+    if name == "junit":
+        assert "größer als 名前" in etree.tostring(valid(name, text), encoding="unicode")
+
+
 @pytest.mark.parametrize("name", MACHINE)
 def test_names_cannot_drive_a_terminal_or_a_parser(name: str) -> None:
     nasty = f"{HOSTILE}%,:<![CDATA[]]>\"'&\n::stop-commands::x"
