@@ -24,12 +24,13 @@ from initlint.facts import (
     middle,
 )
 from initlint.live.chains import NormReading, chain_names
+from initlint.live.failures import said
 from initlint.live.flow import Fate
 from initlint.live.inference import NoSampleBatch
 from initlint.live.objective import Loss
 from initlint.live.parameters import describe_computed, describe_parameter, layer_kind, moments, owned_tensors
 from initlint.live.running import Run, Unrunnable, run_module
-from initlint.live.sharded import OutOfStep, Ranks, from_first, in_step, own_class, rest, said
+from initlint.live.sharded import OutOfStep, Ranks, from_first, in_step, own_class, rest
 from initlint.live.streams import stream_names
 from initlint.location import Location
 

@@ -12,6 +12,8 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor
 
+from initlint.live.failures import first_line
+
 __all__ = ["load_batch"]
 
 _DTYPES = {
@@ -45,8 +47,8 @@ def load_batch(path: str) -> Any:
     except pickle.UnpicklingError:
         raise ValueError(f"batch @{shown}: holds no tensors, or pickled objects, which could run code") from None
     except Exception as error:  # the readers raise what they like for a broken file
-        said = (str(error).strip().splitlines() or [""])[0][:160]
-        raise ValueError(f"batch @{shown}: holds no tensors that can be read safely ({said})") from None
+        why = first_line(error, 160)
+        raise ValueError(f"batch @{shown}: holds no tensors that can be read safely ({why})") from None
     stranger = _stranger(value)
     if stranger is not None:
         raise ValueError(f"batch @{shown}: holds a {stranger}, and a batch is made of tensors")

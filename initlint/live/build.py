@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from initlint.facts import UNKNOWN
+from initlint.live.failures import said
 from initlint.live.placement import BUDGETS, Placement
 from initlint.live.record import Recorder, Recording, uninitialized_memory_filled
 from initlint.live.sharded import held
@@ -214,12 +215,11 @@ def _without_weights(
             continue
         return Built(module, batch, recorder.finish(module), UNKNOWN)
     assert failure is not None
-    said = (str(failure).strip().splitlines() or [""])[0][:160]
-    raise NeedsValues(f"{name} cannot be built without weights: leave --meta out ({type(failure).__name__}: {said})")
+    raise NeedsValues(f"{name} cannot be built without weights: leave --meta out ({said(failure, 160)})")
 
 
 def seed_all(seed: int) -> None:
-    """Seed every generator that a constructor is likely to draw from."""
+    """Seed every generator that a constructor or a forward pass is likely to draw from."""
     torch.manual_seed(seed)
     random.seed(seed)
     numpy = sys.modules.get("numpy")

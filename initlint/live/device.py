@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from initlint.live.failures import first_line
+
 __all__ = ["exact", "usable"]
 
 
@@ -14,8 +16,7 @@ def usable(wanted: str | torch.device) -> str:
     try:
         found = torch.empty(0, device=wanted).device
     except (RuntimeError, AssertionError, ImportError) as error:  # of a make of device that torch has no module for
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ValueError(f"no device {wanted}: {lines[0][:300] if lines else type(error).__name__}") from None
+        raise ValueError(f"no device {wanted}: {first_line(error, 300) or type(error).__name__}") from None
     if found.type == "meta":
         raise ValueError("no device meta: there are no values to run a model with (--meta predicts them)")
     return str(wanted)

@@ -25,6 +25,7 @@ from initlint.live.batch import Batch, as_batch, make
 from initlint.live.batch_spec import BatchSpec
 from initlint.live.candidates import Candidate, candidates
 from initlint.live.configured import configured
+from initlint.live.failures import said
 from initlint.live.state import quiet_dropout
 
 __all__ = ["NoSampleBatch", "faked", "first_batch", "infer"]
@@ -126,8 +127,7 @@ class _Trial:
             except Exception as error:
                 if progress.calls > self.furthest:
                     self.furthest = progress.calls
-                    said = (str(error).strip().splitlines() or [""])[0][:160]
-                    self.failure = f"{batch.description or 'no input'} gave {type(error).__name__}: {said}"
+                    self.failure = f"{batch.description or 'no input'} gave {said(error, 160)}"
                 return None
         return batch, progress.shrunk
 

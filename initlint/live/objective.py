@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from initlint.live.failures import said
 from initlint.live.sharded import is_piece
 
 __all__ = ["NAMED", "Loss", "NamedLoss", "Objective", "cross_entropy_classes", "named_loss", "primary_output"]
@@ -105,8 +106,7 @@ def named_loss(text: str, module: Any) -> str | NamedLoss:
     try:
         subject = importlib.import_module(home) if home else module
     except Exception as error:  # whatever the user's module raises
-        said = str(error).strip().splitlines()
-        raise ValueError(f"{text}: {type(error).__name__}: {said[0][:200] if said else home}") from None
+        raise ValueError(f"{text}: {said(error)}") from None
     for part in path.split("."):
         subject = getattr(subject, part, None)
     if not callable(subject):

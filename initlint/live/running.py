@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,9 @@ from initlint.facts import (
     layer_family,
 )
 from initlint.live.batch import Batch, as_batch
+from initlint.live.build import seed_all
 from initlint.live.escape import EscapeTest
+from initlint.live.failures import said
 from initlint.live.flow import Fate, Reader
 from initlint.live.graph import Trace
 from initlint.live.inference import NoSampleBatch, infer
@@ -33,12 +34,12 @@ from initlint.live.one_hot import one_hot_fractions
 from initlint.live.parameters import layer_kind
 from initlint.live.pieces import extent
 from initlint.live.probe import hooked, measure, output_shapes
-from initlint.live.sharded import Ranks, local, rest, resting, said
+from initlint.live.sharded import Ranks, local, rest, resting
 from initlint.live.state import preserved, quiet_dropout
 from initlint.live.trace import trace_forward
 from initlint.live.variation import batch_size, take, tiled, varied
 
-__all__ = ["Run", "Unrunnable", "enlarged", "measurable", "run_module", "seeded"]
+__all__ = ["Run", "Unrunnable", "enlarged", "measurable", "run_module"]
 
 _LEAST_BATCH = 8
 _LARGE = 200_000_000  # values in one forward beyond which the escape test does with fewer samples
@@ -65,15 +66,6 @@ class Run:
     probes: dict[str, LayerProbe] = field(default_factory=dict)
     escapes: dict[int, Escape] = field(default_factory=dict)
     probe: Probe = UNKNOWN
-
-
-def seeded(seed: int) -> None:
-    """Seed every generator that a model is likely to draw from."""
-    torch.manual_seed(seed)
-    random.seed(seed)
-    numpy: Any = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(seed % 2**32)
 
 
 def _move(module: nn.Module, device: str) -> None:
@@ -104,7 +96,7 @@ def run_module(
     Raises whatever the model raises, and ValueError where no batch can be inferred; ``run`` keeps what came before.
     """
     with preserved(module), resting(module):
-        seeded(seed)
+        seed_all(seed)
         module.train()
         if ranks.shared and batch is None:
             raise NoSampleBatch("a model in pieces is not run on a batch that was made up: give audit() one")
@@ -112,7 +104,7 @@ def run_module(
             _move(module, device)
         chosen = infer(module, device=device) if batch is None else as_batch(batch).to(device)
         run.batch, run.inferred = chosen.description, batch is None
-        seeded(seed)
+        seed_all(seed)
         with _vocabularies(module) as vocabularies:
             larger = _traced(module, chosen, run, ranks)
         bounds = [vocabularies.get(_address(tensor)) for tensor in larger.tensors()]
@@ -120,7 +112,7 @@ def run_module(
         _probed(module, larger, chosen, run, seed=seed, device=device, loss=loss, dtype=dtype, ranks=ranks)
     if known(run.probe) and not ranks.shared:  # gradients of inputs alone leave fully_shard in the middle of a pass
         with preserved(module):  # from the start again, for what the escape test did to the parameters
-            seeded(seed)
+            seed_all(seed)
             _move(module, device)
             run.probe = replace(run.probe, batch_leak=batch_leak(module, larger, run.size, run.trace, run.dims))
 
@@ -227,7 +219,7 @@ def _probed(
         if layer_family(kinds[n]) in ("convolution", "transposed")
         or kinds[n].startswith(("Batch", "Sync", "Group", "Inst"))
     }
-    seeded(seed)
+    seed_all(seed)
     for parameter in module.parameters():
         parameter.grad = None
     with hooked(module, names, size, dims, channels) as measured, torch.enable_grad():

@@ -35,7 +35,6 @@ __all__ = [
     "own_class",
     "rest",
     "resting",
-    "said",
     "unwrapped",
 ]
 
@@ -168,13 +167,6 @@ def from_first(facts: Facts, ranks: Ranks) -> Facts:
     """Rank 0's facts."""
     held: Facts = wire.loads(ranks.first(wire.dumps(facts) if ranks.rank == 0 else ""))
     return held
-
-
-def said(error: BaseException) -> str:
-    """What an exception has to say, in one line."""
-    lines = str(error).strip().splitlines()
-    first = lines[0][:200] if lines else ""
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 class Ranks:

@@ -22,12 +22,13 @@ from torch._subclasses.fake_tensor import (
 
 from initlint.facts import Distribution, LayerProbe, Probe, ranged
 from initlint.live.batch import Batch, as_batch
+from initlint.live.build import seed_all
 from initlint.live.flow import Reader
 from initlint.live.graph import tensors_in
 from initlint.live.inference import faked, first_batch
 from initlint.live.objective import primary_output
 from initlint.live.propagation import Propagation
-from initlint.live.running import Run, Unrunnable, enlarged, measurable, seeded
+from initlint.live.running import Run, Unrunnable, enlarged, measurable
 from initlint.live.state import preserved, quiet_dropout
 from initlint.live.trace import trace_forward
 from initlint.live.variation import batch_size, map_tensors
@@ -44,7 +45,7 @@ def predict_module(module: nn.Module, batch: object, run: Run, *, seed: int, law
     Raises whatever the model raises, ValueError where no batch can be inferred, Unrunnable where it needs values.
     """
     with preserved(module):
-        seeded(seed)
+        seed_all(seed)
         module.train()
         stand_ins = _StandIns(module)
         traced: list[Batch] = []

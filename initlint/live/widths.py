@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from initlint.facts import Facts, Model, WidthScaling
 from initlint.live.batch import Batch, as_batch
 from initlint.live.build import seed_all
+from initlint.live.failures import said
 from initlint.live.inference import infer
 from initlint.live.state import preserved, quiet_dropout
 
@@ -81,8 +82,7 @@ def scaled(
     try:
         scaling = _width_scaling(make, argument, widths, batch, model, seed=seed, device=device)
     except Exception as error:  # the model is the user's
-        said = (str(error).strip().splitlines() or [""])[0][:200]
-        return facts, [f"could not be run at every {argument} of {widths}: {type(error).__name__}: {said}"]
+        return facts, [f"could not be run at every {argument} of {widths}: {said(error)}"]
     return replace(facts, models=(replace(model, scaling=scaling),)), []
 
 

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from types import ModuleType, TracebackType
 from typing import Any
 
+from initlint.live.failures import said
+
 __all__ = ["PIPE_LOST", "main"]
 
 PIPE_LOST = 74
@@ -353,18 +355,9 @@ def _batch(given: list[str], made: Any, seed: int) -> Any:
         raise Unmet(str(error)) from None
 
 
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else ""
-
-
 def _describe(error: BaseException, job: Mapping[str, Any]) -> str:
     """One line: the exception's type and message, and the user's line."""
-    text = type(error).__name__
-    if isinstance(error, SyntaxError):
-        text += f": {error.msg}"
-    elif _first_line(error):
-        text += f": {_first_line(error)}"
+    text = f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else said(error, 300)
     place = _place(error, job)
     text = f"{text} ({place})" if place else text
     return f"{text}: --python names an interpreter that has it" if isinstance(error, ModuleNotFoundError) else text
