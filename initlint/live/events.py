@@ -128,6 +128,10 @@ class Extent:
         start, end = max(self.start, origin.start), min(self.end, origin.end)
         return Extent(start - origin.start, end - origin.start, self.dense)
 
+    def cast(self, before: int, after: int) -> Extent:
+        """This extent where each element takes ``after`` bytes in place of ``before``."""
+        return Extent(self.start * after // before, self.end * after // before, self.dense)
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:
@@ -224,10 +228,11 @@ class Memory:
         """Whether no tensor has this storage any more."""
         return bool(self.reference.expired())  # type: ignore[no-untyped-call]
 
-    def copy_history(self, source: Memory, origin: Extent, *, cloned: bool) -> None:
-        """Take over what happened to the part ``origin`` of another storage, of which this is a dense copy."""
+    def copy_history(self, source: Memory, original: torch.Tensor, copy: torch.Tensor, *, cloned: bool) -> None:
+        """Take over what happened to a tensor in another storage, of which this is a dense copy, if in another type."""
+        origin, sizes = Extent.of(original), (original.element_size(), copy.element_size())
         self.events = [
-            replace(event, extent=event.extent.within(origin), inherited=cloned or event.inherited)
+            replace(event, extent=event.extent.within(origin).cast(*sizes), inherited=cloned or event.inherited)
             for event in source.events
             if event.extent.meets(origin)
         ]

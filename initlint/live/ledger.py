@@ -109,7 +109,7 @@ class Ledger:
         sources = [value for value in arguments if isinstance(value, torch.Tensor)]
         source = self.memory_of(sources[0]) if sources else None
         if operation.kind is Kind.CAST and source is not None:
-            memory.copy_history(source, Extent.of(sources[0]), cloned=False)
+            memory.copy_history(source, sources[0], tensor, cloned=False)
             return
         bound: Mapping[str, Any] = operation.bind(arguments, keywords)
         law = self._law_of(operation, sources, source, bound, tuple(tensor.shape))
@@ -127,7 +127,7 @@ class Ledger:
             if source is None:
                 memory.complete = False
             else:
-                memory.copy_history(source, Extent.of(sources[0]), cloned=True)
+                memory.copy_history(source, sources[0], tensor, cloned=True)
             event = replace(event, function="copy.deepcopy", arguments={})
         memory.events.append(event)
 
@@ -192,7 +192,7 @@ class Ledger:
                 and (origin := self.memory_of(arguments[1])) is not None
             ):
                 # a buffer's storage is cloned as a whole, by a tensor of bytes laid over it
-                memory.copy_history(origin, Extent.of(arguments[1]), cloned=True)
+                memory.copy_history(origin, arguments[1], tensor, cloned=True)
                 event = self._event("copy.deepcopy", {}, origin.law, glance, Extent.of(tensor), tensor)
                 memory.events.append(event)
                 return
@@ -430,7 +430,7 @@ class Ledger:
             return
         if after is None:
             self.memories[key] = self._filled(tensor, "torch.Tensor.data", None, self.watcher.look(frame))
-        elif before is not None and before.events and after.events[: len(before.events)] != before.events:
+        elif before is not None and before.events and not _continues(after.events, before.events):
             self.earlier[id(tensor)] = (weakref.ref(tensor), history)
 
     def loaded(self, tensor: torch.Tensor, frame: FrameType) -> None:
@@ -467,6 +467,11 @@ class Ledger:
         extent = Extent(0, storage.nbytes(), True)
         memory.events.append(self._event(function, {}, law, glance, extent, tensor))
         return memory
+
+
+def _continues(events: list[Event], before: list[Event]) -> bool:
+    """Whether events begin with those of another memory, wherever in it (in a cast they lie elsewhere)."""
+    return [(e.order, e.inherited) for e in events[: len(before)]] == [(e.order, e.inherited) for e in before]
 
 
 def _of_another(event: Event, source: Memory | None) -> Event:

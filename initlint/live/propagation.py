@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from initlint.facts import Distribution, known
@@ -39,7 +40,9 @@ _LARGEST = 1 << 22
 
 def measured_band(tensor: Tensor, *, batched: bool) -> Band | None:
     """The moments of a real tensor; ``batched`` says that its dimension 0 holds samples, which differ."""
-    if tensor.device.type == "meta" or not tensor.is_floating_point() or not 0 < tensor.numel() <= _LARGEST:
+    if tensor.device.type == "meta" or tensor.layout is not torch.strided or not tensor.is_floating_point():
+        return None
+    if not 0 < tensor.numel() <= _LARGEST:
         return None
     values = tensor.detach().double()
     mean, variance = float(values.mean()), float(values.var(unbiased=False))

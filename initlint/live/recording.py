@@ -89,6 +89,8 @@ class Recording:
         row = getattr(module, "padding_idx", None)
         if row is None or not isinstance(module, (nn.Embedding, nn.EmbeddingBag)) or tensor is not module.weight:
             return None
+        if not -len(tensor) <= row < len(tensor):
+            return None  # the table was replaced by a shorter one
         values = tensor.detach()[row]
         if not values.is_meta and not values.any():
             return None
@@ -275,7 +277,7 @@ class Recording:
                 if not untouched and tensor.dim():
                     self._bare[id(tensor)] = _first_run(filling.reshape(len(filling), -1).any(dim=1).tolist())
                 with torch.no_grad():
-                    tensor.data.masked_fill_(filling, 0)
+                    _clear(tensor.data, filling)
             elif not untouched or history:
                 return None  # an integer of that value may as well have been written
         if not untouched and not partly:
@@ -363,6 +365,13 @@ def _filling(tensor: torch.Tensor) -> torch.Tensor | None:
         except (RuntimeError, NotImplementedError):  # some eight-bit floats
             return None
     return values if values.dtype is torch.bool else values == torch.iinfo(values.dtype).max
+
+
+def _clear(values: torch.Tensor, filling: torch.Tensor) -> None:
+    try:
+        values.masked_fill_(filling, 0)
+    except NotImplementedError:  # eight-bit floats, unsigned integers
+        values.copy_(values.float().masked_fill_(filling, 0))
 
 
 def _library_statement(sites: tuple[Site, ...], chosen: Location | None) -> Location | None:

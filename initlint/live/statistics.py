@@ -33,10 +33,11 @@ def _moments(values: Tensor) -> tuple[float, float, float]:
     return mean, math.sqrt(variance), fourth / count / variance**2 if variance > 0 else 0.0
 
 
-def _reachable(tensor: Tensor) -> Tensor:
-    """The values, on a device that has float64."""
+def _computable(tensor: Tensor) -> Tensor:
+    """The values, on a device that has float64 and in no type narrower than float32."""
     values = tensor.detach()
-    return values if exact(values.device) == torch.float64 else values.cpu()
+    values = values if exact(values.device) == torch.float64 else values.cpu()
+    return values if values.element_size() >= 4 else values.float()
 
 
 def fourth_moment(values: Tensor, mean: float) -> float:
@@ -60,7 +61,7 @@ def row_split(tensor: Tensor) -> tuple[int, float, float] | None:
     """
     if tensor.dim() != 2 or tensor.shape[0] < 4 or tensor.shape[1] < 16:
         return None
-    norms = torch.linalg.vector_norm(tensor.detach(), dim=1, dtype=torch.float64).cpu()
+    norms = torch.linalg.vector_norm(_computable(tensor), dim=1, dtype=torch.float64).cpu()
     numbers = norms.nonzero().flatten()
     logs = norms[numbers].log()
     count = len(logs)
@@ -93,9 +94,7 @@ def statistics(tensor: Tensor) -> tuple[Statistics, float]:
 
     Where some values are not finite the moments are of all of them, and so NaN or infinite themselves.
     """
-    values = _reachable(tensor)
-    if values.dtype in (torch.float16, torch.bfloat16) or values.element_size() == 1:
-        values = values.float()
+    values = _computable(tensor)
     flat = values.reshape(-1)
     low, high = (float(v) for v in torch.aminmax(flat))
     finite = math.isfinite(low) and math.isfinite(high)
@@ -125,7 +124,7 @@ def measured(
     """The law that the values follow; UNKNOWN where some are not finite."""
     if not facts.finite:
         return UNKNOWN  # type: ignore[no-any-return]
-    values = _reachable(tensor) if tensor.dtype == torch.float64 else _reachable(tensor).float()
+    values = _computable(tensor)
     shape = tuple(tensor.shape)
     sample: list[float] = []
     gram = identity = UNKNOWN

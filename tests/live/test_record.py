@@ -616,3 +616,60 @@ def test_a_librarys_own_init_of_a_computed_weight_is_not_the_users_slip(project:
     ((name, wrapper, own),) = recording.computed(net.own)
     assert left == ()
     assert (name, wrapper, functions(own)) == ("weight", "torch.nn.utils.parametrizations.weight_norm", ["zeros_"])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_a_cast_moves_what_was_written_to_where_it_lies_now(project: Project, dtype: str) -> None:
+    net, recording = project.record(
+        f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(8, 8)
+                nn.init.normal_(self.fc.weight)
+                with torch.no_grad():
+                    self.fc.weight[0].zero_()
+                self.w = nn.Parameter(torch.empty(8, 8))
+                with torch.no_grad():
+                    self.w[:4].normal_()
+                self.to(torch.{dtype})
+        """
+    )
+    writes = recording.writes(net.fc.weight)
+    assert functions(writes) == ["kaiming_uniform_", "normal_", "torch.Tensor.zero_"]
+    assert [write.overwrites for write in writes] == [True, True, False]
+    assert recording.bare_rows(net.w) == (4, 8)
+    assert recording.writes(net.w)[0].distribution.is_uninitialized
+    assert not net.w[4:].any()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        "torch.empty(5, dtype=torch.uint16)",
+        "torch.empty(5).index_fill_(0, torch.tensor([0, 1]), 1.0).to(torch.float8_e4m3fn)",
+    ],
+)
+def test_memory_that_cannot_be_masked_becomes_zeros_too(project: Project, make: str) -> None:
+    net, _ = project.record(
+        f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer("table", {make})
+        """
+    )
+    assert not net.table.float()[2:].any()
+
+
+def test_a_table_shorter_than_its_padding_row_is_no_crash(project: Project) -> None:
+    net, recording = project.record(
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.embedding = nn.Embedding(10, 4, padding_idx=9)
+                self.embedding.weight = nn.Parameter(torch.randn(5, 4))
+        """
+    )
+    assert recording.padding_write(net.embedding, net.embedding.weight) is None

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from initlint.facts import absent, known
@@ -259,3 +260,17 @@ def test_low_precision_is_audited_too() -> None:
     assert model.probe.dtype == "bfloat16"
     assert all(p.escape.received for p in model.parameters)
     assert model.layers[0].probe.forward_std > 0.1
+
+
+def test_eight_bit_weights_are_measured() -> None:
+    class Narrow(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(32, 32, bias=False)
+            self.fc.weight = nn.Parameter(self.fc.weight.detach().to(torch.float8_e4m3fn), requires_grad=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return F.linear(x, self.fc.weight.float())
+
+    (weight,) = audit_module(Narrow(), torch.randn(8, 32), name="m").models[0].parameters
+    assert 0.08 < weight.statistics.std < 0.12
