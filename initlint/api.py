@@ -55,7 +55,7 @@ def check(
     stdin_filename: str | None = None,
     models: Sequence[ModelTable] | None = None,
     select: Sequence[str] | None = None,
-    extend_select: Sequence[str] = (),
+    extend_select: Sequence[str] | None = None,
     ignore: Sequence[str] | None = None,
     advice: bool = False,
     fail_on: str | None = None,
@@ -103,7 +103,7 @@ def check(
     configurations = configurations_of(
         config,
         select=None if select is None else _some(select),
-        extend_select=(*_patterns(extend_select), *_asked_by(widths)) or None,
+        extend_select=(*_patterns(extend_select or ()), *_asked_by(widths)) or None,
         ignore=None if ignore is None else _patterns(ignore),
         advice=advice or None,
         fail_on=None if fail_on is None else Severity.parse(fail_on),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -20,16 +20,16 @@ from initlint.printing import (
 from initlint.report.formats import MACHINE
 from initlint.version import __version__
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["main"]
 
 FINDINGS, FAILURE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 LIVE_OPTIONS = (
-    "meta", "batch", "arg", "loss", "dtype", "device", "seed", "seeds", "widths", "python", "timeout", "memory_limit",
+    "meta", "batch", "arguments", "loss", "dtype", "device", "seed", "seeds", "widths", "python", "timeout",
+    "memory_limit",
 )  # fmt: skip
+OWN = ("quiet", "color", "format_", "output", "statistics", "exit_zero", "no_cache")
+"""Options of the command line alone; all others are keywords of the functions behind the commands."""
 
 
 def main() -> NoReturn:
@@ -90,7 +90,9 @@ def for_building(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--batch", metavar="SPEC", multiple=True, help='Sample input: 8x3x32x32, "int64[2,128]<50257", x=8x16.'
         ),
-        click.option("--arg", metavar="NAME=VALUE", multiple=True, help="An argument for building the model."),
+        click.option(
+            "--arg", "arguments", metavar="NAME=VALUE", multiple=True, help="An argument for building the model."
+        ),
         click.option(
             "--loss", metavar="L", help="cross-entropy, mse, module:function, or a function of the model's file."
         ),
@@ -159,39 +161,7 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
             raise click.UsageError("-: standard input is closed")
         stdin = sys.stdin.buffer.read
     try:
-        report = run(
-            targets,
-            static=options["static"],
-            meta=options["meta"],
-            batch=options["batch"],
-            arguments=options["arg"],
-            loss=options["loss"],
-            dtype=options["dtype"],
-            device=options["device"],
-            seed=options["seed"],
-            seeds=options["seeds"],
-            widths=options["widths"],
-            python=options["python"],
-            timeout=options["timeout"],
-            memory_limit=options["memory_limit"],
-            stdin=stdin,
-            stdin_filename=options["stdin_filename"],
-            select=options["select"],
-            extend_select=options["extend_select"] or (),
-            ignore=options["ignore"],
-            advice=options["advice"],
-            fail_on=options["fail_on"],
-            config=options["config"],
-            force_exclude=options["force_exclude"],
-            jobs=options["jobs"],
-            cache=not options["no_cache"],
-            baseline=options["baseline"],
-            update_baseline=options["update_baseline"],
-            fix=options["fix"],
-            unsafe_fixes=options["unsafe_fixes"],
-            diff=options["diff"],
-            progress=progress,
-        )
+        report = run(targets, stdin=stdin, cache=not options["no_cache"], progress=progress, **_asked(options))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     finally:
@@ -207,6 +177,11 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
     context.exit(code)
 
 
+def _asked(options: dict[str, Any]) -> dict[str, Any]:
+    """What is asked of the function behind a command, by its keywords."""
+    return {name: value for name, value in options.items() if name not in OWN}
+
+
 def refuse_contradictions(context: click.Context, targets: tuple[str, ...], options: dict[str, Any]) -> None:
     """Raise UsageError for options that cannot both be meant, or that would do nothing."""
     from click.core import ParameterSource
@@ -215,8 +190,9 @@ def refuse_contradictions(context: click.Context, targets: tuple[str, ...], opti
         return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
     if options["static"]:
-        for name in filter(given, LIVE_OPTIONS):
-            raise click.UsageError(f"--{name.replace('_', '-')} is for building models, and --static builds none")
+        for option in context.command.params:
+            if option.name in LIVE_OPTIONS and given(option.name):
+                raise click.UsageError(f"{option.opts[0]} is for building models, and --static builds none")
     if options["quiet"] and options["statistics"]:
         raise click.UsageError("--quiet and --statistics exclude each other")
     if options["statistics"] and options["format_"] != "text" and not options["output"]:
@@ -269,19 +245,7 @@ def suggest(context: click.Context, /, target: str, **options: Any) -> None:
     progress = show_progress if sys.stderr.isatty() else None
     exit_on_termination()
     try:
-        suggestion = run(
-            target,
-            batch=options["batch"],
-            arguments=options["arg"],
-            loss=options["loss"],
-            device=options["device"],
-            seed=options["seed"],
-            python=options["python"],
-            timeout=options["timeout"],
-            memory_limit=options["memory_limit"],
-            config=options["config"],
-            progress=progress,
-        )
+        suggestion = run(target, progress=progress, **_asked(options))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     finally:

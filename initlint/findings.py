@@ -115,3 +115,8 @@ class Finding:
     suspects: tuple[str, ...] = ()
     """Layers whose own findings would explain this one (for a drift: the chain up to the first deviating layer)."""
     fix: Fix | None = None
+
+    @property
+    def subject(self) -> str:
+        """What it is about where it has no line: its parameter, its layer or its model."""
+        return self.parameter or self.layer or self.model or "model"

@@ -40,7 +40,7 @@ def check_and_mend(check: Check, asked: Mapping[str, Any], configuration: Callab
     read_stdin = asked["stdin"]
     data = read_stdin() if STDIN in asked["targets"] and read_stdin is not None else b""
     arguments["stdin"] = lambda: data
-    reading = {**arguments, **_ONLY_READ, "progress": None}
+    reading = {**arguments, "static": True, "progress": None}  # what says how models are built means nothing then
     started = time.time_ns()
     before = check(**reading)
     mending = _Mending(check, reading, configuration, started, _by_path(before.findings), unsafe=unsafe)
@@ -65,22 +65,6 @@ def check_and_mend(check: Check, asked: Mapping[str, Any], configuration: Callab
         failures=tuple(dict.fromkeys((*report.failures, *mending.failures))),
         mended=mended,
     )
-
-
-_ONLY_READ: Mapping[str, Any] = {
-    "static": True,
-    "batch": (),
-    "arguments": (),
-    "device": None,
-    "seed": None,
-    "seeds": None,
-    "widths": None,
-    "python": None,
-    "timeout": None,
-    "memory_limit": None,
-    "meta": False,
-}
-"""Arguments of ``check`` with which nothing is built."""
 
 
 def _by_path(findings: Iterable[Finding]) -> dict[str, list[Finding]]:

@@ -208,9 +208,7 @@ def _drawing() -> Any:
 
 def _where(finding: Finding) -> str:
     """The place of a finding in one word: its line, else the parameter or the model it is about."""
-    if finding.location is not None:
-        return str(finding.location)
-    return finding.parameter or finding.layer or finding.model or "model"
+    return finding.subject if finding.location is None else str(finding.location)
 
 
 def _line(finding: Finding) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initlint.report.places import subject
+from initlint.report.wording import place
 from initlint.result import printable
 
 if TYPE_CHECKING:
-    from initlint.findings import Finding
     from initlint.result import Report
 
 __all__ = ["render"]
@@ -16,12 +15,4 @@ __all__ = ["render"]
 
 def render(report: Report) -> str:
     """The lines; no text where nothing was found. Without a line, the parameter's name stands for the place."""
-    return "".join(f"{printable(_place(f))}: {f.code} {printable(f.message)}\n" for f in report.findings)
-
-
-def _place(finding: Finding) -> str:
-    where = finding.location
-    if where is None:
-        return subject(finding)
-    cell = "" if where.cell is None else f"cell {where.cell}:"
-    return f"{where.path}:{cell}{where.line}:{where.column}"
+    return "".join(f"{printable(place(f))}: {f.code} {printable(f.message)}\n" for f in report.findings)

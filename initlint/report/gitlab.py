@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from initlint.findings import Severity
-from initlint.report.places import STDIN, file_of, lines_of, spoken, subject
+from initlint.report.places import STDIN, file_of, lines_of, spoken
 from initlint.result import printable
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _issue(finding: Finding, report: Report) -> dict[str, Any]:
         "fingerprint": finding.fingerprint,
         "severity": _SEVERITIES[finding.severity],
         "location": {
-            "path": printable(file_of(finding, report) or (STDIN if finding.location else subject(finding))),
+            "path": printable(file_of(finding, report) or (STDIN if finding.location else finding.subject)),
             "lines": {"begin": first, "end": last},
         },
     }

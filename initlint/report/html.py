@@ -13,9 +13,11 @@ import math
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
+from initlint.report.places import run_of
 from initlint.report.table import middle
-from initlint.report.wording import about, counted, evidence, excerpt, place
+from initlint.report.wording import about, account, amounts, evidence, excerpt, nothing, place, scope
 from initlint.result import printable
 from initlint.version import __version__
 
@@ -54,11 +56,12 @@ def render(report: Report) -> str:
     page = environment.get_template("report.html").render(
         report=report,
         version=__version__,
-        verdict=_verdict(report),
+        verdict=", ".join(text for _, text in amounts(report.summary)) or nothing(report.summary),
+        scope=scope(report),
+        nothing=nothing(report.summary),
         findings=[_Shown(finding, report) for finding in report.findings],
         models=[_Model(number, run, report) for number, run in enumerate(report.models, 1)],
         columns=_COLUMNS,
-        counted=counted,
         script=Markup(script),
         style=Markup(style),
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
@@ -78,7 +81,7 @@ def figures(report: Report) -> Iterator[str]:
     for number, run in enumerate(report.models):
         for index, chart in enumerate(charts(run.layers)):
             caption = escape(printable(f"{chart.title}, {run.target}"))
-            drawn = svg(chart, f"initlint-{number}-{index}-{abs(hash(chart.alternative)) % 10**6}")
+            drawn = svg(chart, f"initlint-{number}-{index}-{crc32(chart.alternative.encode())}")
             yield f'<figure style="max-width: 36em; margin: 1em 0"><figcaption>{caption}</figcaption>{drawn}</figure>'
 
 
@@ -97,13 +100,6 @@ def _file(name: str) -> str:
 def _finalize(value: Any) -> Any:
     """What an expression of the template comes to: text that cannot hide anything."""
     return printable(value) if type(value) is str else value
-
-
-def _verdict(report: Report) -> str:
-    summary = report.summary
-    counts = [(summary.error, "error"), (summary.warning, "warning"), (summary.advice, "advice")]
-    said = ", ".join(counted(number, word) for number, word in counts if number)
-    return said or ("No new findings" if summary.baseline else "No findings")
 
 
 class _Shown:
@@ -150,7 +146,7 @@ class _Model:
     def __init__(self, number: int, run: ModelRun, report: Report) -> None:
         self.number = number
         self.run = run
-        self.facts = ", ".join(_facts(run))
+        self.facts = ", ".join(account(run))
         self.figures = list(_figures(number, run)) if run.layers else []
         anchors = _anchors(run, report)
         self.rows = [
@@ -160,22 +156,6 @@ class _Model:
             )
             for index, row in enumerate(run.layers, 1)
         ]
-
-
-def _facts(run: ModelRun) -> Iterator[str]:
-    if run.status != "audited":
-        yield run.status + (f" ({run.reason})" if run.reason else "")
-        return
-    if run.parameters is not None:
-        yield f"{run.parameters:,} parameters"
-    if run.batch:
-        yield f"batch {run.batch}"
-    if run.device:
-        yield run.device
-    if run.loss:
-        yield f"loss {run.loss}"
-    if run.reason:
-        yield f"parameters only, not run: {run.reason}"
 
 
 def _figures(number: int, run: ModelRun) -> Iterator[tuple[str, Any, str]]:
@@ -192,9 +172,8 @@ def _figures(number: int, run: ModelRun) -> Iterator[tuple[str, Any, str]]:
 def _anchors(run: ModelRun, report: Report) -> dict[tuple[str, str], int]:
     """The number of the finding that a code in the row of a layer stands for, where that is told for sure."""
     found: dict[tuple[str, str], int] = {}
-    audited = sum(each.status == "audited" for each in report.models)
     for number, finding in enumerate(report.findings, 1):
-        if finding.model is None or audited == 1 or run.target.endswith((f":{finding.model}", f".{finding.model}")):
+        if run_of(finding, report) is run:
             for layer in {finding.layer, *(name.rpartition(".")[0] for name in finding.parameters)}:
                 if layer is not None:
                     found.setdefault((finding.code, layer), number)

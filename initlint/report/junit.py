@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from initlint.report.places import lines_of, run_of, spoken, subject
+from initlint.report.places import lines_of, run_of, spoken
 from initlint.result import printable
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _case(name: str, suite: str, outcome: str | None = None, message: str = "") 
 
 def _failed(finding: Finding, suite: str) -> ElementTree.Element:
     where, lines = finding.location, lines_of(finding)
-    place = subject(finding) if where is None else str(where)
+    place = finding.subject if where is None else str(where)
     case = ElementTree.Element("testcase", name=printable(f"{finding.code} {place}"), classname=printable(suite))
     if where is not None and lines is not None:
         case.set("file", printable(where.path))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from initlint.findings import Finding
     from initlint.result import ModelRun, Report
 
-__all__ = ["file_of", "lines_of", "run_of", "spoken", "subject"]
+__all__ = ["file_of", "lines_of", "run_of", "spoken"]
 
 STDIN = "-"
 
@@ -43,11 +43,6 @@ def lines_of(finding: Finding) -> tuple[int, int] | None:
     if where is None or where.cell is not None:
         return None
     return where.line, max(where.line, where.end_line or where.line)
-
-
-def subject(finding: Finding) -> str:
-    """What a finding without a line is about: its parameter, its layer or its model."""
-    return finding.parameter or finding.layer or finding.model or "model"
 
 
 def spoken(finding: Finding) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from initlint.findings import Finding, Severity
 from initlint.location import Location
-from initlint.report.wording import about, counted, evidence, excerpt, place
+from initlint.report.wording import about, account, amounts, evidence, excerpt, nothing, place, scope
 from initlint.result import printable
 
 if TYPE_CHECKING:
@@ -88,14 +88,6 @@ def _excerpt(where: Location, line: str, color: bool) -> Iterator[str]:
 def _models(runs: tuple[ModelRun, ...], color: bool, width: int | None, plain: bool) -> Iterator[str]:
     for run in runs:
         name = _styled(printable(run.target), "1", color)
-        if run.status != "audited":
-            yield f"{name}: {run.status}" + (f" ({printable(run.reason)})" if run.reason else "") + "\n"
-            continue
-        figures = [] if run.parameters is None else [f"{run.parameters:,} parameters"]
-        told = " (inferred)" if run.inferred else ""
-        figures += [f"batch {printable(run.batch)}{told}"] if run.batch else []
-        figures += [printable(run.device)] if run.device else []
-        figures += [f"loss {printable(run.loss)}"] if run.loss else []
         body = ""
         if run.layers:
             from initlint.report.sparkline import sparklines
@@ -104,29 +96,13 @@ def _models(runs: tuple[ModelRun, ...], color: bool, width: int | None, plain: b
             body = table(run.layers, color=color, width=width)
             charts = sparklines(run.layers, width=width, plain=plain)
             body += f"\n{charts}" if charts else ""
-        figures += [f"parameters only, not run: {printable(run.reason)}"] if run.reason else []
-        yield f"{name}: {', '.join(figures) or 'audited'}\n{body}"
+        yield f"{name}: {', '.join(map(printable, account(run))) or 'audited'}\n{body}"
 
 
 def _verdict(report: Report, color: bool) -> str:
     """The closing line: what was found, in how much, and what of it can be fixed."""
-    summary, runs = report.summary, report.models
-    counts = [
-        _styled(counted(number, word), _COLORS[severity], color)
-        for number, word, severity in (
-            (summary.error, "error", Severity.ERROR),
-            (summary.warning, "warning", Severity.WARNING),
-            (summary.advice, "advice", Severity.ADVICE),
-        )
-        if number
-    ]
-    audited = sum(run.status == "audited" for run in runs)
-    scope = counted(summary.files, "file") + " read"
-    scope += f", {counted(audited, 'model')} audited" if runs else ""
-    scope += f", {summary.suppressed} suppressed" if summary.suppressed else ""
-    scope += f", {summary.baseline} known from the baseline" if summary.baseline else ""
-    nothing = "No new findings" if summary.baseline else "No findings"
-    return "; ".join((f"{', '.join(counts) or nothing} ({scope})", *_fixes(report)))
+    counts = [_styled(text, _COLORS[severity], color) for severity, text in amounts(report.summary)]
+    return "; ".join((f"{', '.join(counts) or nothing(report.summary)} ({scope(report)})", *_fixes(report)))
 
 
 def _fixes(report: Report) -> Iterator[str]:

@@ -1,15 +1,18 @@
-"""What reports for people say in the same words: where a finding is, what it marks, whom it is about, what was seen."""
+"""What reports for people say in the same words: of a finding, of a model that was run, and of everything."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from initlint.findings import Severity
 
 if TYPE_CHECKING:
     from initlint.findings import Finding
     from initlint.location import Location
+    from initlint.result import ModelRun, Report, Summary
 
-__all__ = ["about", "counted", "evidence", "excerpt", "place"]
+__all__ = ["about", "account", "amounts", "counted", "evidence", "excerpt", "nothing", "place", "scope"]
 
 _MOST_PARAMETERS = 4
 
@@ -18,7 +21,7 @@ def place(finding: Finding) -> str:
     """Path, line and column of a finding; without them the parameter, layer or model it is about."""
     where = finding.location
     if where is None:
-        return finding.parameter or finding.layer or finding.model or "model"
+        return finding.subject
     cell = "" if where.cell is None else f"cell {where.cell}:"
     return f"{where.path}:{cell}{where.line}:{where.column}"
 
@@ -56,6 +59,43 @@ def evidence(finding: Finding) -> str:
 def counted(number: int, word: str) -> str:
     """A number and its noun."""
     return f"{number} {word}" if number == 1 or word == "advice" else f"{number} {word}s"
+
+
+def account(run: ModelRun) -> Iterator[str]:
+    """What became of a model, in pieces for one line."""
+    if run.status != "audited":
+        yield run.status + (f" ({run.reason})" if run.reason else "")
+        return
+    if run.parameters is not None:
+        yield f"{run.parameters:,} parameters"
+    if run.batch:
+        yield f"batch {run.batch}" + (" (inferred)" if run.inferred else "")
+    if run.device:
+        yield run.device
+    if run.loss:
+        yield f"loss {run.loss}"
+    if run.reason:
+        yield f"parameters only, not run: {run.reason}"
+
+
+def amounts(summary: Summary) -> list[tuple[Severity, str]]:
+    """How many findings there are of each severity that has any, in words."""
+    counts = ((Severity.ERROR, summary.error), (Severity.WARNING, summary.warning), (Severity.ADVICE, summary.advice))
+    return [(severity, counted(number, severity.label)) for severity, number in counts if number]
+
+
+def nothing(summary: Summary) -> str:
+    """What is said where no finding is."""
+    return "No new findings" if summary.baseline else "No findings"
+
+
+def scope(report: Report) -> str:
+    """In how much it was looked for, and what of it is not told."""
+    summary, audited = report.summary, sum(run.status == "audited" for run in report.models)
+    said = counted(summary.files, "file") + " read"
+    said += f", {counted(audited, 'model')} audited" if report.models else ""
+    said += f", {summary.suppressed} suppressed" if summary.suppressed else ""
+    return said + (f", {summary.baseline} known from the baseline" if summary.baseline else "")
 
 
 def _words(key: str) -> str:
