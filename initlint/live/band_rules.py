@@ -36,10 +36,10 @@ class Walk(Protocol):
 
 
 def _shifted(walk: Walk, node: Node) -> Band | None:
-    bands = [walk.bands[i] for i in node.inputs]
-    if len(bands) != 2 or node.op not in ("add", "sub", "rsub") or node.keywords.get("alpha", 1) != 1:
+    first, second = walk.argument(node, 0), walk.argument(node, 1)
+    if node.op not in ("add", "sub", "rsub") or node.keywords.get("alpha", 1) != 1:
         return None
-    return None if bands[0] is None or bands[1] is None else span(_difference(node.op), *map(_certain, bands))
+    return None if first is None or second is None else span(_difference(node.op), first, second)
 
 
 def _scaled(walk: Walk, node: Node) -> Band | None:
@@ -49,8 +49,8 @@ def _scaled(walk: Walk, node: Node) -> Band | None:
     if node.op == "mul":
         return span(product, bands[0], bands[1])
     (least, most), variance = bands[1].mean, bands[1].variance
-    if variance != (0.0, 0.0) or least != most or not least:
-        return None
+    if variance != (0.0, 0.0) or least != most or not least or walk.index(node, 0) != node.inputs[0]:
+        return None  # what divides is not one number, or is the signal itself
     return span(product, bands[0], Band.of(1 / least, 0.0, 0.0))
 
 
@@ -234,11 +234,6 @@ def _refs(value: Any) -> list[Ref]:
     if isinstance(value, Ref):
         return [value]
     return [ref for item in value for ref in _refs(item)] if isinstance(value, tuple) else []
-
-
-def _certain(band: Band | None) -> Band:
-    assert band is not None
-    return band
 
 
 def _hull(bands: list[Band | None]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ stays real. Where the two meet, the real operand's shape goes on alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
+
+from initlint.live.operations import Operation
 
 __all__ = ["BUDGETS", "Placement"]
 
@@ -48,9 +50,6 @@ _FILLED = frozenset(
 )
 
 
-_DRAWING = frozenset({"normal_", "uniform_", "fill_", "zero_", "exponential_", "bernoulli_", "random_", "log_normal_"})
-
-
 class Placement(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Keeps what is large and holds no data off the memory. ``placed`` says that something was."""
 
@@ -58,6 +57,7 @@ class Placement(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self._limits = {**dict.fromkeys(_EMPTY, drawn), **dict.fromkeys(_FILLED, filled)}
         self._left = _TOTAL
+        self._operations: dict[Any, Operation] = {}
         self.placed = False
         self.stale: dict[int, StorageWeakRef] = {}
         """Storages of real tensors that should have been given values that there are not."""
@@ -71,9 +71,12 @@ class Placement(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = dict(kwargs or {})
-        name = func._schema.name.rpartition("::")[2]
+        operation = self._operations.get(func)
+        if operation is None:
+            operation = self._operations[func] = Operation(func)
+        name, targets = operation.name, list(operation.written(args, kwargs))
         limit = self._limits.get(name)
-        if limit is not None:
+        if limit is not None and not targets:
             if not _has_meta(args) and self._is_large(name, limit, args):
                 kwargs["device"] = torch.device("meta")
                 self.placed = True
@@ -84,14 +87,13 @@ class Placement(TorchDispatchMode):  # type: ignore[no-untyped-call]
             kwargs.pop("device", None)  # what has no values goes nowhere
             kwargs.pop("pin_memory", None)
             return func(*args, **kwargs)
-        written = [tensor for tensor in _written(func, args) if not _has_meta(tensor)]
-        for tensor in written:
+        real = [tensor for tensor in targets if not _has_meta(tensor)]
+        for tensor in real:
             storage = tensor.untyped_storage()
             self.stale[storage._cdata] = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
-        if written:
-            return written[0] if len(written) == 1 else written
-        if name in _DRAWING:
-            return args[0]  # there is nothing to write to, and torch would import its compiler's library to find out
+        if real or (targets and operation.draws):
+            # There is nothing to write to, and torch would import its compiler's library to find out.
+            return targets[0] if len(targets) == 1 else targets
         if name != "copy_":
             args, kwargs = tree_map_only(Tensor, _shape_alone, (args, kwargs))
         return func(*args, **kwargs)
@@ -120,13 +122,6 @@ def _has_meta(value: Any) -> bool:
     if isinstance(value, Tensor):
         return value.device.type == "meta"
     return isinstance(value, (list, tuple)) and any(map(_has_meta, value))
-
-
-def _written(func: Any, args: tuple[Any, ...]) -> Iterator[Tensor]:
-    """The tensors among the arguments that an operation changes in place."""
-    for argument, value in zip(func._schema.arguments, args, strict=False):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            yield from (item for item in (value if isinstance(value, (list, tuple)) else (value,)))
 
 
 def _shape_alone(tensor: Tensor) -> Tensor:

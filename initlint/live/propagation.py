@@ -118,7 +118,7 @@ class Propagation:
         original = self.trace.originals.get(node.index)
         if original is not None:
             return measured_band(original, batched=False)
-        if node.op in ("arange", "linspace"):
+        if node.op in ("arange", "linspace") and node.numel <= _LARGEST:
             return measured_band(_made(node), batched=False)
         return {"randn": Band.of(0.0, 1.0, 1.0), "randn_like": Band.of(0.0, 1.0, 1.0)}.get(node.op)
 

@@ -170,6 +170,40 @@ def test_no_weight_is_made() -> None:
     assert report.models[0].parameters == 200_000 * 100_000 + 100_000 + 1_000_000 + 10
 
 
+def test_weights_that_are_written_as_out_are_not_made_either() -> None:
+    def build() -> nn.Module:
+        weight = torch.empty(2048, 2048)
+        torch.normal(0.0, 0.02, (2048, 2048), out=weight)
+        model = nn.Sequential(nn.Linear(2048, 2048), nn.Linear(2048, 10))
+        model[0].weight = nn.Parameter(weight)
+        return model
+
+    report = predicted(build)
+    assert codes(report) == set()
+    assert report.models[0].layers[0].scheme == "normal 0.02"
+
+
+class Divides(nn.Module):
+    """A parameter over a signal, which is no signal over a parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(256, 256), nn.Linear(256, 256)
+        self.scale = nn.Parameter(torch.full((256,), 4.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.second(self.scale / (1 + F.softplus(self.first(x))))
+        return y
+
+
+def test_what_is_told_of_a_quotient_is_what_is_measured() -> None:
+    batch = torch.randn(64, 256)
+    told, measured = (initlint.audit(Divides, batch, meta=meta).models[0].layers for meta in (True, False))
+    for there, here in zip(told, measured, strict=True):
+        if there.forward_std is not None and here.forward_std is not None:
+            assert 0.5 < there.forward_std / here.forward_std < 2, here.name
+
+
 def test_a_module_that_is_there_already_is_left_as_it_is() -> None:
     model = Stack(lambda w: nn.init.normal_(w, std=0.01), depth=12, width=64)
     model.eval()
