@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from initlint.bulk import CACHE_DIRECTORY
 from initlint.config import Config, Configurations, inline
-from initlint.engine import load, no_such_rule, registry, rows
+from initlint.engine import load, no_such_rule, registry
 from initlint.facts import absent, known
 from initlint.findings import Finding, Severity
 from initlint.fingerprint import with_fingerprints
 from initlint.judgement import Judgement
+from initlint.profile import rows
 from initlint.result import ModelRun, Report, Summary
 from initlint.survey import Survey
 from initlint.theory.precision import FORMATS, canonical

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 
 from initlint.facts import Fact, Facts, UnknownFact, known
 from initlint.findings import Finding, Severity
-from initlint.profile import rows
 from initlint.rule import SUBJECTS, Entry, Rule
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
     "load",
     "no_such_rule",
     "registry",
-    "rows",
 ]
 
 SOURCES = ("source", "parameters", "graph", "probe")

@@ -121,7 +121,7 @@ def deliver(text: str, output: str | None) -> None:
 
 def complain(message: str, kind: str = "error") -> None:
     """One line on stderr; whatever it holds, it stays one line."""
-    from initlint.result import printable
+    from initlint.printable import printable
 
     sys.stderr.write(f"initlint: {kind}: {printable(' '.join(message.split()))}\n")
 
@@ -130,7 +130,7 @@ def show_progress(what: str) -> None:
     """Replace the progress line of a terminal; empty text removes it."""
     import shutil
 
-    from initlint.result import printable
+    from initlint.printable import printable
 
     room = shutil.get_terminal_size().columns - 1
     sys.stderr.write("\r\x1b[K" + printable(what)[:room])

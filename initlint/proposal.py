@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from initlint.location import Location
 from initlint.record import record
-from initlint.result import Report
+
+if TYPE_CHECKING:
+    from initlint.location import Location
+    from initlint.result import Report
 
 __all__ = ["FAILED", "FINE", "NOT_IMPROVED", "SUGGESTED", "Suggestion"]
 

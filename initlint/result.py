@@ -10,23 +10,14 @@ from typing import Any
 
 from initlint.findings import Edit, Finding, Fix, Severity
 from initlint.location import Location
+from initlint.printable import printable
 from initlint.record import record
 from initlint.version import __version__
 from initlint.writing import put, replace
 
-__all__ = ["InitError", "LayerRow", "Mended", "ModelRun", "Report", "Summary", "printable"]
+__all__ = ["InitError", "LayerRow", "Mended", "ModelRun", "Report", "Summary"]
 
 SCHEMA_VERSION = 1
-
-
-def printable(text: str) -> str:
-    """Text with control characters, bidirectional marks and lone surrogates spelled as escapes.
-
-    A name or a message may come from the code under check, and must not move the cursor or hide what stands there.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class InitError(AssertionError):
@@ -166,7 +157,9 @@ class Report:
         Raises ModuleNotFoundError without the extra ``report`` (jinja2 and matplotlib), OSError where the file cannot
         be written.
         """
-        page: str = _drawing().render(self)
+        from initlint.report.html import render
+
+        page = render(self)
         if path is not None:
             put(os.fspath(path), page)
         return page
@@ -176,7 +169,9 @@ class Report:
 
         Raises ValueError where no model was measured, else as ``to_html``.
         """
-        drawn: bytes | None = _drawing().png(self)
+        from initlint.report.html import png
+
+        drawn = png(self)
         if drawn is None:
             raise ValueError("no model was run, and there is nothing to draw")
         if path is not None:
@@ -187,7 +182,9 @@ class Report:
         """The findings as a small table, and the charts where the extra ``report`` is installed: for notebooks."""
         from html import escape
 
-        charts = "".join(_drawing().figures(self))
+        from initlint.report.html import figures
+
+        charts = "".join(figures(self))
         if not self.findings:
             return "<p>initlint: no findings</p>" + charts
         rows = "".join(
@@ -197,13 +194,6 @@ class Report:
         titles = ("code", "severity", "where", "message", "help")
         head = "".join(f"<th>{title}</th>" for title in titles)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{charts}"
-
-
-def _drawing() -> Any:
-    """What draws a report; by its name, for it stands above, and a run that draws nothing does not load it."""
-    import importlib
-
-    return importlib.import_module("initlint.report.html")
 
 
 def _where(finding: Finding) -> str:

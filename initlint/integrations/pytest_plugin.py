@@ -132,8 +132,8 @@ def _passed(report: Report) -> Report:
     __tracebackhide__ = True
     if report.ok:
         return report
+    from initlint.printable import printable
     from initlint.report.text import render
-    from initlint.result import printable
 
     failures = "".join(f"initlint: error: {printable(failure)}\n" for failure in report.failures)
     pytest.fail(f"{render(report, quiet=True)}{failures}".rstrip("\n"), pytrace=False)

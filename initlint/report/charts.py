@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
+from initlint.printable import printable
 from initlint.report.table import middle
-from initlint.result import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

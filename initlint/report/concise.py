@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from initlint.printable import printable
 from initlint.report.wording import place
-from initlint.result import printable
 
 if TYPE_CHECKING:
     from initlint.result import Report

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initlint.findings import Severity
+from initlint.printable import printable
 from initlint.report.places import file_of, lines_of, spoken
-from initlint.result import printable
 
 if TYPE_CHECKING:
     from initlint.findings import Finding

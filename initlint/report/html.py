@@ -15,10 +15,10 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
+from initlint.printable import printable
 from initlint.report.places import run_of
 from initlint.report.table import middle
 from initlint.report.wording import about, account, amounts, evidence, excerpt, nothing, place, scope
-from initlint.result import printable
 from initlint.version import __version__
 
 if TYPE_CHECKING:

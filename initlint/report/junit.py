@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from initlint.printable import printable
 from initlint.report.places import lines_of, run_of, spoken
-from initlint.result import printable
 
 if TYPE_CHECKING:
     from initlint.findings import Finding

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from initlint.result import printable
+from initlint.printable import printable
 
 if TYPE_CHECKING:
     from initlint.findings import Finding

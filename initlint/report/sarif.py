@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from initlint.findings import Severity
+from initlint.printable import printable
 from initlint.report.places import STDIN, file_of, spoken
-from initlint.result import printable
 from initlint.version import __version__
 
 if TYPE_CHECKING:

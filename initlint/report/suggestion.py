@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from initlint.printable import printable
 from initlint.proposal import FAILED, FINE, SUGGESTED
 from initlint.report.table import FOLD_ABOVE, middle, span
-from initlint.result import printable
 
 if TYPE_CHECKING:
     from initlint.proposal import Suggestion

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initlint.result import printable
+from initlint.printable import printable
 
 if TYPE_CHECKING:
     from initlint.result import LayerRow

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from initlint.findings import Finding, Severity
 from initlint.location import Location
+from initlint.printable import printable
 from initlint.report.wording import about, account, amounts, evidence, excerpt, nothing, place, scope
-from initlint.result import printable
 
 if TYPE_CHECKING:
     from initlint.result import ModelRun, Report

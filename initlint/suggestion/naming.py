@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator
 
-from initlint.result import printable
+from initlint.printable import printable
 
 __all__ = ["quoted", "telling"]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from initlint.result import printable
+from initlint.printable import printable
 from initlint.suggestion.naming import telling
 from initlint.suggestion.setting import BARE, TIED, Setting
 
