@@ -247,7 +247,7 @@ def _probed(
         finite=finite,
         first_non_finite=broken if broken is not None or finite else UNKNOWN,
         judged_dtype=dtype,
-        largest_gradient=_largest_gradient(module, run.probes) if dtype is not None else UNKNOWN,
+        largest_gradient=_largest_gradient(module, run.probes, ranks) if dtype is not None else UNKNOWN,
     )
     if value is None or not value.requires_grad:
         run.reason = "no output has a gradient: nothing to run backward from"
@@ -261,13 +261,13 @@ def _probed(
     run.escapes = {id(p): escape.escape(p, spreads) for p in escape.parameters()}
 
 
-def _largest_gradient(module: nn.Module, probes: Mapping[str, LayerProbe]) -> float:
+def _largest_gradient(module: nn.Module, probes: Mapping[str, LayerProbe], ranks: Ranks) -> float:
     """As Probe.largest_gradient."""
-    held = [p.grad for p in module.parameters() if p.grad is not None and not p.grad.is_sparse and p.grad.numel()]
-    sizes = [gradient.abs().amax().float() for gradient in held]
+    held = [local(p.grad) for p in module.parameters() if p.grad is not None and not p.grad.is_sparse]
+    sizes = [gradient.abs().amax().float() for gradient in held if gradient.numel()]
     largest = torch.stack([size.to(sizes[0].device) for size in sizes]).tolist() if sizes else []
     largest += [probe.gradient_extent[0] for probe in probes.values() if known(probe.gradient_extent)]
-    found = max(largest, default=0.0)
+    found = max(ranks.all(max(largest, default=0.0)))
     return found if math.isfinite(found) else UNKNOWN
 
 

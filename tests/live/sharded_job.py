@@ -82,7 +82,7 @@ def findings(said: Any) -> list[Any]:
 
 def figures(model: Model) -> dict[str, Any]:
     """The statistics of every parameter and what it is recognised as, and of every layer what the probe measured."""
-    found: dict[str, Any] = {"not run": model.not_run}
+    found: dict[str, Any] = {"not run": model.not_run, "largest gradient": model.probe.largest_gradient}
     for parameter in model.parameters:
         facts = parameter.statistics
         found[parameter.name] = [
@@ -104,7 +104,7 @@ def figures(model: Model) -> dict[str, Any]:
 
 
 def looked_at(module: nn.Module, batch: Any) -> list[Any]:
-    facts = audit_module(module, batch, name="m")
+    facts = audit_module(module, batch, name="m", dtype="fp16")
     return [findings(judge([facts], registry())), figures(facts.models[0])]
 
 
