@@ -9,25 +9,14 @@ batch that it should have had, and the share of those that get one.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import multiprocessing
 import statistics
-import sys
 import time
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
-
-def load(directory: str) -> Any:
-    spec = importlib.util.spec_from_file_location("zoo", Path(directory) / "zoo.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["zoo"] = module
-    spec.loader.exec_module(module)
-    return module
+from zoo import load
 
 
 def attempt(directory: str, name: str) -> dict[str, Any]:
@@ -39,7 +28,7 @@ def attempt(directory: str, name: str) -> dict[str, Any]:
     from initlint.live.state import preserved
 
     torch.set_num_threads(1)
-    zoo = sys.modules.get("zoo") or load(directory)
+    zoo = load(directory)
     torch.manual_seed(0)
     made = zoo.MODELS[name]()
     model = made[0] if isinstance(made, tuple) else made

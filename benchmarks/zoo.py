@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import importlib.util
 import json
 import multiprocessing
@@ -24,12 +25,14 @@ from pathlib import Path
 from typing import Any
 
 
+@functools.cache
 def load(directory: str) -> Any:
-    spec = importlib.util.spec_from_file_location("zoo", Path(directory) / "zoo.py")
+    """The module ``zoo.py`` of a directory, under a name that is not this script's."""
+    spec = importlib.util.spec_from_file_location("zoo_of_models", Path(directory) / "zoo.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["zoo"] = module
+    sys.modules["zoo_of_models"] = module
     spec.loader.exec_module(module)
     return module
 
@@ -63,7 +66,7 @@ def audit(directory: str, name: str, seed: int, size: int | None = None) -> dict
     import initlint
 
     torch.set_num_threads(1)
-    zoo = sys.modules.get("zoo") or load(directory)
+    zoo = load(directory)
     began = time.perf_counter()
     try:
         batch = zoo.sample(name)
