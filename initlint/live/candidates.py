@@ -66,35 +66,29 @@ def candidates(module: nn.Module, batch: int) -> Iterator[Candidate]:
     except (TypeError, ValueError):
         return
     yield from _detections(signature)
-    required = [
-        p
-        for p in signature.parameters.values()
-        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    keyword = [p for p in signature.parameters.values() if p.default is p.empty and p.kind is p.KEYWORD_ONLY]
-    named = False
-    if not required:
-        optional = [p for p in signature.parameters.values() if p.name in _TOKENS | _IMAGES]
-        if optional:
-            required, named = optional[:1], True
-        elif any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
-            required = [inspect.Parameter("x", inspect.Parameter.POSITIONAL_ONLY)]
-        else:
+    given = list(signature.parameters.values())
+    inputs = [p for p in given if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if not inputs:
+        named = [p for p in given if p.name in _TOKENS | _IMAGES]
+        if not named and any(p.kind is p.VAR_POSITIONAL for p in given):
+            inputs = [inspect.Parameter("x", inspect.Parameter.POSITIONAL_ONLY)]
+        elif not named:
             yield ()
-            return
+            named = [p for p in given if p.default is None]
+        inputs = inputs or [p.replace(kind=p.KEYWORD_ONLY) for p in named[:1]]
+    if not inputs:
+        return
     seen: set[tuple[BatchSpec, ...]] = set()
-    for first in _first_inputs(module, required[0], batch):
-        specs = [first]
-        for parameter in required[1:]:
-            specs.append(_further_input(module, parameter, first))
-        for parameter in keyword:
-            specs.append(replace(_further_input(module, parameter, first), name=parameter.name))
-        if named:
-            specs[0] = replace(first, name=required[0].name)
-        candidate = tuple(specs)
-        if candidate not in seen:
-            seen.add(candidate)
-            yield candidate
+    for by_name in (True, False):  # further inputs may also be like the first, whatever they are called
+        for first in _first_inputs(module, inputs[0], batch):
+            further = (_further_input(module, p, first) if by_name else first for p in inputs[1:])
+            candidate = tuple(
+                replace(spec, name=p.name) if p.kind is p.KEYWORD_ONLY else spec
+                for p, spec in zip(inputs, (first, *further), strict=True)
+            )
+            if candidate not in seen:
+                seen.add(candidate)
+                yield candidate
 
 
 def _detections(signature: inspect.Signature) -> Iterator[Batch]:

@@ -409,6 +409,31 @@ def test_integers_that_no_embedding_reads_have_no_bound() -> None:
     assert audit_module(Times(), torch.arange(8), name="m").models[0].probe.batch == "int64[8]"
 
 
+class Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(12, 4)
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.fc(x) + self.fc(y)  # no classes, for all that it is called y
+
+
+class ByName(Pair):
+    def forward(self, *, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return super().forward(x, y)
+
+
+class Optional(Pair):
+    def forward(self, x: torch.Tensor | None = None) -> torch.Tensor:  # type: ignore[override]
+        assert x is not None
+        return self.fc(x)
+
+
+@pytest.mark.parametrize(("build", "said"), [(Pair, "64x12 64x12"), (ByName, "x=64x12 y=64x12"), (Optional, "x=64x12")])
+def test_inputs_that_say_little_of_themselves(build: type[nn.Module], said: str) -> None:
+    assert infer(build()).description == said
+
+
 def test_what_cannot_be_inferred_is_said() -> None:
     class Odd(nn.Module):
         def __init__(self) -> None:
