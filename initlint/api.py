@@ -1,25 +1,18 @@
-"""What ``import initlint`` offers: check files and targets, audit a model at hand, look rules up."""
+"""What ``import initlint`` offers: check files and targets, audit a model at hand."""
 
 from __future__ import annotations
 
-import inspect
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from initlint.bulk import CACHE_DIRECTORY
+from initlint.concluding import report_of
 from initlint.config import Config, Configurations, inline
-from initlint.engine import load, no_such_rule, registry
 from initlint.facts import absent, known
-from initlint.findings import Finding, Severity
-from initlint.fingerprint import with_fingerprints
+from initlint.findings import Severity
 from initlint.judgement import Judgement
-from initlint.profile import rows
-from initlint.result import ModelRun, Report, Summary
 from initlint.survey import Survey
 from initlint.theory.precision import FORMATS, canonical
 
@@ -28,12 +21,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from initlint.baseline import Baseline
-    from initlint.live.process import Outcome
-    from initlint.location import Location
-    from initlint.rule import Entry, Rule
+    from initlint.result import Report
     from initlint.settings import ModelTable
 
-__all__ = ["audit", "catalogue", "check", "described", "explanation"]
+__all__ = ["audit", "check", "configurations_of"]
 
 
 def check(
@@ -247,98 +238,11 @@ def audit(
     )
 
 
-def catalogue(
-    codes: Iterable[str] = (), *, severity: str | None = None, needs: str | None = None, fixable: bool = False
-) -> list[dict[str, Any]]:
-    """Every rule as plain data: code, name, family, severity, the highest it may raise a finding to, needs, summary.
-
-    ``codes`` leaves those that one of the codes, prefixes or families names; ``severity`` those that may say so,
-    ``needs`` those that stand on that evidence, ``fixable`` those that propose a fix. The rules of plugins that the
-    working directory's configuration names are among them, if a static check would take them. Raises ValueError for a
-    code that no rule has, and for a configuration that means nothing.
-    """
-    _plugins_here()
-    chosen = [code for code, entry in registry().items() if not codes or any(_named(entry, text) for text in codes)]
-    for text in codes:
-        if not any(_named(registry()[code], text) for code in chosen):
-            raise ValueError(no_such_rule(text))
-    return [
-        entry
-        for entry in map(_described, chosen)
-        if severity in (None, entry["severity"], entry["highest"])
-        and (needs is None or needs in entry["needs"])
-        and (entry["fixable"] or not fixable)
-    ]
-
-
-def _named(entry: Entry, text: str) -> bool:
-    """Whether a code, a prefix, a name or a family means a rule."""
-    return entry.code.startswith(text.upper()) or text.lower().replace("-", "_") in (
-        entry.name.replace("-", "_"),
-        _family(entry),
-    )
-
-
-def _family(entry: Entry) -> str:
-    """The folder of a built-in rule, the package of a plugin's."""
-    package, _, rest = entry.module.partition(".")
-    return rest.partition(".")[0] if package == "initlint_rules" else package
-
-
-def described(codes: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The rules of these codes as ``catalogue`` has them, by code, with their ``documentation`` in Markdown."""
-    return {
-        code: {**_described(code), "documentation": _documentation(load(code))} for code in codes if code in registry()
-    }
-
-
-def _described(code: str) -> dict[str, Any]:
-    entry, rule = registry()[code], load(code)
-    return {
-        "code": code,
-        "name": entry.name,
-        "family": _family(entry),
-        "severity": entry.severity.label,
-        "highest": (rule.highest or entry.severity).label,
-        "default": entry.severity > Severity.ADVICE,
-        "needs": list(rule.needs),
-        "fixable": any(example.fixed is not None for example in rule.bad),
-        "summary": _documentation(rule).partition("\n")[0],
-    }
-
-
-def explanation(code: str) -> str:
-    """The documentation of a rule, by its code or name; ValueError, naming near misses, for neither.
-
-    Rules of plugins as in ``catalogue``.
-    """
-    wanted = code.strip()
-    if not any(wanted.lower() in (entry.code.lower(), entry.name) for entry in registry().values()):
-        _plugins_here()
-    named = {entry.name: known_code for known_code, entry in registry().items()}
-    found = named.get(wanted.lower(), wanted.upper())
-    if found not in registry():
-        raise ValueError(no_such_rule(wanted))
-    rule = load(found)
-    highest = f", at most {rule.highest.label}" if rule.highest not in (None, rule.severity) else ""
-    return f"{rule.code} {rule.name} [{rule.severity.label}{highest}]\n\n{_documentation(rule)}\n"
-
-
 def _cache_of(root: Config) -> str:
     """Where what earlier runs said is kept: beside the configuration, or in the working directory."""
     return os.environ.get("INITLINT_CACHE_DIR") or os.path.join(
         os.path.dirname(root.path) if root.path is not None else os.getcwd(), CACHE_DIRECTORY
     )
-
-
-def _plugins_here() -> None:
-    """Make the rules known of plugins that the working directory's configuration names."""
-    root = Configurations().within(os.getcwd())
-    Judgement((os.getcwd(),)).plugins(root)
-
-
-def _documentation(rule: Rule) -> str:
-    return inspect.cleandoc(type(rule).__doc__ or "")
 
 
 def _asked(**fields: Any) -> dict[str, Any]:
@@ -389,57 +293,6 @@ def _patterns(codes: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(part.strip().upper() for part in parts if part.strip())
 
 
-def report_of(
-    survey: Survey,
-    fail_on: Severity,
-    started: float,
-    *,
-    outcomes: Sequence[Outcome] = (),
-    notes: Iterable[str] = (),
-    failures: Iterable[str] = (),
-    baseline: Baseline | None = None,
-    update_baseline: bool = False,
-) -> Report:
-    """What everything that was said amounts to: merged, suppressed where that is wished, with shown paths, counted."""
-    files = sum(file is not None for file in survey.files.values())
-    said: list[Finding] = []
-    lines: dict[Location, str] = {}
-    probed = {run.target for run in outcomes if run.facts is not None and known(run.facts.models[0].probe)}
-    kept, suppressed = survey.concluded(probed)
-    for finding in kept:
-        where = finding.location
-        said.append(shown := _shown(finding, survey))
-        line = None if where is None else survey.file(where.path).line(where.line)
-        if shown.location is not None and line is not None:
-            lines[shown.location] = line
-    every = findings = tuple(with_fingerprints(said, lines)) if said else ()
-    old, about_baseline = 0, None
-    if baseline is not None:
-        models = {run.facts.models[0].name for run in outcomes if run.target in probed and run.facts is not None}
-        findings, old, about_baseline = baseline.settle(
-            every, lines, lambda path, code, model: survey.would_say(path, code, model, models), update=update_baseline
-        )
-    count = Counter(finding.severity for finding in findings)
-    return Report(
-        findings=findings,
-        models=tuple(_run(outcome, every) for outcome in outcomes),
-        notes=tuple(dict.fromkeys([*survey.notes, *notes, *([about_baseline] if about_baseline else ())])),
-        failures=tuple(dict.fromkeys([*survey.failures, *failures])),
-        summary=Summary(
-            files=files,
-            models=len(outcomes),
-            error=count[Severity.ERROR],
-            warning=count[Severity.WARNING],
-            advice=count[Severity.ADVICE],
-            suppressed=suppressed,
-            baseline=old,
-            seconds=time.perf_counter() - started,
-        ),
-        fail_on=fail_on,
-        lines=lines,
-    )
-
-
 def _known_findings(root: Config, file: str | None, *, update: bool) -> Baseline | None:
     """The baseline that a run asks for, else its configuration; None where neither does. Raises ValueError."""
     if file is None and root.baseline is None and not update:
@@ -448,44 +301,3 @@ def _known_findings(root: Config, file: str | None, *, update: bool) -> Baseline
 
     folder = os.getcwd() if root.path is None else root.root
     return chosen(file or root.baseline or os.path.join(folder, DEFAULT_NAME), update=update)
-
-
-def _shown(finding: Finding, survey: Survey) -> Finding:
-    """The finding with its places as reports give them; what stands in a notebook is not fixed."""
-
-    def shown(where: Location) -> Location:
-        return survey.file(where.path).shown(where)
-
-    location = finding.location and shown(finding.location)
-    return replace(
-        finding,
-        location=location,
-        fix=finding.fix if location is None or location.cell is None else None,
-        related=tuple(replace(other, location=shown(other.location)) for other in finding.related),
-    )
-
-
-def _run(outcome: Outcome, findings: Iterable[Finding]) -> ModelRun:
-    """What became of a model, with its table where it was audited."""
-    if outcome.facts is None:
-        return ModelRun(outcome.target, outcome.status, outcome.reason)
-    model = outcome.facts.models[0]
-    probe = model.probe if known(model.probe) else None
-    shapes = {parameter.name: parameter.shape for parameter in model.parameters if not parameter.is_buffer}
-    return ModelRun(
-        outcome.target,
-        outcome.status,
-        model.not_run if known(model.not_run) else None,
-        batch=probe.batch if probe is not None and known(probe.batch) else None,
-        inferred=probe is not None and probe.inferred,
-        device=probe.device if probe is not None else None,
-        parameters=sum(map(prod, shapes.values())) if all(map(known, shapes.values())) else None,
-        layers=rows(model, findings),
-        loss=None
-        if probe is None or not known(probe.loss)
-        else f"{probe.loss:.3g} ({_loss_in_words(probe.loss_kind)})",
-    )
-
-
-def _loss_in_words(kind: str) -> str:
-    return {"model": "its own", "target": "mean square to random targets"}.get(kind, kind)

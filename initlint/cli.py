@@ -277,7 +277,7 @@ def complete_code(_: click.Context, __: click.Parameter, typed: str) -> list[str
 @click.argument("code", shell_complete=complete_code)
 def explain(code: str) -> None:
     """Print the documentation of the rule called CODE (or by its name): Markdown, rendered on a terminal."""
-    from initlint.api import explanation
+    from initlint.rulebook import explanation
 
     try:
         text = explanation(code)
@@ -302,7 +302,7 @@ def rules(codes: tuple[str, ...], severity: str | None, needs: str | None, fixab
 
     CODE is a code, a prefix (INI5) or a family (scale); without one, all are listed.
     """
-    from initlint.api import catalogue
+    from initlint.rulebook import catalogue
 
     try:
         entries = catalogue(codes, severity=severity, needs=needs, fixable=fixable)

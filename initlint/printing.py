@@ -84,8 +84,8 @@ def deliver_report(report: Report, options: dict[str, Any]) -> None:
     if is_text:
         whole = text(to_file=output is not None)
     else:
-        from initlint.api import described
         from initlint.report.formats import render
+        from initlint.rulebook import described
 
         whole = render(report, options["format_"], described)
     shown = whole

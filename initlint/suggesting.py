@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from initlint.api import configurations_of, report_of
+from initlint.api import configurations_of
+from initlint.concluding import report_of
 from initlint.config import Configurations
 from initlint.facts import Facts, absent, known, slot
 from initlint.findings import Severity

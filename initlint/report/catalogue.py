@@ -18,7 +18,7 @@ NARROW = 110
 
 
 def table(entries: Sequence[Mapping[str, Any]], *, width: int | None, color: bool) -> str:
-    """Rules as ``initlint.api.catalogue`` has them; without a width, for a pipe, one line each."""
+    """Rules as ``initlint.rulebook.catalogue`` has them; without a width, for a pipe, one line each."""
     if width is None:
         longest = max((len(entry["name"]) for entry in entries), default=0)
         return "".join(
@@ -45,7 +45,7 @@ def table(entries: Sequence[Mapping[str, Any]], *, width: int | None, color: boo
 
 
 def documentation(text: str, *, width: int, color: bool) -> str:
-    """What ``initlint.api.explanation`` gives, a headline and Markdown, as a terminal of that width shows it."""
+    """What ``initlint.rulebook.explanation`` gives, a headline and Markdown, as a terminal of that width shows it."""
     from rich.console import Group
     from rich.markdown import Markdown
     from rich.text import Text

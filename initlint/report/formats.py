@@ -13,7 +13,7 @@ __all__ = ["MACHINE", "render"]
 MACHINE = ("json", "concise", "sarif", "github", "gitlab", "junit", "html")
 
 Describe = Callable[[Iterable[str]], Mapping[str, Mapping[str, Any]]]
-"""``initlint.api.described``: what is to be said of rules, by code."""
+"""``initlint.rulebook.described``: what is to be said of rules, by code."""
 
 
 def render(report: Report, name: str, describe: Describe) -> str:

@@ -29,7 +29,7 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.ADVICE
 
 
 def render(report: Report, rules: Mapping[str, Mapping[str, Any]]) -> str:
-    """The log as text. ``rules`` are those of the findings by code, as ``initlint.api.described`` gives them."""
+    """The log as text. ``rules`` are those of the findings by code, as ``initlint.rulebook.described`` gives them."""
     import json
 
     order = {code: index for index, code in enumerate(sorted(rules))}
