@@ -93,23 +93,22 @@ def _left(
     if not missing or not unexpected:
         return {}
     parameters = dict(module.named_parameters())
+    alike: dict[Any, str] = {}
+    for key in reversed(unexpected):  # so that the first of several stays
+        if isinstance(value := state.get(key), torch.Tensor):
+            alike.update(dict.fromkeys(((pattern, value.shape) for pattern in _patterns(key)), key))
     found: dict[int, tuple[weakref.ref[torch.Tensor], str]] = {}
     for name in missing:
-        parameter = parameters.get(name)
-        if parameter is None:
-            continue
-        for key in unexpected:
-            value = state.get(key)
-            if isinstance(value, torch.Tensor) and value.shape == parameter.shape and _renamed(name, key):
-                found[id(parameter)] = weakref.ref(parameter), key
-                break
+        if (parameter := parameters.get(name)) is not None:
+            wanted = ((pattern, parameter.shape) for pattern in _patterns(name))
+            if (match := next((each for each in wanted if each in alike), None)) is not None:
+                found[id(parameter)] = weakref.ref(parameter), alike[match]
     return found
 
 
-def _renamed(name: str, key: str) -> bool:
-    """Whether two dotted names differ in one part, and not in the first of many, which is another part of the model."""
-    mine, theirs = name.split("."), key.split(".")
-    if len(mine) != len(theirs) or mine[-1] != theirs[-1]:
-        return False
-    differing = [index for index, (a, b) in enumerate(zip(mine, theirs, strict=True)) if a != b]
-    return len(differing) == 1 and (differing[0] > 0 or len(mine) == 2)
+def _patterns(name: str) -> Iterator[tuple[str | None, ...]]:
+    """A dotted name without each part that may be renamed: not the last, and not the first of many, by which another
+    part of the model is named."""
+    parts = name.split(".")
+    for index in range(len(parts) > 2, len(parts) - 1):
+        yield (*parts[:index], None, *parts[index + 1 :])

@@ -673,3 +673,27 @@ def test_a_table_shorter_than_its_padding_row_is_no_crash(project: Project) -> N
         """
     )
     assert recording.padding_write(net.embedding, net.embedding.weight) is None
+
+
+def test_what_a_loose_load_left_goes_by_the_first_key_that_one_renamed_part_explains(project: Project) -> None:
+    net, recording = project.record(
+        """
+        class Part(nn.Module):
+            def __init__(self, *names):
+                super().__init__()
+                self.common = nn.Linear(2, 2)
+                self.blocks = nn.ModuleList(nn.ModuleDict({name: nn.Linear(2, 2) for name in names}) for _ in range(2))
+                self.out = nn.ModuleDict({names[0]: nn.ModuleDict({"fc": nn.Linear(2, 3)})})
+
+        class Net(Part):
+            def __init__(self):
+                super().__init__("new")
+                given = Part("old", "older").state_dict()
+                given["elsewhere.new.fc.weight"] = given.pop("out.old.fc.weight")
+                self.load_state_dict(given, strict=False)
+        """
+    )
+    assert recording.left_out(net.common.weight) is None
+    assert recording.left_out(net.blocks[1]["new"].weight).other == "blocks.1.old.weight"
+    assert recording.left_out(net.out["new"]["fc"].bias).other == "out.old.fc.bias"
+    assert recording.left_out(net.out["new"]["fc"].weight) is None, "another part of the model"
