@@ -14,8 +14,8 @@ class Range:
     """A number between ``low`` and ``high``, both included.
 
     A comparison answers where it comes out alike for every number in the range, and raises UnknownFact where it does
-    not; so a rule that is written for numbers speaks only if the whole range is beyond its limit. Products and
-    quotients of positive numbers give ranges again.
+    not; so a rule that is written for numbers speaks only if the whole range is beyond its limit. Products, quotients
+    and powers of positive numbers give ranges again.
     """
 
     __slots__ = ("high", "low")
@@ -65,6 +65,9 @@ class Range:
     def __rtruediv__(self, other: Any) -> Any:
         return _hull(other, self, _quotient)
 
+    def __pow__(self, other: Any) -> Any:
+        return _hull(self, other, _power)
+
     def __float__(self) -> float:
         if self.low != self.high:
             raise UnknownFact
@@ -111,3 +114,10 @@ def _quotient(a: float, b: float) -> float:
     if b == 0:
         raise UnknownFact
     return a / b
+
+
+def _power(a: float, b: float) -> float:
+    try:
+        return math.pow(a, b)
+    except OverflowError:
+        return math.inf

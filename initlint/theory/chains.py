@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from initlint.facts import UNKNOWN, Activation, Chain, Layer, Model, Parameter, absent, bounds, known
+from initlint.facts import UNKNOWN, Activation, Chain, Layer, Model, Parameter, ResidualStream, absent, bounds, known
 from initlint.theory.drift import deviating, drift
 from initlint.theory.nonlinearities import DEFAULT_SLOPES, nonlinearity
 from initlint.theory.variance import ChainLayer, predicted_drift
@@ -26,6 +26,7 @@ __all__ = [
     "matrices",
     "output_scale",
     "signal_flow",
+    "variance_factor",
 ]
 
 
@@ -152,6 +153,15 @@ def output_scale(layer: Layer) -> tuple[float, str]:
     if known(layer.probe):
         return layer.probe.forward_std, "on this batch"
     return layer.weight.gain_as_used, "for inputs of unit scale"
+
+
+def variance_factor(stream: ResidualStream) -> float:
+    """By how much a branch enlarges the stream's variance: what branches give grows as the stream that they take.
+
+    1 where the first branch gives nothing.
+    """
+    first, last = stream.ends[0].probe.forward_std, stream.ends[-1].probe.forward_std
+    return (last / first) ** (2 / (len(stream.ends) - 1)) if first > 0 else 1.0
 
 
 def accounts_for(excesses: Iterable[float], ratio: float) -> bool:

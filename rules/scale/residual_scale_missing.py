@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Model, ResidualStream
+from initlint.facts import Model
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, PARAMETERS, PROBE, Bad, Good, Rule
+from initlint.theory.chains import variance_factor
 
 _BRANCHES = 4
 _FACTOR = 1.5
@@ -197,9 +198,3 @@ class ResidualScaleMissing(Rule):
                 evidence={"branches": count, "variance_factor": factor, "std_growth": growth},
                 parameters=dict.fromkeys(layer.weight for layer in stream.ends),
             )
-
-
-def variance_factor(stream: ResidualStream) -> float:
-    """By how much a branch enlarges the stream's variance: what branches give grows as the stream that they take."""
-    first, last = stream.ends[0].probe.forward_std, stream.ends[-1].probe.forward_std
-    return (last / first) ** (2 / (len(stream.ends) - 1)) if first > 0 else 1.0

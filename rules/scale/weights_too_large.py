@@ -127,6 +127,21 @@ class WeightsTooLarge(ScaledWeightsRule):
             """,
             by=("live",),
         ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(6)])
+                    nn.init.zeros_(self.layers[3].weight)  # nothing comes out of it, which is INI101's to tell
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.relu(layer(x))
+                    return x
+            """,
+            by=("live",),
+        ),
     )
 
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
@@ -137,16 +152,15 @@ class WeightsTooLarge(ScaledWeightsRule):
         """One layer among sound ones, whose excess the drift from end to end does not show in full."""
         (before, _), *rest = matrices(chain)
         for layer, matrix in rest[:-1]:
-            excess, ratio = excess_gain(layer, matrix), layer.probe.forward_std / before.probe.forward_std
-            if min(excess, ratio) > _LEAP and matrix.distribution.is_random and matrix.trainable:
+            excess, start, end = excess_gain(layer, matrix), before.probe.forward_std, layer.probe.forward_std
+            if start > 0 and min(excess, end / start) > _LEAP and matrix.distribution.is_random and matrix.trainable:
                 assert layer.activation is not None  # excess_gain is UNKNOWN without one
                 yield self.at(
                     matrix,
                     f"{matrix.name} has std {matrix.distribution.std:.3g}, {excess:.2g} times what the layer needs: "
-                    f"signal std goes {before.probe.forward_std:.2g} -> {layer.probe.forward_std:.2g} from "
-                    f"{before.name} to {layer.name}",
+                    f"signal std goes {start:.2g} -> {end:.2g} from {before.name} to {layer.name}",
                     help=f"use {initializer_for(layer.activation)}",
-                    evidence={"std": matrix.distribution.std, "fan_in": matrix.fan_in, "signal_ratio": ratio},
+                    evidence={"std": matrix.distribution.std, "fan_in": matrix.fan_in, "signal_ratio": end / start},
                     layer=layer,
                 )
             before = layer

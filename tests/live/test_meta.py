@@ -281,3 +281,23 @@ def test_a_range_answers_only_what_all_of_it_answers() -> None:
         assert ratio > 100
     assert beyond(ratio, 10)
     assert not beyond(ratio, 100)
+    assert (ratio**0.5).low == pytest.approx(50.0**0.5)
+    assert (Range(1e10, 1e300) ** 2).high == math.inf
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.Linear(64, 64) for _ in range(10)])
+        for block in self.blocks:
+            nn.init.normal_(block.weight, std=1.0)  # type: ignore[arg-type]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.blocks:
+            x = x + block(F.relu(x))
+        return x
+
+
+def test_the_growth_of_a_residual_stream_is_predicted() -> None:
+    report = initlint.audit(Residual, torch.randn(8, 64), meta=True, select=["INI211"])
+    assert codes(report) == {"INI211"}
