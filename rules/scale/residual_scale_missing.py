@@ -7,6 +7,8 @@ from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, PARAMETERS, PROBE, Bad, Good, Rule
 from initlint.theory.chains import variance_factor
 
+from ._residual import branched, normed
+
 _BRANCHES = 4
 _FACTOR = 1.5
 _GROWTH = 10.0
@@ -54,22 +56,10 @@ class ResidualScaleMissing(Rule):
     needs = (PARAMETERS, GRAPH, PROBE)
     bad = [
         Bad(
-            """
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.up = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
-                    self.down = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
-                    for up in self.up:
-                        nn.init.kaiming_normal_(up.weight, nonlinearity="relu")
-                    for down in self.down:
-                        nn.init.xavier_normal_(down.weight)  #~
-
-                def forward(self, x):
-                    for up, down in zip(self.up, self.down):
-                        x = x + down(F.relu(up(x)))
-                    return x
-            """,
+            branched(
+                'nn.init.kaiming_normal_(up.weight, nonlinearity="relu")',
+                "nn.init.xavier_normal_(down.weight)  #~",
+            ),
             by=("live",),
         ),
         Bad(
@@ -93,57 +83,14 @@ class ResidualScaleMissing(Rule):
     ]
     good = [
         Good(
-            """
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.up = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
-                    self.down = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
-                    for up, down in zip(self.up, self.down):
-                        nn.init.kaiming_normal_(up.weight, nonlinearity="relu")
-                        nn.init.normal_(down.weight, std=(2 * 8 * 64) ** -0.5)
-
-                def forward(self, x):
-                    for up, down in zip(self.up, self.down):
-                        x = x + down(F.relu(up(x)))
-                    return x
-            """,
+            branched(
+                'nn.init.kaiming_normal_(up.weight, nonlinearity="relu")',
+                "nn.init.normal_(down.weight, std=(2 * 8 * 64) ** -0.5)",
+            ),
             by=("live",),
         ),
-        Good(
-            """
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.norms = nn.ModuleList([nn.LayerNorm(64) for _ in range(8)])
-                    self.blocks = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
-                    for block in self.blocks:
-                        nn.init.xavier_normal_(block.weight, gain=2.0)
-
-                def forward(self, x):
-                    for norm, block in zip(self.norms, self.blocks):
-                        x = x + block(norm(x))
-                    return x
-            """,
-            by=("live",),
-        ),
-        Good(
-            """
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.norms = nn.ModuleList([nn.LayerNorm(64) for _ in range(8)])
-                    self.blocks = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
-                    for block in self.blocks:
-                        nn.init.xavier_normal_(block.weight, gain=2.0)
-
-                def forward(self, x):
-                    for norm, block in zip(self.norms, self.blocks):
-                        x = norm(x + block(x))
-                    return x
-            """,
-            by=("live",),
-        ),
+        Good(normed("x = x + block(norm(x))"), by=("live",)),
+        Good(normed("x = norm(x + block(x))"), by=("live",)),
         Good(
             """
             class Net(nn.Module):
@@ -161,22 +108,11 @@ class ResidualScaleMissing(Rule):
             """,
             by=("live",),
         ),
-        Good(
-            """
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.up = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
-                    self.down = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
-                    for up, down in zip(self.up, self.down):
-                        nn.init.normal_(up.weight, std=(2 / 64) ** 0.5 * 8 ** -0.5)
-                        nn.init.zeros_(down.weight)  # Fixup
-
-                def forward(self, x):
-                    for up, down in zip(self.up, self.down):
-                        x = x + down(F.relu(up(x)))
-                    return x
-            """,
+        Good(  # Fixup
+            branched(
+                "nn.init.normal_(up.weight, std=(2 / 64) ** 0.5 * 8 ** -0.5)",
+                "nn.init.zeros_(down.weight)",
+            ),
             by=("live",),
         ),
     ]
