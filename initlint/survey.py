@@ -68,7 +68,9 @@ class Survey:
         static: bool,
         jobs: int | None = None,
         cache: str | None = None,
+        checker: Checker | None = None,
     ) -> None:
+        """``checker`` is one that has checked files already, and knows their project."""
         self.configurations = configurations
         self.said: list[Finding] = []
         self.notes: list[str] = []
@@ -77,7 +79,7 @@ class Survey:
         self.files: dict[str, File | None] = {}
         self._static = static
         self._judgement = judgement
-        self._checker = Checker(configurations, judgement)
+        self._checker = checker or Checker(configurations, judgement)
         self._bulk = Bulk(self._checker, jobs=jobs, cache=cache)
         self._met: set[str] = set()
         """Files that were read and are not at hand."""
