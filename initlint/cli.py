@@ -197,18 +197,23 @@ def refuse_contradictions(context: click.Context, targets: tuple[str, ...], opti
         raise click.UsageError("--quiet and --statistics exclude each other")
     if options["statistics"] and options["format_"] != "text" and not options["output"]:
         raise click.UsageError(f"--statistics goes with --format text, or with --output, not with {options['format_']}")
-    if options["format_"] == "html":
-        from initlint.report.html import require
-
-        try:
-            require()
-        except ModuleNotFoundError as error:
-            raise click.UsageError(str(error)) from None
+    refuse_format(options["format_"])
     if options["update_baseline"] and (options["fix"] or options["diff"]):
         raise click.UsageError("--update-baseline goes without --fix and --diff: fix first, then update")
     if given("stdin_filename") and "-" not in targets:
         raise click.UsageError("--stdin-filename names what is read from -, which is not among the targets")
     refuse_output(options["output"])
+
+
+def refuse_format(name: str) -> None:
+    """Raise UsageError for a format that takes what is not installed."""
+    if name == "html":
+        from initlint.report.page import require
+
+        try:
+            require()
+        except ModuleNotFoundError as error:
+            raise click.UsageError(str(error)) from None
 
 
 def refuse_output(output: str | None) -> None:
@@ -227,8 +232,8 @@ def refuse_output(output: str | None) -> None:
 @click.option(
     "--config", metavar="FILE", multiple=True, help="A configuration file, or a line of one: 'device = \"cpu\"'."
 )
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--output", metavar="FILE", help="Write the function (or the JSON) there.")
+@click.option("--format", "format_", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
+@click.option("--output", metavar="FILE", help="Write the function (or the JSON, or the page) there.")
 @click.pass_context
 def suggest(context: click.Context, /, target: str, **options: Any) -> None:
     """Print an init function for the model that TARGET names, proven on that model.
@@ -242,6 +247,7 @@ def suggest(context: click.Context, /, target: str, **options: Any) -> None:
     from initlint.suggesting import suggest_for_target as run
 
     refuse_output(options["output"])
+    refuse_format(options["format_"])
     progress = show_progress if sys.stderr.isatty() else None
     exit_on_termination()
     try:
@@ -257,12 +263,16 @@ def suggest(context: click.Context, /, target: str, **options: Any) -> None:
         import json
 
         deliver(json.dumps(suggestion.to_dict(), indent=2) + "\n", options["output"])
+    elif options["format_"] == "html" and not options["output"]:
+        deliver(suggestion.to_html(), None)
     else:
         from initlint.report.suggestion import told
 
         sys.stderr.write(told(suggestion))
+        if options["format_"] == "html":
+            deliver(suggestion.to_html(), options["output"])
         if suggestion.source is not None:
-            deliver(suggestion.source, options["output"])
+            deliver(suggestion.source, None if options["format_"] == "html" else options["output"])
     context.exit(FAILURE if suggestion.failures else 0 if suggestion.ok else FINDINGS)
 
 

@@ -57,7 +57,7 @@ def report_of(
     count = Counter(finding.severity for finding in findings)
     return Report(
         findings=findings,
-        models=tuple(_run(outcome, every) for outcome in outcomes),
+        models=tuple(_run(outcome, kept) for outcome in outcomes),
         notes=tuple(dict.fromkeys([*survey.notes, *notes, *([about_baseline] if about_baseline else ())])),
         failures=tuple(dict.fromkeys([*survey.failures, *failures])),
         summary=Summary(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, Literal
 
 from initlint.record import record
+from initlint.writing import put
 
 if TYPE_CHECKING:
     from initlint.location import Location
     from initlint.result import Report
 
-__all__ = ["FAILED", "FINE", "NOT_IMPROVED", "SUGGESTED", "Suggestion"]
-
-FINE, SUGGESTED, NOT_IMPROVED, FAILED = "fine", "suggested", "not improved", "failed"
+__all__ = ["Suggestion"]
 
 
 @record(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Suggestion:
     """
 
     target: str
-    status: str
+    status: Literal["fine", "suggested", "not improved", "failed"]
     before: Report
     after: Report | None = None
     source: str | None = None
@@ -42,7 +42,7 @@ class Suggestion:
     @property
     def ok(self) -> bool:
         """Whether the model is fine, or there is a function that was seen to mend it."""
-        return self.status in (FINE, SUGGESTED)
+        return self.status in ("fine", "suggested")
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -66,3 +66,21 @@ class Suggestion:
             "before": before,
             "after": None if self.after is None else self.after.to_dict(),
         }
+
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Before and after as one HTML page that needs nothing beside it, also written to ``path`` if one is given.
+
+        Raises ModuleNotFoundError without the extra ``report``, OSError where the file cannot be written.
+        """
+        from initlint.report.before_after import render
+
+        page = render(self)
+        if path is not None:
+            put(os.fspath(path), page)
+        return page
+
+    def _repr_html_(self) -> str:
+        """What came of it, both profiles in one chart where the extra ``report`` is installed, and the function."""
+        from initlint.report.before_after import in_a_notebook
+
+        return in_a_notebook(self)

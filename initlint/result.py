@@ -15,7 +15,7 @@ from initlint.record import record
 from initlint.version import __version__
 from initlint.writing import put, replace
 
-__all__ = ["InitError", "LayerRow", "Mended", "ModelRun", "Report", "Summary"]
+__all__ = ["Curve", "InitError", "LayerRow", "Mended", "ModelRun", "Report", "Summary", "Values"]
 
 SCHEMA_VERSION = 1
 
@@ -25,13 +25,53 @@ class InitError(AssertionError):
 
 
 @record(frozen=True, slots=True)
+class Curve:
+    """The density of a law: "normal" (``std``; cut off at ``low`` and ``high``) or "uniform" (between them)."""
+
+    label: str
+    family: str
+    mean: float
+    std: float
+    low: float = -math.inf
+    high: float = math.inf
+
+    def density(self, x: float) -> float:
+        """At ``x``, but for a constant factor where a normal law is cut off."""
+        if not self.low <= x <= self.high:
+            return 0.0
+        if self.family == "uniform":
+            return 1 / (self.high - self.low)
+        return math.exp(-(((x - self.mean) / self.std) ** 2) / 2) / (self.std * math.sqrt(2 * math.pi))
+
+
+@record(frozen=True, slots=True)
+class Values:
+    """What one parameter holds: ``counts`` in bins of one width from ``low`` to ``high``, of ``size`` values.
+
+    ``follows`` is the law that they follow, ``fitting`` the one that keeps the size of the signal through what comes
+    after; None where it is not known. They are for charts, and not in the JSON.
+    """
+
+    name: str
+    size: int
+    mean: float
+    std: float
+    low: float
+    high: float
+    counts: tuple[int, ...]
+    follows: Curve | None = None
+    fitting: Curve | None = None
+
+
+@record(frozen=True, slots=True)
 class LayerRow:
     """One line of a model's table; None where a figure is not known.
 
     Ratios are to the layer before it in its chain; where no chain tells (a norm begins a new one), to the closest row
     above that has the figure. There is none to or from a figure of exactly 0, as in a branch that starts at zero.
     ``verdict`` is "ok", or the codes of the findings about the layer, separated by spaces. ``forward_std`` is that
-    across the batch, ``total_std`` that over all values of the output.
+    across the batch, ``total_std`` that over all values of the output. ``values`` are those of its parameters that have
+    more than one.
     """
 
     name: str
@@ -47,6 +87,7 @@ class LayerRow:
     dead_fraction: float | None = None
     verdict: str = "ok"
     total_std: float | None = None
+    values: tuple[Values, ...] = ()
 
 
 @record(frozen=True, slots=True)

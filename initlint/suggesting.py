@@ -14,7 +14,7 @@ from initlint.facts import Facts, absent, known, slot
 from initlint.findings import Severity
 from initlint.judgement import Judgement
 from initlint.opened import shown_path
-from initlint.proposal import FAILED, FINE, NOT_IMPROVED, SUGGESTED, Suggestion
+from initlint.proposal import Suggestion
 from initlint.result import Report
 from initlint.suggestion.choosing import choose
 from initlint.suggestion.proving import (
@@ -120,7 +120,7 @@ def suggest_for_target(
     if isinstance(chosen, str):
         failures = survey.failures or [chosen]
         bare = Survey(configurations, judgement, static=True)
-        return Suggestion(target, FAILED, report_of(bare, Severity.WARNING, started, failures=failures))
+        return Suggestion(target, "failed", report_of(bare, Severity.WARNING, started, failures=failures))
     if chosen.table is not None:  # a function is proven by one run, not by predictions or at several widths
         chosen = replace(chosen, table=replace(chosen.table, meta=False, widths=None))
     plan(asked, chosen.config, chosen.table)
@@ -173,11 +173,11 @@ def _suggestion(target: str, look: Look) -> Suggestion:
     before = look(None)
     problem = _not_probed(before)
     if problem is not None:
-        return Suggestion(target, FAILED, problem)
+        return Suggestion(target, "failed", problem)
     assert before.facts is not None
     wrong = defects(before.report.findings)
     if not wrong:
-        return Suggestion(target, FINE, before.report)
+        return Suggestion(target, "fine", before.report)
     (model,) = before.facts.models
     settings = choose(model, flagged(model, before.report.findings))
     source = source_of(model.class_name if known(model.class_name) else model.name, settings)
@@ -185,14 +185,14 @@ def _suggestion(target: str, look: Look) -> Suggestion:
     after = look(source)
     problem = _not_probed(after)
     if problem is not None:
-        return Suggestion(target, FAILED, before.report, problem, kept=kept)
+        return Suggestion(target, "failed", before.report, problem, kept=kept)
     assert after.facts is not None
     still = defects(after.report.findings)
     gone, new = wrong - still, still - wrong
     improved = bool(gone) and not new
     return Suggestion(
         target,
-        SUGGESTED if improved else NOT_IMPROVED,
+        "suggested" if improved else "not improved",
         before.report,
         after.report,
         source=source if improved else None,

@@ -30,7 +30,7 @@ from initlint.facts.parameters import Parameter
 from initlint.facts.ranges import Range, bounds, middle, ranged
 from initlint.facts.scripts import Mishap, Script, Step
 from initlint.facts.unknown import UNKNOWN, Fact, UnknownFact, absent, close, known, slot
-from initlint.facts.values import Distribution, Escape, Gain, Misfit, Sharding, Statistics, Write
+from initlint.facts.values import Distribution, Escape, Gain, Histogram, Misfit, Sharding, Statistics, Write
 from initlint.location import Location
 from initlint.record import record
 
@@ -49,6 +49,7 @@ __all__ = [
     "Facts",
     "Gain",
     "Guard",
+    "Histogram",
     "Incident",
     "InitCall",
     "Initializer",

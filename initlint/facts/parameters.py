@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from initlint.facts.unknown import UNKNOWN, Fact, UnknownFact, absent
-from initlint.facts.values import SURE, Distribution, Escape, Misfit, Sharding, Statistics, Write
+from initlint.facts.values import SURE, Distribution, Escape, Histogram, Misfit, Sharding, Statistics, Write
 from initlint.location import Location
 from initlint.record import record
 
@@ -37,7 +37,7 @@ class Parameter(Fact):
     embedding that is the output projection too, and no constant scales what goes in or comes out, how many terms a
     logit sums at least; else None. ``gain``: std x sqrt(fan_in), where it follows from the scheme whatever the sizes
     that were not read are. ``sharding``: how it lies over the ranks of a distributed run, None where it lies in one
-    process.
+    process. ``histogram``: how its values spread, None where they are all one or not all finite.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Parameter(Fact):
     projects: int | None = UNKNOWN
     gain: float = UNKNOWN
     sharding: Sharding | None = UNKNOWN
+    histogram: Histogram | None = UNKNOWN
     layer: Layer = field(default=UNKNOWN, repr=False)
 
     @property

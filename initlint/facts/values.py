@@ -156,6 +156,19 @@ class Statistics(Fact):
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
+class Histogram(Fact):
+    """How many values of a parameter fall into each of several bins of one width, for charts.
+
+    The bins reach from ``low`` to ``high``; what lies beyond them counts in the first and the last. Of a large tensor
+    ``counts`` are those of values taken from it evenly.
+    """
+
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class Sharding(Fact):
     """How one parameter lies over the processes ("ranks") of a distributed run.
 

@@ -16,7 +16,7 @@ from initlint.live.pieces import survey
 from initlint.live.projection import projects
 from initlint.live.sharded import Ranks, is_piece
 from initlint.live.state import is_lazy
-from initlint.live.statistics import measured, row_split, statistics
+from initlint.live.statistics import histogram, measured, row_split, statistics
 from initlint.theory.fans import GATES, Fans, layer_fans
 from initlint.theory.misfit import misfit as misfit_of
 
@@ -165,6 +165,7 @@ def describe_parameter(
     plain = held and sharding is None
     if plain and known(facts) and known(role) and role in ("embedding", "weight") and facts.finite:
         facts = replace(facts, row_split=row_split(tensor))
+    spread = histogram(tensor, facts) if plain and known(facts) and not owned.is_buffer else UNKNOWN
     location, misfit, padding, bare, left = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN
     if recording is not None:
         left = recording.left_out(tensor)
@@ -194,6 +195,7 @@ def describe_parameter(
         projects=projects(trace, id(tensor)) if known(role) and role == "embedding" else None,
         misfit=misfit,
         sharding=sharding,
+        histogram=spread,
     )
 
 

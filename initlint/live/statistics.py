@@ -9,14 +9,18 @@ import math
 import torch
 from torch import Tensor
 
-from initlint.facts import UNKNOWN, Distribution, Statistics
+from initlint.facts import UNKNOWN, Distribution, Histogram, Statistics
 from initlint.live.device import exact
 from initlint.theory.recognition import Summary, recognise
 
-__all__ = ["fourth_moment", "measured", "row_split", "statistics"]
+__all__ = ["fourth_moment", "histogram", "measured", "row_split", "statistics"]
 
 _CHUNK = 1 << 22
 _SAMPLE = 4096
+_BINS = 40
+_COUNTED = 1 << 16
+_REACH = 5.0
+"""A histogram ends at so many standard deviations from the mean: a few strays are not to squeeze all the rest."""
 
 
 def _moments(values: Tensor) -> tuple[float, float, float]:
@@ -116,6 +120,20 @@ def statistics(tensor: Tensor) -> tuple[Statistics, float]:
         digest=digest(tensor),
     )
     return facts, kurtosis
+
+
+def histogram(tensor: Tensor, facts: Statistics) -> Histogram | None:
+    """How the values of a tensor with these statistics spread; None where they are all one or not all finite."""
+    if not facts.finite or facts.minimum == facts.maximum:
+        return None
+    low = max(facts.minimum, facts.mean - _REACH * facts.std)
+    high = min(facts.maximum, facts.mean + _REACH * facts.std)
+    if not low < high:
+        return None
+    step = -(-facts.count // _COUNTED) | 1  # odd, or it would take few columns of a matrix whose rows are 2^k long
+    values = tensor.detach().reshape(-1)[::step].cpu().double()
+    bins = ((values - low) * (_BINS / (high - low))).clamp(0, _BINS - 1).long()
+    return Histogram(low=low, high=high, counts=tuple(torch.bincount(bins, minlength=_BINS).tolist()))
 
 
 def measured(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from initlint.result import LayerRow
 
-__all__ = ["Chart", "charts", "png", "svg"]
+__all__ = ["Chart", "charts", "compared", "png", "svg"]
 
 _SVG = "http://www.w3.org/2000/svg"
 _SIZE = (5.6, 3.0)
@@ -32,8 +32,16 @@ _DECADES = 2.0
 _MOST_DOTS = 200
 """Models of more layers get smaller dots."""
 
-_PAPER = {"ink": "#222222", "rule": "#dddddd", "signal": "#2a78d6", "total": "#15803d", "gradient": "#c2570c"}
-_STAND_INS = {"ink": "#0a0b0c", "rule": "#0a0b0d", "signal": "#0a0b0e", "total": "#0a0b0f", "gradient": "#0a0c0b"}
+_PAPER = {
+    "ink": "#222222",
+    "rule": "#dddddd",
+    "signal": "#2a78d6",
+    "total": "#15803d",
+    "gradient": "#c2570c",
+    "before": "#c2570c",
+    "after": "#2a78d6",
+}
+_STAND_INS = {role: f"#0a0b{index:02x}" for index, role in enumerate(_PAPER, 12)}
 """Colours by their role: those of a PNG, and those that stand for the page's own while an SVG is drawn."""
 
 
@@ -75,6 +83,23 @@ def charts(rows: Sequence[LayerRow]) -> list[Chart]:
     return found
 
 
+def compared(before: Sequence[LayerRow], after: Sequence[LayerRow]) -> list[Chart]:
+    """As ``charts``, of one model before and after its parameters were written anew: both in one chart."""
+    names = tuple(row.name for row in before)
+    second = {row.name: row for row in after}
+    pairs = [(row, second.get(row.name)) for row in before]
+    found = []
+    for title, figure in (("Signal std over depth", "forward_std"), ("Gradient std over depth", "gradient_std")):
+        series = (
+            Series("before", "before", tuple(getattr(row, figure) for row, _ in pairs)),
+            Series("after", "after", tuple(None if row is None else getattr(row, figure) for _, row in pairs)),
+        )
+        if all(any(value is not None for value in each.values) for each in series):
+            said = [_in_words(f"{title}, {each.label}", names, each.values) for each in series]
+            found.append(Chart(title, names, series, " ".join(said)))
+    return found
+
+
 def _in_words(title: str, names: Sequence[str], values: Sequence[float | None]) -> str:
     """What the line shows, for somebody who does not see it."""
     there = [(value, printable(name)) for name, value in zip(names, values, strict=True) if value is not None]
@@ -94,7 +119,7 @@ def svg(chart: Chart, prefix: str) -> str:
     """The chart as an ``<svg>`` element to be put into a page; its ids begin with ``prefix``.
 
     Each point has a hover title with the layer's name. Colours are CSS variables (--rule, --signal, --total,
-    --gradient) with a default, and the color of the text around it.
+    --gradient, --before, --after) with a default, and the color of the text around it.
     """
     from matplotlib import rc_context
 
@@ -169,13 +194,17 @@ def _draw(axes: Axes, chart: Chart, colors: Mapping[str, str]) -> None:
         color = colors[series.role]
         for kind, (x, y) in _points(series).items():
             marker, edge = _MARKS[kind]
+            marker = _EARLIER if series.role == "before" and edge is None else marker
             (line,) = axes.plot(x, y, marker, color=color, markersize=size if edge is None else 7, linewidth=1.4)
             line.set_gid(f"{series.role}-{kind}")
             if edge is not None:  # a place on a logarithmic axis that is none: its lower or upper edge
                 line.set_transform(axes.get_xaxis_transform())
                 line.set_ydata([edge] * len(x))
     if len(chart.series) > 1:
-        handles = [axes.plot([], [], "o-", color=colors[each.role], markersize=4.5)[0] for each in chart.series]
+        handles = [
+            axes.plot([], [], _EARLIER if each.role == "before" else "o-", color=colors[each.role], markersize=4.5)[0]
+            for each in chart.series
+        ]
         labels = [each.label for each in chart.series]
         axes.legend(
             handles,
@@ -199,6 +228,10 @@ def _radius(names: Sequence[str]) -> float:
 
 _MARKS: dict[str, tuple[str, float | None]] = {"value": ("o-", None), "zero": ("v", 0.03), "infinite": ("x", 0.97)}
 """How points are marked: those with a place on the axis, exact zeros, and what is not finite."""
+
+
+_EARLIER = "o--"
+"""What was before is dashed, for those who cannot tell its colour."""
 
 
 def _kind(value: float) -> str:

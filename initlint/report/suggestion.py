@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.printable import printable
-from initlint.proposal import FAILED, FINE, SUGGESTED
 from initlint.report.table import FOLD_ABOVE, middle, span
 
 if TYPE_CHECKING:
@@ -22,12 +21,12 @@ _LONGEST_NAME = 36
 
 def told(suggestion: Suggestion) -> str:
     """Everything but the function: what was found, both profiles, what is left alone, and what to delete."""
-    if suggestion.status == FAILED:
+    if suggestion.status == "failed":
         return ""
     target = printable(suggestion.target)
     (model,) = suggestion.before.models
     batch = f"probed on {printable(model.batch)}" if model.batch else "not probed"
-    if suggestion.status == FINE:
+    if suggestion.status == "fine":
         return f"{target}: fine as it is ({batch}): nothing at warning or above, and no function to suggest\n"
     assert suggestion.after is not None
     lines = [f"{target}, {batch}: before -> after init_weights(model)", ""]
@@ -36,14 +35,14 @@ def told(suggestion: Suggestion) -> str:
     lines += _verdict(suggestion)
     for what, why in suggestion.kept:
         lines.append(f"left alone: {printable(what)} ({printable(why)})")
-    if suggestion.status == SUGGESTED and suggestion.replaces:
+    if suggestion.status == "suggested" and suggestion.replaces:
         places = ", ".join(map(str, suggestion.replaces))
         lines.append(f"it takes the place of: {printable(places)}")
     return "".join(f"{line}\n" for line in lines)
 
 
 def _verdict(suggestion: Suggestion) -> Iterator[str]:
-    if suggestion.status == SUGGESTED:
+    if suggestion.status == "suggested":
         yield f"proven: {', '.join(suggestion.mended) or 'some findings'} gone, nothing new"
         if suggestion.remaining:
             yield f"not mended by any initial values, or not by these: {', '.join(suggestion.remaining)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import re
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from typing import Any
 import pytest
 
 from initlint.report.charts import charts, svg
-from initlint.result import LayerRow, ModelRun, Report
+from initlint.proposal import Suggestion
+from initlint.result import Curve, LayerRow, ModelRun, Report, Values
 from tests.cli.conftest import Result, initlint  # noqa: F401  # the fixture
 from tests.report.test_formats import FINDING, HOSTILE, REPORT, WRITE
 
@@ -25,9 +27,17 @@ Run = Callable[..., Result]
 NASTY = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script></title>{{ 7 * 7 }}&amp;$x_1$" + HOSTILE
 
 
+def values(name: str, label: str = "normal 0.1") -> Values:
+    """A parameter whose values lie as a normal law of std 0.1 does."""
+    counts = (1, 6, 24, 38, 24, 6, 1)
+    follows, fitting = Curve(label, "normal", 0.0, 0.1), Curve(label, "uniform", 0.0, 1.0, -1.7, 1.7)
+    return Values(name, 100, 0.0, 0.1, -0.35, 0.35, counts, follows, fitting)
+
+
 def hostile() -> Report:
     """A report in which everything that comes from the code under check is NASTY."""
     row = LayerRow(NASTY, NASTY, (2, 2), NASTY, 1.0, NASTY, 1.0, None, 1.0, verdict="INI501", total_std=2.0)
+    row = replace(row, values=(values(NASTY, NASTY),))
     finding = replace(
         FINDING,
         message=NASTY,
@@ -43,6 +53,27 @@ def hostile() -> Report:
     model = ModelRun(NASTY, "audited", NASTY, NASTY, NASTY, 4, (row, replace(row, verdict="ok")), NASTY)
     return replace(
         REPORT, findings=(finding,), models=(model,), notes=(NASTY,), failures=(NASTY,), lines={where: NASTY}
+    )
+
+
+def with_values() -> Report:
+    """Fourteen parameters in seven layers, of which the last has a finding."""
+    rows = [
+        LayerRow(f"fc{i}", "Linear", (9, 9), values=(values(f"fc{i}.weight"), values(f"fc{i}.bias"))) for i in range(7)
+    ]
+    rows[6] = replace(rows[6], verdict="INI501")
+    return replace(REPORT, models=(replace(REPORT.models[0], layers=(*REPORT.models[0].layers, *rows)),))
+
+
+def suggestion() -> Suggestion:
+    """One that mends everything, with hostile text wherever the code under check has a say."""
+    before = hostile()
+    rows = tuple(replace(row, forward_std=3.0, verdict="ok") for row in before.models[0].layers)
+    after = replace(before, findings=(), failures=(), models=(replace(before.models[0], layers=rows),))
+    source = f"def init_weights(model):\n    pass  # {NASTY}\n"
+    kept, replaced = ((NASTY, NASTY),), (replace(WRITE, path=NASTY),)
+    return Suggestion(
+        NASTY, "suggested", replace(before, failures=()), after, source, ("INI501",), kept=kept, replaces=replaced
     )
 
 
@@ -87,13 +118,76 @@ def test_the_page_holds_findings_tables_and_charts_and_nothing_from_outside() ->
 
 def test_nothing_that_a_name_holds_becomes_markup() -> None:
     text = hostile().to_html()
-    page, usual = Page(text), Page(REPORT.to_html())
+    page, usual = Page(text), Page(with_values().to_html())
     assert {tag for tag, _ in page.elements} <= {tag for tag, _ in usual.elements} | {"strong", "use"}
     assert len(page.of("script")) == 1
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
     assert "{{ 7 * 7 }}&amp;$x_1$" in page.text
     assert not set(text) & set("\x1b\x07\x9b\u202e\u2028\ud800")
     text.encode()
+
+
+def test_values_are_drawn_against_their_laws_and_those_of_flawed_layers_lead() -> None:
+    page = Page(with_values().to_html())
+    shown = [text for text in re.findall(r"fc\d\.\w+(?=: histogram from -0.35 to 0.35)", page.text)]
+    assert shown[:2] == ["fc6.weight", "fc6.bias"]
+    assert shown[2:] == [f"fc{i}.{leaf}" for i in range(6) for leaf in ("weight", "bias")]
+    assert "100 values, mean 0, std 0.1" in page.text
+    marks = [attributes["class"] for attributes in page.of("path") if attributes.get("class")]
+    assert marks.count("bars") == marks.count("follows") == marks.count("fitting") == 14
+    assert len(page.of("template")) == 1  # what the script shows on demand
+    assert "histogram" not in json.dumps(with_values().to_dict())
+
+
+@pytest.mark.torch
+def test_what_is_drawn_was_counted_in_the_model_and_a_parametrization_is_told_with_its_layer() -> None:
+    import torch
+    from torch import nn
+
+    import initlint
+
+    def make() -> nn.Module:
+        net = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1200), nn.LayerNorm(1200), nn.Linear(1200, 8))
+        nn.init.constant_(net[0].bias, 0.0)
+        nn.init.kaiming_normal_(net[2].weight, nonlinearity="relu")
+        nn.utils.parametrizations.spectral_norm(net[4])
+        return net
+
+    rows = initlint.audit(make, torch.randn(16, 64)).models[0].layers
+    assert [row.name for row in rows] == ["0", "2", "3", "4"]  # and none for what spectral_norm keeps
+    held = {each.name: each for row in rows for each in row.values}
+    assert list(held) == ["0.weight", "2.weight", "2.bias", "4.bias", "4.parametrizations.weight.original"]
+    for each in held.values():  # bias 0 and the norm's scale 1 have nothing to be drawn
+        assert sum(each.counts) == each.size
+    first, second = held["0.weight"], held["2.weight"]
+    assert first.fitting is not None
+    assert first.fitting.std == pytest.approx(math.sqrt(2 / 64))  # He et al. 2015
+    assert first.fitting.family == "uniform"  # as the layer is drawn
+    middle, outer = sum(second.counts[16:24]), sum(second.counts[:4]) + sum(second.counts[-4:])
+    assert second.follows is not None
+    assert second.follows.family == "normal"
+    assert middle > 20 * outer
+    assert second.fitting is None  # a norm comes next, and the scale is its to choose
+
+
+def test_a_suggestion_is_a_page_with_before_and_after_in_one_chart(tmp_path: Path) -> None:
+    text = suggestion().to_html(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == text
+    page, usual = Page(text), Page(with_values().to_html())
+    assert "INI501 gone, nothing new" in page.text
+    titles = re.findall(r": (\S+) (before|after)", page.text)
+    assert ("1", "before") in titles
+    assert ("3", "after") in titles
+    assert len([each for each in page.of("svg") if "aria-labelledby" in each]) == 2
+    assert {tag for tag, _ in page.elements} <= {tag for tag, _ in usual.elements} | {"use"}
+    assert not set(text) & set("\x1b\x07\x9b\u202e\u2028\ud800")
+    assert "def init_weights(model):\n    pass" in page.text
+    assert len(page.of("script")) == 1
+    page = Page(suggestion()._repr_html_())
+    assert len(page.of("svg")) == 2
+    assert {tag for tag, _ in page.elements}.isdisjoint({"script", "img", "html"})
+    for bare in (Suggestion("Net", "fine", REPORT), Suggestion("Net", "failed", replace(REPORT, models=()))):
+        assert "The function" not in Page(bare.to_html()).text
 
 
 def test_a_chart_marks_zero_and_what_is_not_finite() -> None:

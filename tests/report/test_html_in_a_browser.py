@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from initlint.proposal import Suggestion
 from initlint.result import LayerRow, ModelRun, Report
 from tests.report.test_formats import REPORT
-from tests.report.test_html import hostile
+from tests.report.test_html import hostile, suggestion, values
 
 selenium = pytest.importorskip("selenium")
 
@@ -22,7 +23,16 @@ pytestmark = pytest.mark.skipif(BROWSER is None or DRIVER is None, reason="needs
 
 STDS = (3.0, 0.0, None, 0.02, float("nan"), 11.0)
 ROWS = tuple(
-    LayerRow(f"blocks.{index}.fc", "Linear", (8, 8), "normal", forward_std=std, gradient_std=std, total_std=std)
+    LayerRow(
+        f"blocks.{index}.fc",
+        "Linear",
+        (8, 8),
+        "normal",
+        forward_std=std,
+        gradient_std=std,
+        total_std=std,
+        values=tuple(values(f"blocks.{index}.fc.{leaf}") for leaf in ("weight", "bias", "scale")),
+    )
     for index, std in enumerate(STDS)
 )
 PLAIN = replace(
@@ -46,7 +56,7 @@ def chromium() -> Iterator[Any]:
     driver.quit()
 
 
-def opened(driver: Any, report: Report, folder: Path, *, width: int = 1400, scheme: str = "light") -> None:
+def opened(driver: Any, report: Report | Suggestion, folder: Path, *, width: int = 1400, scheme: str = "light") -> None:
     """Show the page of a report in a window that is so many CSS pixels wide."""
     report.to_html(folder / "report.html")
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
@@ -74,7 +84,7 @@ def test_a_page_fits_its_window_and_its_charts_are_there(
     opened(chromium, PLAIN, tmp_path, width=width, scheme=scheme)
     assert chromium.execute_script("return document.documentElement.scrollWidth") <= width
     boxes = chromium.execute_script(
-        "const drawn = [...document.querySelectorAll('figure svg')];"
+        "const drawn = [...document.querySelectorAll('.charts svg')];"
         "return drawn.map(e => [e.clientWidth, e.clientHeight, e.getBBox().width])"
     )
     assert len(boxes) == 2
@@ -82,11 +92,19 @@ def test_a_page_fits_its_window_and_its_charts_are_there(
     points = chromium.execute_script("return [...document.querySelectorAll('figure g title')].map(e => e.textContent)")
     assert "blocks.5.fc: 11 over all values" in points
     assert len(points) == 3 * 5
-    page, ink, point = chromium.execute_script(
-        "const color = (e, p) => getComputedStyle(document.querySelector(e))[p];"
-        "return [color('body', 'backgroundColor'), color('figure svg text', 'fill'), color('figure circle', 'fill')]"
+    small = chromium.execute_script(
+        "return [...document.querySelectorAll('.histograms svg')].map(e => [e.clientWidth, e.clientHeight])"
     )
-    assert len({page, ink, point}) == 3
+    assert len(small) == 12
+    assert all(min(box) > 50 for box in small)
+    colors = chromium.execute_script(
+        "const color = (e, p) => getComputedStyle(document.querySelector(e))[p];"
+        "return [color('body', 'backgroundColor'), color('figure svg text', 'fill'), color('figure circle', 'fill'),"
+        " color('.histograms .bars', 'fill'), color('path.follows', 'stroke'), color('path.fitting', 'stroke')]"
+    )
+    page, point, follows = colors[0], colors[2], colors[4]
+    assert len(set(colors)) == 5
+    assert point == follows  # the colour of the signal
     assert (page == "rgb(255, 255, 255)") == (scheme == "light")
     assert chromium.get_log("browser") == []
 
@@ -129,6 +147,10 @@ def test_the_table_is_sorted_and_filtered_with_keys_alone(chromium: Any, tmp_pat
             )
         )
 
+    def histograms() -> list[str]:
+        captions = "return [...document.querySelectorAll('.histograms figcaption')].map(e => e.textContent)"
+        return list(chromium.execute_script(captions))
+
     tab_to("th:nth-child(8) button")
     press(Keys.ENTER)
     assert first_cells(chromium, 7) == ["0", "0.02", "3", "11", "", "nan"]
@@ -146,4 +168,28 @@ def test_the_table_is_sorted_and_filtered_with_keys_alone(chromium: Any, tmp_pat
     tab_to("input[type=checkbox]")
     press(Keys.SPACE)
     assert first_cells(chromium, 1) == ["blocks.5.fc"]
+    assert histograms() == [f"blocks.5.fc.{leaf}" for leaf in ("weight", "bias", "scale")]
+    press(Keys.SPACE)
+    assert histograms()[:4] == [*[f"blocks.5.fc.{leaf}" for leaf in ("weight", "bias", "scale")], "blocks.0.fc.weight"]
+    assert len(histograms()) == 12
+    tab_to(".more button")
+    press(Keys.ENTER)
+    assert len(histograms()) == 18
+    assert chromium.execute_script("return document.activeElement.textContent").split()[0] == histograms()[12]
+    assert chromium.get_log("browser") == []
+
+
+def test_a_suggestion_shows_before_and_after_and_prints(chromium: Any, tmp_path: Path) -> None:
+    opened(chromium, suggestion(), tmp_path, width=390, scheme="dark")
+    assert chromium.execute_script("return document.documentElement.scrollWidth") <= 390
+    lines = chromium.execute_script(
+        "return [...document.querySelectorAll('.charts svg')].map(e => [...e.querySelectorAll('path')]"
+        ".map(p => getComputedStyle(p)).filter(s => s.strokeDasharray !== 'none').length)"
+    )
+    assert lines == [2, 2]  # what was before is dashed: its line, and its sample in the legend
+    opened(chromium, PLAIN, tmp_path)
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    hidden = "return ['nav', '.controls', '.more', '.skip'].map(e => document.querySelector(e).offsetParent)"
+    assert chromium.execute_script(hidden) == [None] * 4
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert chromium.get_log("browser") == []
