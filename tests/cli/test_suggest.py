@@ -106,11 +106,14 @@ ODD = MODELS.replace(
 
 def test_names_that_hold_quotes_commas_and_line_ends_are_spelled_as_source(initlint: Run, models: Path) -> None:
     (models / "models.py").write_text(ODD)
-    result = initlint("suggest", "models.py::Deep")
+    result = initlint("suggest", "models.py::Deep", "--format", "html", "--output", "page.html")
     assert (result.code, result.err.count("Error")) == (0, 0), result.err
     compile(result.out, "suggested", "exec")
     assert 'a\\"b' in result.out
     assert "d\\ne" in result.err  # a line end of a name ends no line of the table
+    page = (models / "page.html").read_text()
+    assert "a&#34;b" in page
+    assert page.count("<svg") > 2
 
 
 def test_the_proof_is_a_pass_although_the_configuration_predicts_one(initlint: Run, models: Path) -> None:

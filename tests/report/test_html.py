@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from initlint.report.charts import charts, svg
 from initlint.proposal import Suggestion
+from initlint.report.charts import charts, svg
 from initlint.result import Curve, LayerRow, ModelRun, Report, Values
 from tests.cli.conftest import Result, initlint  # noqa: F401  # the fixture
 from tests.report.test_formats import FINDING, HOSTILE, REPORT, WRITE
@@ -129,7 +129,7 @@ def test_nothing_that_a_name_holds_becomes_markup() -> None:
 
 def test_values_are_drawn_against_their_laws_and_those_of_flawed_layers_lead() -> None:
     page = Page(with_values().to_html())
-    shown = [text for text in re.findall(r"fc\d\.\w+(?=: histogram from -0.35 to 0.35)", page.text)]
+    shown = re.findall(r"fc\d\.\w+(?=: histogram from -0.35 to 0.35)", page.text)
     assert shown[:2] == ["fc6.weight", "fc6.bias"]
     assert shown[2:] == [f"fc{i}.{leaf}" for i in range(6) for leaf in ("weight", "bias")]
     assert "100 values, mean 0, std 0.1" in page.text
@@ -144,7 +144,7 @@ def test_what_is_drawn_was_counted_in_the_model_and_a_parametrization_is_told_wi
     import torch
     from torch import nn
 
-    import initlint
+    from initlint import audit
 
     def make() -> nn.Module:
         net = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 1200), nn.LayerNorm(1200), nn.Linear(1200, 8))
@@ -153,7 +153,7 @@ def test_what_is_drawn_was_counted_in_the_model_and_a_parametrization_is_told_wi
         nn.utils.parametrizations.spectral_norm(net[4])
         return net
 
-    rows = initlint.audit(make, torch.randn(16, 64)).models[0].layers
+    rows = audit(make, torch.randn(16, 64)).models[0].layers
     assert [row.name for row in rows] == ["0", "2", "3", "4"]  # and none for what spectral_norm keeps
     held = {each.name: each for row in rows for each in row.values}
     assert list(held) == ["0.weight", "2.weight", "2.bias", "4.bias", "4.parametrizations.weight.original"]
