@@ -10,7 +10,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pathspec
 
-__all__ = ["can_be_read", "included", "relative_to"]
+__all__ = ["DEFAULT_EXCLUDE", "SKIPPED_DIRECTORIES", "can_be_read", "included", "relative_to"]
+
+SKIPPED_DIRECTORIES = frozenset(
+    {
+        "__pycache__",
+        "__pypackages__",
+        "_build",
+        "buck-out",
+        "build",
+        "dist",
+        "node_modules",
+        "site-packages",
+        "venv",
+    }
+)
+"""Directories that hold no source of the project; hidden ones and virtual environments are skipped besides."""
+
+DEFAULT_EXCLUDE = (".*/", *(f"{name}/" for name in sorted(SKIPPED_DIRECTORIES)))
+"""The same as path patterns."""
 
 
 def included(patterns: tuple[str, ...], path: str, *, is_directory: bool = False) -> bool | None:

@@ -21,7 +21,8 @@ __all__ = ["catalogue", "described", "explanation"]
 def catalogue(
     codes: Iterable[str] = (), *, severity: str | None = None, needs: str | None = None, fixable: bool = False
 ) -> list[dict[str, Any]]:
-    """Every rule as plain data: code, name, family, severity, the highest it may raise a finding to, needs, summary.
+    """Every rule as plain data: code, name, family, severity, the highest it may raise a finding to, needs,
+    since, summary.
 
     ``codes`` leaves those that one of the codes, prefixes or families names; ``severity`` those that may say so,
     ``needs`` those that stand on that evidence, ``fixable`` those that propose a fix. The rules of plugins that the
@@ -74,6 +75,7 @@ def _described(code: str) -> dict[str, Any]:
         "default": entry.severity > Severity.ADVICE,
         "needs": list(rule.needs),
         "fixable": any(example.fixed is not None for example in rule.bad),
+        "since": rule.since,
         "summary": _documentation(rule).partition("\n")[0],
     }
 

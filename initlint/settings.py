@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from initlint.findings import Severity
-from initlint.globs import can_be_read
+from initlint.globs import DEFAULT_EXCLUDE, can_be_read
 from initlint.record import record
 from initlint.theory.precision import FORMATS, canonical
 
@@ -416,7 +416,12 @@ INITIALIZER_KEYS = (
     Key("name", DOTTED, "", "The function's dotted name, as code imports it: ours.init.trunc_."),
     Key("signature", Kind("parameters", _signature), "", "Its parameters, as in its definition: (tensor, scale=0.02)."),
     Key("tensor", PARAMETER, "the first", "The parameter that is the tensor it fills."),
-    Key("like", Kind("a function of torch.nn.init", _function), "see below", "The function that draws the same."),
+    Key(
+        "like",
+        Kind("a function of torch.nn.init", _function),
+        "uniform_ with low and high, constant_ with value, else none",
+        "The function that draws the same.",
+    ),
     Key("mean", PARAMETER, "", "The parameter that is the mean."),
     Key("std", PARAMETER, "", "The parameter that is the standard deviation."),
     Key("low", PARAMETER, "", "The parameter that is the lower bound; alone with high, it is like uniform_."),
@@ -446,7 +451,12 @@ KEYS = (
         "Codes to leave out in files that a pattern matches; after !, in all others.",
     ),
     Key("ignore-parameters", TEXTS, "[]", "Globs for model.parameter, such as *.lora_B*: nothing is said of these."),
-    Key("exclude", PATTERNS, "see below", "Path patterns as in .gitignore, in place of the default ones."),
+    Key(
+        "exclude",
+        PATTERNS,
+        ", ".join(DEFAULT_EXCLUDE),
+        "Path patterns as in .gitignore, in place of the default ones.",
+    ),
     Key("extend-exclude", PATTERNS, "[]", "Path patterns to exclude besides; ! before one takes it in again."),
     Key("respect-gitignore", FLAG, "true", "Pass over what .gitignore files say."),
     Key("force-exclude", FLAG, "false", "Exclude also files that are named on the command line."),

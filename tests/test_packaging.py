@@ -53,7 +53,8 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
     expected = {
         f"{package.replace('.', '/')}/{module.relative_to(folder)}"
         for package, folder in packages().items()
-        for module in [*folder.glob("*.py"), *folder.glob("py.typed"), *folder.glob("templates/*")]
+        for pattern in ("*.py", "py.typed", "templates/*", "schema.json")
+        for module in folder.glob(pattern)
     }
     assert names == expected
 

@@ -7,10 +7,19 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
-from initlint.globs import can_be_read, included, relative_to
+from initlint.globs import DEFAULT_EXCLUDE, SKIPPED_DIRECTORIES, can_be_read, included, relative_to
 from initlint.record import record
 
-__all__ = ["MAX_BYTES", "MAX_NOTEBOOK_BYTES", "NOTEBOOK", "Exclusion", "FileTooLarge", "load", "walk"]
+__all__ = [
+    "DEFAULT_EXCLUDE",
+    "MAX_BYTES",
+    "MAX_NOTEBOOK_BYTES",
+    "NOTEBOOK",
+    "Exclusion",
+    "FileTooLarge",
+    "load",
+    "walk",
+]
 
 MAX_BYTES = 1_000_000
 """Larger files are not read: ast needs gigabytes for a 10 MB one-liner."""
@@ -20,23 +29,6 @@ MAX_NOTEBOOK_BYTES = 32_000_000
 
 NOTEBOOK = ".ipynb"
 SUFFIXES = (".py", ".pyi", NOTEBOOK)
-
-SKIPPED_DIRECTORIES = frozenset(
-    {
-        "__pycache__",
-        "__pypackages__",
-        "_build",
-        "buck-out",
-        "build",
-        "dist",
-        "node_modules",
-        "site-packages",
-        "venv",
-    }
-)
-"""Directories that hold no source of the project; hidden ones and virtual environments are skipped besides."""
-
-_DEFAULT = (".*/", *(f"{name}/" for name in sorted(SKIPPED_DIRECTORIES)))
 
 
 @record(frozen=True, slots=True)
@@ -56,7 +48,7 @@ class Exclusion:
         """Whether the patterns leave out what lies at an absolute path, the directories above it left aside."""
         if self.exclude is None and not self.extend:
             return is_directory and _skipped(os.path.basename(path))
-        patterns = (*(_DEFAULT if self.exclude is None else self.exclude), *self.extend)
+        patterns = (*(DEFAULT_EXCLUDE if self.exclude is None else self.exclude), *self.extend)
         return bool(included(patterns, relative_to(self.base, path), is_directory=is_directory))
 
     def covers_any(self, path: str) -> bool:

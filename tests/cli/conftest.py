@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -11,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from initlint.cli import main
 
 ROOT = Path(__file__).parents[2]
+SCHEMA = jsonschema.Draft202012Validator(json.loads((ROOT / "initlint/report/schema.json").read_text()))
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Result:
 
 @pytest.fixture
 def initlint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Run the console entry in this process."""
+    """Run the console entry in this process; a report in JSON has to keep to the schema that is published."""
 
     def run(*arguments: str | Path, stdin: bytes = b"") -> Result:
         monkeypatch.setattr(sys, "argv", ["initlint", *map(str, arguments)])
@@ -35,6 +38,8 @@ def initlint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
         with pytest.raises(SystemExit) as exited:
             main()
         captured = capsys.readouterr()
+        if arguments[:1] == ("check",) and captured.out.startswith("{"):
+            SCHEMA.validate(json.loads(captured.out))
         return Result(int(exited.value.code or 0), captured.out, captured.err)
 
     return run

@@ -25,7 +25,7 @@ def init_weights(m):
         nn.init.normal_(m.weight, 0.02)  # as in the paper
 """
 FIXED = BAD.replace("0.02", "std=0.02")
-SCHEMA = json.loads((Path(__file__).parents[1] / "report/json_schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[2] / "initlint/report/schema.json").read_text())
 
 
 @pytest.fixture(autouse=True)

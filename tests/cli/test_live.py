@@ -17,7 +17,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-SCHEMA = json.loads((Path(__file__).parents[1] / "report/json_schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[2] / "initlint/report/schema.json").read_text())
 
 Run = Callable[..., Any]
 Spawn = Callable[..., "subprocess.Popen[str]"]

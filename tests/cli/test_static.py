@@ -24,7 +24,7 @@ BAD = textwrap.dedent("""\
     """)
 GOOD = BAD.replace("0.02", "std=0.02")
 WARNING = BAD.replace("normal_(m.weight, 0.02)", "uniform_(m.weight, 0.1)")
-SCHEMA = json.loads((Path(__file__).parents[1] / "report/json_schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[2] / "initlint/report/schema.json").read_text())
 
 Run = Callable[..., Any]
 

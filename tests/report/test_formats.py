@@ -21,7 +21,7 @@ from initlint.report.text import statistics
 from initlint.result import InitError, LayerRow, ModelRun, Report, Summary
 
 HERE = Path(__file__).parent
-SCHEMA = json.loads((HERE / "json_schema.json").read_text())
+SCHEMA = json.loads((HERE.parents[1] / "initlint/report/schema.json").read_text())
 
 WRITE = Location("models/net.py", 21, 17, 21, 50)
 FINDING = Finding(
@@ -90,6 +90,19 @@ def test_the_json_keeps_to_the_schema_and_to_numbers_that_json_has() -> None:
     assert data == REPORT.to_dict()
     assert data["findings"][1]["evidence"] == {"gradient": "nan"}
     assert data["models"][0]["layers"][0]["forward_std"] == 27.71
+
+
+def test_the_schema_is_one_and_explains_every_field() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    golden = json.loads((HERE / "golden/report.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(SCHEMA).validate(golden)
+    tables = [
+        SCHEMA,
+        SCHEMA["properties"]["summary"],
+        *(SCHEMA["$defs"][each] for each in ("finding", "model", "layer")),
+    ]
+    for name, field in ((name, field) for table in tables for name, field in table["properties"].items()):
+        assert field.get("description", "").endswith("."), name
 
 
 def test_the_schema_tells_a_wrong_report() -> None:
