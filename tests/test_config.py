@@ -246,9 +246,9 @@ def test_lines_of_the_command_line() -> None:
         inline("selct = []")
 
 
-def test_what_the_readme_shows_is_understood() -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    (shown,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+def test_what_the_reference_shows_is_understood() -> None:
+    reference = (Path(__file__).parent.parent / "docs/hooks/configuration.md").read_text()
+    (shown,) = re.findall(r"```toml\n(.*?)```", reference, re.DOTALL)
     write("pyproject.toml", shown)
     config = of("a.py")
     assert (len(config.models), len(config.initializers), config.severity) == (1, 1, (("INI305", Severity.ERROR),))

@@ -82,13 +82,13 @@ def test_an_input_is_no_command(command: Command, project: Path) -> None:
 
 
 def gitlab_job() -> dict[str, Any]:
-    readme = (ROOT / "README.md").read_text()
-    (job,) = (block for block in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL) if "codequality" in block)
+    guide = (ROOT / "docs/guide/ci.md").read_text()
+    (job,) = (block for block in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL) if "codequality" in block)
     parsed: dict[str, Any] = yaml.safe_load(job)
     return parsed
 
 
-def test_the_gitlab_job_of_the_readme_runs(command: Command, project: Path, tmp_path: Path) -> None:
+def test_the_gitlab_job_of_the_docs_runs(command: Command, project: Path, tmp_path: Path) -> None:
     (tmp_path / "job.yml").write_text(yaml.safe_dump(gitlab_job()))
     follows("vendor.gitlab-ci", tmp_path / "job.yml")
     job = gitlab_job()["initlint"]
