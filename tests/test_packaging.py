@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from initlint.version import __version__
+
 ROOT = Path(__file__).parent.parent
 BAD = "import torch.nn as nn\n\n\ndef init_weights(m):\n    nn.init.normal_(m.weight, 0.02)\n"
 
@@ -28,17 +30,43 @@ def packages() -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy so that the tree stays clean."""
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a release uploads: the source distribution, and the wheel that is built from it."""
     copy = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "MANIFEST.in", "mkdocs.yml"):
         shutil.copy(ROOT / name, copy)
-    for name in ("initlint", "rules"):
+    for name in ("initlint", "rules", "docs"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(copy / "dist"), str(copy)]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(copy / "dist"), str(copy)]
     subprocess.run(command, check=True, capture_output=True)
-    (built,) = (copy / "dist").glob("*.whl")
+    return copy / "dist"
+
+
+@pytest.fixture(scope="module")
+def wheel(released: Path) -> Path:
+    (built,) = released.glob("*.whl")
     return built
+
+
+def test_the_index_would_take_what_is_built(released: Path) -> None:
+    files = sorted(map(str, released.iterdir()))
+    assert [Path(file).name for file in files] == [
+        f"initlint-{__version__}-py3-none-any.whl",
+        f"initlint-{__version__}.tar.gz",
+    ]
+    check = [sys.executable, "-m", "twine", "check", "--strict", *files]
+    checked = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_version_stands_in_one_place() -> None:
+    news = (ROOT / "CHANGELOG.md").read_text()
+    latest = re.search(r"^## (\d+\.\d+\.\d+) \((unreleased|\d{4}-\d\d-\d\d)\)$", news, re.MULTILINE)
+    assert latest is not None
+    assert latest[1] == __version__
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        shown = re.findall(r"(?:rev: |@)v(\d+\.\d+\.\d+)", page.read_text())
+        assert set(shown) <= {__version__}, page
 
 
 def test_every_package_is_listed() -> None:
