@@ -26,12 +26,12 @@ __all__ = ["Checker"]
 
 
 class Checker:
-    """Checks the files of one run; what it has learnt of their project it keeps."""
+    """Checks the files of one run; what it has learnt of their ``project`` it keeps."""
 
-    def __init__(self, configurations: Configurations, judgement: Judgement) -> None:
+    def __init__(self, configurations: Configurations, judgement: Judgement, project: Project | None = None) -> None:
         self.configurations = configurations
         self.judgement = judgement
-        self.project = Project()
+        self.project = Project() if project is None else project
         self.digest: Callable[[bytes], bytes] | None = None
         """What makes the digest that a verdict is given, where somebody asks for one."""
 

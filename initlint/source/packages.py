@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from initlint.record import record
 from initlint.source.names import LIBRARIES
+from initlint.source.tree import Stamp, stamp_of
 
 LARGEST_FILE = 256_000
 LARGEST_NOTEBOOK = 8_000_000
@@ -40,6 +41,17 @@ class Packages:
     _tops: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _trees: dict[str, Parsed | None] = field(default_factory=dict)
     _kept: int = 0
+    _instead: Mapping[str, bytes] = field(default_factory=dict)
+    _origins: dict[str, bytes | Stamp | None] = field(default_factory=dict)
+    """For each parsed file the bytes that stood in for it, or the stamp it had."""
+
+    def renew(self, instead: Mapping[str, bytes]) -> None:
+        """Forget what no longer holds of where files lie and what they hold; ``instead`` as in ``Project.renew``."""
+        self._instead = instead
+        self._files.clear()
+        self._tops.clear()
+        for path in [path for path in self._trees if self._origin(path) != self._origins.get(path)]:
+            self._drop(path)
 
     def find(self, path: str, root: str, level: int, parts: Sequence[str]) -> Module | None:
         """What ``import parts`` in the file ``path`` means; ``level`` counts the dots of a relative import.
@@ -72,13 +84,21 @@ class Packages:
         if path in self._trees:
             self._trees[path] = found = self._trees.pop(path)  # the latest used come last
             return found
-        self._trees[path] = found = _parse(path)
+        self._origins[path] = origin = self._origin(path)
+        self._trees[path] = found = _parse(path, origin if isinstance(origin, bytes) else None)
         if found is not None:
             self._kept += len(found[0])
             while self._kept > MOST_KEPT_BYTES and len(self._trees) > 1:
-                dropped = self._trees.pop(next(iter(self._trees)))
-                self._kept -= len(dropped[0]) if dropped is not None else 0
+                self._drop(next(iter(self._trees)))
         return found
+
+    def _origin(self, path: str) -> bytes | Stamp | None:
+        held = self._instead.get(os.path.realpath(path)) if self._instead else None
+        return stamp_of(path) if held is None else held
+
+    def _drop(self, path: str) -> None:
+        dropped = self._trees.pop(path)
+        self._kept -= len(dropped[0]) if dropped is not None else 0
 
     def held(self, path: str) -> Parsed | None:
         """What is already parsed of a file."""
@@ -121,15 +141,18 @@ class Packages:
         return found
 
 
-def _parse(path: str) -> Parsed | None:
+def _parse(path: str, data: bytes | None) -> Parsed | None:
+    """The text and tree of a file that holds ``data``, None standing for what lies there."""
     from initlint.source.reader import SourceError, decoded, parsed
 
     notebook = path.endswith(".ipynb")
     try:
-        if os.path.getsize(path) > (LARGEST_NOTEBOOK if notebook else LARGEST_FILE):
+        most = LARGEST_NOTEBOOK if notebook else LARGEST_FILE
+        if (os.path.getsize(path) if data is None else len(data)) > most:
             return None
-        with open(path, "rb") as file:
-            data = file.read()
+        if data is None:
+            with open(path, "rb") as file:
+                data = file.read()
         if notebook:
             from initlint.source.notebook import read
 

@@ -6,8 +6,7 @@ import ast
 import itertools
 import os
 import re
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 
 from initlint.record import record
@@ -15,10 +14,8 @@ from initlint.source.carriers import Origin, carried
 from initlint.source.mentions import Mentions, deeds, may_initialise
 from initlint.source.names import LIBRARIES, module_name
 from initlint.source.packages import Packages
+from initlint.source.tree import Tree
 
-MOST_FILES = 400
-MOST_BYTES = 8_000_000
-MOST_ENTRIES = 20_000
 MOST_HOLDERS = 60
 """Where more classes and functions hold one, one after another, somebody may initialise it."""
 MOST_PARSED = 24
@@ -28,114 +25,33 @@ _INITIALISES = re.compile(
     rb"\binit\.|_init\b|init_|\.apply\(|reset_param|load_state_dict|from_pretrained|\.(?:normal|uniform|zero|fill)_\("
 )
 _IMPORTS_BY_NAME = re.compile(rb"\bimport_module\b|\b__import__\b|\bspec_from_file_location\b|\brun_path\b")
-_PICTURES = re.compile(rb"[A-Za-z0-9+/=]{1000,}")
-_WORD = re.compile(rb"\w+")
 _INSTALLED = ("site-packages", "dist-packages")
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
-_SKIPPED = frozenset({".git", "node_modules", "__pycache__", ".venv", "venv", "build", "dist", ".tox", ".mypy_cache"})
-
-
-class _Tree:
-    """The files of one project, in the order of their path's parts, each read once and only when it is asked for.
-
-    The bounds count files, bytes and directory entries, never time: the same tree gives the same answers everywhere.
-    ``complete`` is False once they, or an unreadable file, have cut the list short.
-    """
-
-    def __init__(self, root: str) -> None:
-        self.complete = True
-        self.read: list[tuple[str, bytes]] = []
-        self._bytes = self._entries = 0
-        self._left = self._reading(root)
-        self._words: dict[bytes, list[int]] | None = None
-        """For each word, the files that hold it."""
-
-    def __iter__(self) -> Iterator[tuple[str, bytes]]:
-        """(real path, content) of every file within the bounds."""
-        index = 0
-        while True:
-            if index == len(self.read):
-                following = next(self._left, None)
-                if following is None:
-                    return
-                self.read.append(following)
-            yield self.read[index]
-            index += 1
-
-    def holding(self, word: bytes) -> Iterator[tuple[str, bytes]]:
-        """(real path, content) of the files that hold a whole word, in order."""
-        if _WORD.fullmatch(word) is None:
-            whole = re.compile(rb"(?<!\w)" + re.escape(word) + rb"(?!\w)")
-            yield from ((path, data) for path, data in self if word in data and whole.search(data))
-            return
-        if self._words is None:
-            self._words = {}
-            for index, (_, data) in enumerate(self):
-                for found in set(_WORD.findall(data)):
-                    self._words.setdefault(found, []).append(index)
-        yield from (self.read[index] for index in self._words.get(word, ()))
-
-    def _reading(self, root: str) -> Iterator[tuple[str, bytes]]:
-        pending = [root]
-        while pending:
-            entries = self._listed(pending.pop())
-            if entries is None:
-                return
-            for entry in entries:
-                if not entry.name.endswith((".py", ".ipynb")) or entry.is_dir():
-                    continue
-                if len(self.read) >= MOST_FILES or self._bytes > MOST_BYTES:
-                    self.complete = False
-                    return
-                try:
-                    about = entry.stat()
-                    if not stat.S_ISREG(about.st_mode):  # opening a FIFO may wait for ever
-                        continue
-                    if about.st_size > MOST_BYTES:
-                        self.complete = False
-                        continue
-                    with open(entry.path, "rb", buffering=0) as file:
-                        data = file.read()
-                except OSError:
-                    self.complete = False
-                    continue
-                if entry.name.endswith(".ipynb"):
-                    data = _PICTURES.sub(b"", data)
-                self._bytes += len(data)
-                yield (os.path.realpath(entry.path) if entry.is_symlink() else entry.path), data
-            below = [entry for entry in entries if _entered(entry)]
-            pending.extend(entry.path for entry in reversed(below))
-
-    def _listed(self, directory: str) -> list[os.DirEntry[str]] | None:
-        """What a directory holds, by name; None where that is too much."""
-        found = []
-        try:
-            with os.scandir(directory) as entries:
-                for entry in entries:
-                    self._entries += 1
-                    if self._entries > MOST_ENTRIES:
-                        self.complete = False
-                        return None
-                    found.append(entry)
-        except OSError:
-            self.complete = False
-            return []
-        return sorted(found, key=lambda entry: entry.name)
-
-
-def _entered(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(".") and entry.name not in _SKIPPED and entry.is_dir(follow_symlinks=False)
 
 
 @record(slots=True)
 class Project:
     """Looks other files up. One serves a whole run: what it has read it keeps."""
 
-    trees: dict[str, _Tree] = field(default_factory=dict)
+    trees: dict[str, Tree] = field(default_factory=dict)
     roots: dict[str, str] = field(default_factory=dict)
     packages: Packages = field(default_factory=Packages)
     looks: dict[str, Mentions] = field(default_factory=dict)
     treated: dict[tuple[str, str], tuple[bool, bool, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
+    _instead: Mapping[str, bytes] = field(default_factory=dict)
+
+    def renew(self, instead: Mapping[str, bytes]) -> None:
+        """Forget what no longer holds: files may have changed since, and some are taken to hold what ``instead`` says.
+
+        ``instead`` maps real paths to bytes, as they stand in an editor that has not saved them.
+        """
+        self._instead = instead
+        for tree in self.trees.values():
+            tree.renew(instead)
+        self.packages.renew(instead)
+        self.roots.clear()
+        self.looks.clear()
+        self.treated.clear()
 
     def mentions(self, name: str, path: str) -> bool | None:
         """Whether some other file holds ``name`` as a word; None where not all of them could be looked at."""
@@ -273,11 +189,11 @@ class Project:
             root = self.roots[directory] = _root(directory)
         return root
 
-    def _tree(self, path: str) -> _Tree:
+    def _tree(self, path: str) -> Tree:
         root = self.root(path)
         tree = self.trees.get(root)
         if tree is None:
-            tree = self.trees[root] = _Tree(root)
+            tree = self.trees[root] = Tree(root, self._instead)
         return tree
 
 

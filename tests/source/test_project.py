@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from initlint.facts import UNKNOWN, known
-from initlint.source import project
+from initlint.source import tree
 from initlint.source.reader import Project, read
 
 from .reading import PRELUDE, net, parameter
@@ -17,12 +17,12 @@ ENCODER = PRELUDE + net("self.fc = nn.Linear(dim, dim)")
 INITIALISES = "for p in Net(8).parameters():\n    torch.nn.init.zeros_(p)\n"
 
 
-def is_known(root: Path, name: str = "encoder.py") -> bool:
+def is_known(root: Path, name: str = "encoder.py", project: Project | None = None) -> bool:
     """Whether reading takes the default of the class in ``root/name`` for what it starts with."""
     path = root / name
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(ENCODER)
-    source = read(path.read_bytes(), str(path), project=Project())
+    source = read(path.read_bytes(), str(path), project=project or Project())
     (model,) = source.facts.models
     return known(parameter(model, "fc.weight").writes)
 
@@ -168,7 +168,7 @@ def test_a_project_too_large_to_look_through_tells_nothing(tmp_path: Path, monke
     assert is_known(tmp_path)
     for bound in ("MOST_FILES", "MOST_BYTES", "MOST_ENTRIES"):
         with monkeypatch.context() as patch:
-            patch.setattr(project, bound, 2)
+            patch.setattr(tree, bound, 2)
             assert not is_known(tmp_path)
 
 
@@ -251,10 +251,55 @@ class Tagger(PreTrainedModel):
 def test_what_is_offered_to_be_built_finishes_itself_in_a_large_project_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offered: str, expected: object
 ) -> None:
-    monkeypatch.setattr("initlint.source.project.MOST_FILES", 2)
+    monkeypatch.setattr("initlint.source.tree.MOST_FILES", 2)
     for number in range(3):
         (tmp_path / f"a{number}.py").write_text("")
     path = tmp_path / "model.py"
     path.write_text(PRELUDE + TAGGER + f"__all__ = [{offered!r}]\n")
     (tagger,) = read(path.read_bytes(), str(path), project=Project()).facts.classes
     assert object.__getattribute__(tagger, "finished") is expected
+
+
+def test_a_project_that_lasts_sees_what_changes(tmp_path: Path) -> None:
+    lasting = Project()
+    train, encoder = tmp_path / "train.py", str(tmp_path / "encoder.py")
+    harmless = "from encoder import Net\nprint(Net())\n"
+
+    def known_now(**instead: str) -> bool:
+        lasting.renew({str(tmp_path / f"{name}.py"): text.encode() for name, text in instead.items()})
+        found = is_known(tmp_path, project=lasting)
+        assert instead or found == is_known(tmp_path)
+        return found
+
+    assert known_now()
+    train.write_text("from encoder import Net\n" + INITIALISES)
+    assert not known_now()
+    train.write_text(harmless)
+    assert known_now()
+    assert not known_now(train=harmless + INITIALISES)  # as an editor has it, not saved
+    assert known_now(train=harmless)
+    assert known_now()
+    train.rename(tmp_path / "later.py")
+    (tmp_path / "later.py").write_text(harmless + INITIALISES)
+    assert not known_now()
+    (tmp_path / "later.py").unlink()
+    assert known_now()
+    assert lasting.mentions("Net", encoder) is False
+
+
+def test_a_project_that_lasts_follows_imports_anew(tmp_path: Path) -> None:
+    base, model = tmp_path / "base.py", tmp_path / "model.py"
+    model.write_text("from base import SIZE\n" + ENCODER.replace("dim, dim", "dim, SIZE"))
+    lasting = Project()
+
+    def shape(**instead: str) -> object:
+        lasting.renew({str(tmp_path / f"{name}.py"): text.encode() for name, text in instead.items()})
+        (found,) = read(model.read_bytes(), str(model), project=lasting).facts.models
+        return parameter(found, "fc.weight").shape[0]
+
+    base.write_text("SIZE = 3\n")
+    assert shape() == 3
+    base.write_text("SIZE = 45\n")
+    assert shape() == 45
+    assert shape(base="SIZE = 6") == 6
+    assert shape() == 45
