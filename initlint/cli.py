@@ -331,6 +331,26 @@ def rules(codes: tuple[str, ...], severity: str | None, needs: str | None, fixab
         complain("no rule is all of that", kind="note")
 
 
+@commands.command()
+@click.option("--stdio", is_flag=True, hidden=True, help="The only way there is; some editors say so.")
+def server(stdio: bool) -> None:
+    """Talk to an editor on standard input and output (language server protocol).
+
+    Texts are read as they are typed, and nothing in them is run. The page docs/editors.md has settings for editors.
+    """
+    from initlint.server.starting import require, serve
+
+    try:
+        require()
+    except ModuleNotFoundError as error:
+        raise click.UsageError(str(error)) from None
+    if sys.stdin is None:
+        raise click.UsageError("standard input is closed, and no editor can be heard")
+    if sys.stdin.isatty():
+        complain("this is for an editor to start, which it talks to on standard input", kind="note")
+    serve()
+
+
 def exit_on_termination() -> None:
     """Let SIGTERM and SIGHUP unwind the stack, so that no child process is left behind."""
     import signal

@@ -76,8 +76,11 @@ def mend(text: str, findings: Callable[[str], Iterable[Finding]], *, unsafe: boo
     return outcome
 
 
-def with_edits(text: str, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """The findings of a text, each fix with the edits that it comes to by itself; None where it cannot be made."""
+def with_edits(text: str, findings: Iterable[Finding], *, verified: bool = False) -> Iterator[Finding]:
+    """The findings of a text, each fix with the edits that it comes to by itself; None where it cannot be made.
+
+    With ``verified`` it cannot either where more would change than it is meant to: then no round has seen to that.
+    """
     document: Document | None = None
     for finding in findings:
         where, fix = finding.location, finding.fix
@@ -88,6 +91,9 @@ def with_edits(text: str, findings: Iterable[Finding]) -> Iterator[Finding]:
             document = document or Document(text)
             splices = ordered(_splices(document, fix))
         except CannotFix:
+            yield finding
+            continue
+        if verified and _together(text, [splices]) is None:
             yield finding
             continue
         edits = [Edit(document.lines.place(start, end, where.path, where.cell), new) for start, end, new in splices]

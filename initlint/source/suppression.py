@@ -8,7 +8,7 @@ from dataclasses import field
 
 from initlint.record import record
 
-__all__ = ["Suppressions", "may_silence", "may_skip_file", "read"]
+__all__ = ["Suppressions", "may_silence", "may_skip_file", "read", "silencing_too"]
 
 _MARKERS = (b"initlint:", b"noqa")
 _SKIPS = b"skip-file"
@@ -110,6 +110,15 @@ def _silenced(comment: str) -> frozenset[str] | None:
         if match["codes"]:
             found.update(_split(match["codes"]))
     return frozenset(found)
+
+
+def silencing_too(comment: str, code: str) -> str:
+    """A comment, "" for none, that silences ``code`` besides what it silences and says."""
+    for pattern in (_NOQA, _IGNORE):
+        for match in re.finditer(pattern, comment):
+            if match["codes"]:
+                return f"{comment[: match.end('codes')]}, {code}{comment[match.end('codes') :]}"
+    return f"{comment}{'  ' if comment else ''}# noqa: {code}"
 
 
 def _split(codes: str) -> list[str]:
