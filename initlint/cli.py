@@ -336,7 +336,7 @@ def rules(codes: tuple[str, ...], severity: str | None, needs: str | None, fixab
 def server(stdio: bool) -> None:
     """Talk to an editor on standard input and output (language server protocol).
 
-    Texts are read as they are typed, and nothing in them is run. The page docs/editors.md has settings for editors.
+    Texts are read as they are typed, and nothing in them is run. docs/guide/editors.md has settings for editors.
     """
     from initlint.server.starting import require, serve
 

@@ -18,8 +18,8 @@ This is the folder's front door. The path of a file from bytes to facts:
   a signal);
 - ``classes`` are looked up as Python would; each module class is built, and its ``forward`` followed to the ``flows``
   between layers;
-- ``imports`` follows names into other files of the ``project``, whose ``tree`` holds them all, and in which ``packages``
-  finds them by the names of their modules;
+- ``imports`` follows names into other files of the ``project``, which ``packages`` finds by the names of their modules
+  and whose ``tree`` holds them all;
 - ``recorder`` notes every call of an initialiser, ``guards`` the tests around it, ``callers`` who calls the functions
   they stand in, ``exposure`` and ``project`` what other code may write out of sight, ``roots`` what a file offers to be
   built;
