@@ -24,6 +24,7 @@ __all__ = [
     "keeps_zero",
     "leading_to",
     "matrices",
+    "norm_next",
     "output_scale",
     "signal_flow",
     "variance_factor",
@@ -162,6 +163,24 @@ def variance_factor(stream: ResidualStream) -> float:
     """
     first, last = stream.ends[0].probe.forward_std, stream.ends[-1].probe.forward_std
     return (last / first) ** (2 / (len(stream.ends) - 1)) if first > 0 else 1.0
+
+
+def norm_next(layer: Layer) -> bool:
+    """Whether only another linear map (a separable convolution), or a ReLU, stands between the layer and a norm.
+
+    The norm undoes the layer's scale then: both pass a positive factor on.
+    """
+    if absent(layer.activation) or layer.activation is None:
+        return False
+    if layer.activation.name in ("relu", "leaky_relu"):
+        return not layer.is_head and any(chain.layers[-1] is layer for chain in layer.model.chains)
+    if layer.activation.name != "identity":
+        return False
+    for chain in layer.model.chains:
+        for this, following in zip(chain.layers, chain.layers[1:], strict=False):
+            if this is layer:
+                return following.normalized
+    return False
 
 
 def accounts_for(excesses: Iterable[float], ratio: float) -> bool:

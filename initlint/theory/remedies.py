@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
-from initlint.facts import Activation
+from initlint.facts import Activation, close
+from initlint.theory.gains import CALCULATE_GAIN_NAMES, torch_gain
 
-__all__ = ["initializer_for", "scheme_for"]
+__all__ = ["STAND_INS", "initializer_for", "scheme_for", "suits"]
 
 _XAVIER = {"tanh", "sigmoid"}
+_TOLERANCE = 0.15
+_ALSO_SOUND = ("selu", "sigmoid")
+"""Where the gain that keeps variance is as sound as calculate_gain's: LeCun's for SELU, and that of a sigmoid."""
+
+STAND_INS = {
+    "gelu": "relu",
+    "silu": "relu",
+    "swish": "relu",
+    "mish": "relu",
+    "elu": "relu",
+    "celu": "relu",
+    "hardswish": "relu",
+    "relu6": "relu",
+    "softplus": "relu",
+    "prelu": "leaky_relu",
+    "rrelu": "leaky_relu",
+    "leakyrelu": "leaky_relu",
+    "leaky": "leaky_relu",
+    "lrelu": "leaky_relu",
+    "none": "linear",
+    "identity": "linear",
+}
+"""The name to give calculate_gain for a nonlinearity, or a spelling of one, that it does not know."""
 
 
 def initializer_for(activation: Activation, weight: str = "weight") -> str:
@@ -47,3 +71,19 @@ def scheme_for(activation: Activation, function: str) -> tuple[str, tuple[tuple[
     if name in ("selu", "identity"):
         return f"torch.nn.init.kaiming_{law}_", (("nonlinearity", "linear"),)
     return None
+
+
+def suits(told: str, gain: float, activation: Activation) -> bool:
+    """Whether a gain, asked for by calculate_gain's name ``told``, is within 15 % of one that the activation needs.
+
+    "relu" and "leaky_relu" stand in for every nonlinearity that calculate_gain has no name for, but for ReLU6.
+    """
+    name = activation.name
+    if name in ("identity", told):
+        return name == "identity" or told != "leaky_relu" or close(gain, activation.gain, relative=_TOLERANCE)
+    if name not in CALCULATE_GAIN_NAMES and told in ("relu", "leaky_relu") and name != "relu6":
+        return True
+    by_torch = name in CALCULATE_GAIN_NAMES and name != "leaky_relu"
+    needed = torch_gain(name) if by_torch else activation.gain
+    also = activation.gain if name in _ALSO_SOUND else needed
+    return any(abs(gain / sound - 1) <= _TOLERANCE for sound in (needed, also))

@@ -7,27 +7,10 @@ from initlint.facts import InitCall
 from initlint.findings import Finding, Fix, Severity, safe, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
 from initlint.theory.gains import CALCULATE_GAIN_NAMES
+from initlint.theory.remedies import STAND_INS
 
 _HOMES = ("torch.nn.init", "transformers.initialization")
 _MODES = ("fan_in", "fan_out")
-_STAND_INS = {
-    "gelu": "relu",
-    "silu": "relu",
-    "swish": "relu",
-    "mish": "relu",
-    "elu": "relu",
-    "celu": "relu",
-    "hardswish": "relu",
-    "relu6": "relu",
-    "softplus": "relu",
-    "prelu": "leaky_relu",
-    "rrelu": "leaky_relu",
-    "leakyrelu": "leaky_relu",
-    "leaky": "leaky_relu",
-    "lrelu": "leaky_relu",
-    "none": "linear",
-    "identity": "linear",
-}
 
 
 class UnsupportedNonlinearity(Rule):
@@ -165,7 +148,7 @@ class UnsupportedNonlinearity(Rule):
             return safe(NameArgument(place, str(meant))) if last and value == name and meant not in call.given else None
         if argument == meant:
             return safe(PassValue(place, name))
-        near = _STAND_INS.get(name, "") if argument == "nonlinearity" else ""
+        near = STAND_INS.get(name, "") if argument == "nonlinearity" else ""
         if near not in CALCULATE_GAIN_NAMES:
             return None
         return safe(PassValue(place, near)) if near != "relu" else unsafe(PassValue(place, near))
@@ -196,7 +179,7 @@ class UnsupportedNonlinearity(Rule):
             return f'{call.written} has no mode "{value}": it raises ValueError', 'mode is "fan_in" or "fan_out"'
         if value in CALCULATE_GAIN_NAMES:
             return None
-        near = _STAND_INS.get(value.lower(), value.lower())
+        near = STAND_INS.get(value.lower(), value.lower())
         help = (
             f'write nonlinearity="{near}"'
             if near in CALCULATE_GAIN_NAMES

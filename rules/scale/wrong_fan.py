@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import InitCall, Layer, Misfit, Parameter, absent, known
+from initlint.facts import InitCall, Misfit, Parameter, absent, known
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, PARAMETERS, SOURCE, Bad, Good, Rule
+from initlint.theory.chains import norm_next
 
 _TWOFOLD = 1.98
 """Off by twice, up to rounding: four gates given to orthogonal_ as one matrix are off by exactly that."""
@@ -297,7 +298,7 @@ class WrongFan(Rule):
         off = misfit.least if misfit.least >= _TWOFOLD else misfit.most
         if 1 / _TWOFOLD < off < _TWOFOLD:
             return
-        if parameter.role == "weight" and (parameter.layer.normalized or _normalized_next(parameter.layer)):
+        if parameter.role == "weight" and (parameter.layer.normalized or norm_next(parameter.layer)):
             return
         function = parameter.writes[-1].function.rpartition(".")[2]
         yield self.at(
@@ -307,21 +308,6 @@ class WrongFan(Rule):
             help=_help(parameter, function),
             evidence={"std_ratio": off, "fan_taken": misfit.taken, "fan": misfit.own},
         )
-
-
-def _normalized_next(layer: Layer) -> bool:
-    """Whether only another linear map (a separable convolution), or a ReLU, stands between the layer and a norm."""
-    if absent(layer.activation) or layer.activation is None:
-        return False
-    if layer.activation.name in ("relu", "leaky_relu"):  # they pass a positive factor on
-        return not layer.is_head and any(chain.layers[-1] is layer for chain in layer.model.chains)
-    if layer.activation.name != "identity":
-        return False
-    for chain in layer.model.chains:
-        for this, following in zip(chain.layers, chain.layers[1:], strict=False):
-            if this is layer:
-                return following.normalized
-    return False
 
 
 def _told(misfit: Misfit) -> str:

@@ -3,18 +3,15 @@
 from collections.abc import Iterator
 from functools import partial
 
-from initlint.facts import Activation, Gain, Layer, Parameter, Write, absent, close
+from initlint.facts import Activation, Gain, Layer, Parameter, Write, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
 from initlint.theory.gains import CALCULATE_GAIN_NAMES, torch_gain
-from initlint.theory.remedies import initializer_for
+from initlint.theory.remedies import initializer_for, suits
 
 from ._redrawn import redrawn
 
-_TOLERANCE = 0.15
 _SCALED = ("xavier_uniform_", "xavier_normal_", "orthogonal_")
-_ALSO_SOUND = ("selu", "sigmoid")
-"""Where the gain that keeps variance is as sound as calculate_gain's: LeCun's for SELU, and that of a sigmoid."""
 
 
 class WrongGainArgument(Rule):
@@ -214,7 +211,7 @@ class WrongGainArgument(Rule):
         if absent(activation) or activation is None or layer.is_head or layer.normalized:
             return
         told, gain = named
-        if _suits(told, gain, activation) or not _alone(layer, write, activation):
+        if suits(told, gain, activation) or not _alone(layer, write, activation):
             return
         yield self.at(
             parameter,
@@ -242,19 +239,6 @@ def _named(write: Write) -> tuple[str, float] | None:
     if told not in CALCULATE_GAIN_NAMES:
         return None  # the call raises, which is INI505's to say
     return told, torch_gain(told, slope)
-
-
-def _suits(told: str, gain: float, activation: Activation) -> bool:
-    """Whether that gain is near one that suits the activation."""
-    name = activation.name
-    if name in ("identity", told):
-        return name == "identity" or told != "leaky_relu" or close(gain, activation.gain, relative=_TOLERANCE)
-    if name not in CALCULATE_GAIN_NAMES and told in ("relu", "leaky_relu") and name != "relu6":
-        return True
-    by_torch = name in CALCULATE_GAIN_NAMES and name != "leaky_relu"
-    needed = torch_gain(name) if by_torch else activation.gain
-    also = activation.gain if name in _ALSO_SOUND else needed
-    return any(abs(gain / sound - 1) <= _TOLERANCE for sound in (needed, also))
 
 
 def _alone(layer: Layer, write: Write, activation: Activation) -> bool:

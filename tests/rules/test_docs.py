@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import statistics
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,17 @@ def test_the_code_in_a_rules_doc_is_python(code: str) -> None:
         block = "\n".join(line[8:] for line in body.splitlines() if line.startswith(" " * 8) or not line.strip())
         ast.parse(block)
         assert block.strip()
+
+
+def test_a_rule_is_read_on_a_screen_or_two() -> None:
+    """Its documentation and its logic; the examples between them are as many as it has look-alikes."""
+    lines: dict[str, int] = {}
+    for path in RULES.rglob("[!_]*.py"):
+        text = path.read_text()
+        (rule,) = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+        examples = [node for node in rule.body if isinstance(node, ast.Assign)]
+        tables = [node for node in examples if ast.unparse(node.targets[0]) in ("bad", "good")]
+        shown = sum(node.end_lineno - node.lineno + 1 for node in tables if node.end_lineno is not None)
+        lines[path.stem] = len(text.splitlines()) - shown
+    assert {name: count for name, count in lines.items() if count > 120} == {}
+    assert statistics.median(lines.values()) < 80
