@@ -14,7 +14,8 @@ from initlint.judgement import Judgement
 from initlint.opened import File, loaded, opened, shown_path
 from initlint.source.files import FileTooLarge
 from initlint.source.initializers import KNOWN, REQUIRED, Initializers, Row
-from initlint.source.reader import Project, SourceError, might_matter, read
+from initlint.source.parsing import SourceError
+from initlint.source.reader import Project, might_matter, read
 from initlint.verdict import Verdict
 
 if TYPE_CHECKING:

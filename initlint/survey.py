@@ -23,7 +23,7 @@ from initlint.record import record
 from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE
 from initlint.seeds import elected
 from initlint.source.files import NOTEBOOK, Exclusion, FileTooLarge, walk
-from initlint.source.reader import SourceError
+from initlint.source.parsing import SourceError
 from initlint.suppressed import suppressions_of
 from initlint.verdict import Verdict
 

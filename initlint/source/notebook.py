@@ -16,7 +16,7 @@ from typing import Any
 
 from initlint.location import Location
 from initlint.record import record
-from initlint.source.reader import SourceError, parsed
+from initlint.source.parsing import SourceError, parsed
 
 __all__ = ["Notebook", "read"]
 

@@ -10,6 +10,7 @@ from dataclasses import field
 
 from initlint.record import record
 from initlint.source.names import LIBRARIES
+from initlint.source.parsing import SourceError, decoded, parsed
 from initlint.source.tree import Stamp, stamp_of
 
 LARGEST_FILE = 256_000
@@ -143,8 +144,6 @@ class Packages:
 
 def _parse(path: str, data: bytes | None) -> Parsed | None:
     """The text and tree of a file that holds ``data``, None standing for what lies there."""
-    from initlint.source.reader import SourceError, decoded, parsed
-
     notebook = path.endswith(".ipynb")
     try:
         most = LARGEST_NOTEBOOK if notebook else LARGEST_FILE

@@ -2,8 +2,8 @@
 
 This is the folder's front door. The path of a file from bytes to facts:
 
-- ``files`` finds and loads files, ``reader`` (here) decodes and parses them, ``suppression`` reads their comments;
-  ``garbage`` says when what they leave behind is collected;
+- ``files`` finds and loads files, ``parsing`` makes trees of them, ``suppression`` reads their comments; ``garbage``
+  says when what they leave behind is collected;
 - ``scan`` walks the tree once: what is defined, mentioned, and where calls of initialisers may stand; ``names`` says
   what an imported name canonically means, ``places`` where a node stands;
 - ``reading`` then leads one file through an abstract interpreter, whose ``values`` stand for modules, tensors and
@@ -28,35 +28,22 @@ This is the folder's front door. The path of a file from bytes to facts:
 
 from __future__ import annotations
 
-import ast
-import io
 import re
-import tokenize
-import warnings
 
 from initlint.facts import Facts
 from initlint.location import Location
 from initlint.record import record
 from initlint.source import garbage
 from initlint.source.initializers import KNOWN, Initializers
+from initlint.source.parsing import decoded, parsed
 from initlint.source.project import Project
 
-__all__ = ["Project", "Source", "SourceError", "might_matter", "read"]
+__all__ = ["Project", "Source", "might_matter", "read"]
 
 _WORDS = "|".join(rf"{word}\b(?<!\w{word})" for word in ("torch", "nn", "timm", "mmcv", "mmengine"))
 _PREFIXES = "|".join(rf"{start}(?<!\w{start})" for start in ("xavier", "kaiming"))
 _MATTERS = re.compile(rf"{_WORDS}|{_PREFIXES}|init(?<!\winit)\w*_\(|_init\b|\.normal_\(|\.uniform_\(".encode())
 """That nothing stands before a word is looked at last: so most bytes are passed over at once, as none to begin with."""
-
-
-class SourceError(Exception):
-    """A file that cannot be read; ``line`` and ``column`` are 1-based, None where there is no single place."""
-
-    def __init__(self, message: str, line: int | None = None, column: int | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.line = line
-        self.column = column
 
 
 @record(frozen=True, slots=True)
@@ -107,34 +94,3 @@ def read(
     finally:
         del tree
         garbage.collected()
-
-
-def decoded(data: bytes) -> str:
-    """The text of a file, by its byte order mark or coding line. Raises SourceError."""
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        text = data.decode(encoding)
-    except SyntaxError as error:
-        raise SourceError(str(error.msg or error), 1, 1) from None
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise SourceError(f"cannot be decoded as {error.encoding}: {error.reason}", line) from None
-    except (LookupError, ValueError) as error:
-        raise SourceError(f"cannot be decoded: {error}", 1) from None
-    if "\0" in text:
-        raise SourceError("contains null bytes", text.count("\n", 0, text.index("\0")) + 1)
-    return text
-
-
-def parsed(text: str, path: str) -> ast.Module:
-    """The tree of a source text. Raises SourceError."""
-    try:
-        with warnings.catch_warnings(), garbage.paused():
-            warnings.simplefilter("ignore")
-            return ast.parse(text, path or "<source>")
-    except SyntaxError as error:
-        raise SourceError(error.msg or "invalid syntax", error.lineno, error.offset) from None
-    except (RecursionError, MemoryError):
-        raise SourceError("nested too deeply to be parsed") from None
-    except ValueError as error:
-        raise SourceError(str(error)) from None

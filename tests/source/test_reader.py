@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from initlint.facts import known
-from initlint.source.reader import SourceError, might_matter, read
+from initlint.source.parsing import SourceError
+from initlint.source.reader import might_matter, read
 
 from .reading import PRELUDE, facts, net, source
 
