@@ -19,7 +19,7 @@ from initlint.location import Location
 from initlint.opened import loaded
 from initlint.record import record
 from initlint.source.files import MAX_BYTES, FileTooLarge
-from initlint.source.reader import SourceError, decoded
+from initlint.source.parsing import SourceError, decoded
 
 __all__ = ["NOTEBOOKS", "Documents", "Opened", "encoded", "lines_of", "span"]
 
