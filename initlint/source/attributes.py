@@ -190,7 +190,7 @@ class Attributes(Statements):
                 return TypeOf(receiver.text, True, part)
             return UNSEEN
         if isinstance(receiver, Const) and isinstance(receiver.value, str):
-            return string_method(self, receiver.value, name, positional)
+            return string_method(self, receiver.value, name, positional, keywords)
         if name == "size" and isinstance(receiver, Unseen) and receiver.text:
             shape = Extent(receiver.text)
             return self.element(shape, positional[0]) if positional else shape

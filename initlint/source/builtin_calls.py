@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from initlint.source.comprehensions import UNROLL
 from initlint.source.layers import CONTAINERS
 from initlint.source.modules import Walk, constant
+from initlint.source.patterns import pattern_of
 from initlint.source.values import (
     FALSE,
     MADE,
@@ -154,30 +155,24 @@ def _getattr(machine: Calls, positional: list[Value], keywords: Keywords, made: 
     if len(positional) < 2:
         return UNSEEN
     holder, name = positional[0], positional[1]
-    key = name.value if isinstance(name, Const) else (name.pattern if isinstance(name, Unseen) else None)
-    if isinstance(key, str):
-        if isinstance(holder, Instance) and isinstance(name, Unseen):
-            held = holder.cell.get(key)
-            if held is not None:
-                return held  # type: ignore[no-any-return]
-            machine.taint(holder)
-            return MADE
+    key = pattern_of(name)
+    if isinstance(name, Const) and key is not None:
         found = machine.attribute(holder, key, frame)
         return machine.join([found, positional[2]]) if isinstance(found, Unseen) and len(positional) > 2 else found
+    if isinstance(holder, Instance) and key not in (None, "*"):
+        alike = [held for other, held in holder.cell.items() if "*" in other and other.rstrip("*") == key.rstrip("*")]
+        if alike:
+            return machine.join(alike)  # type: ignore[no-any-return]
     machine.taint(holder)
     return MADE
 
 
 def _setattr(machine: Calls, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
     if len(positional) == 3:
-        name = positional[1]
-        key = name.value if isinstance(name, Const) else (name.pattern if isinstance(name, Unseen) else None)
-        if isinstance(key, str):
-            machine.set_attribute(positional[0], key, positional[2])
-        else:
-            machine.taint(positional[0])
-            if isinstance(positional[0], Instance):
-                machine.many_more(positional[0].cell, MADE)
+        holder, name, value = positional
+        if pattern_of(name) in (None, "*"):
+            machine.taint(holder)  # any of its attributes may be another one now
+        machine.register(holder, name, value)
     return NONE
 
 

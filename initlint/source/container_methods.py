@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from initlint.source.modules import constant
+from initlint.source.patterns import formatted
 from initlint.source.values import FALSE, NONE, TRUE, UNSEEN, Const, Items, Table, Unseen, Value
 
 if TYPE_CHECKING:
@@ -82,8 +83,12 @@ def dict_method(machine: Attributes, receiver: Table, name: str, positional: lis
     return UNSEEN
 
 
-def string_method(machine: Attributes, text: str, name: str, positional: list[Value]) -> Value:
+def string_method(
+    machine: Attributes, text: str, name: str, positional: list[Value], keywords: Keywords
+) -> Value:
     """A method of a constant string, folded where it is one of the common tests."""
+    if name == "format":
+        return formatted(text, positional, keywords)
     given = [constant(value, None) for value in positional]
     if all(isinstance(part, str) for part in given):
         if name == "startswith" and len(given) == 1:

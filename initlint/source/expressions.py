@@ -11,6 +11,7 @@ from initlint.source import comprehensions, folding, views
 from initlint.source.comprehensions import UNROLL
 from initlint.source.conditions import Conditions
 from initlint.source.names import BUILTINS, spelled
+from initlint.source.patterns import added, pattern_of, patterned, percent
 from initlint.source.state import Frame
 from initlint.source.values import (
     FALSE,
@@ -144,6 +145,8 @@ class Expressions(Conditions):
 
     def _binary(self, node: ast.BinOp, frame: Frame) -> Value:
         left, right = self.eval(node.left, frame), self.eval(node.right, frame)
+        if isinstance(left, Const) and isinstance(left.value, str) and isinstance(node.op, ast.Mod):
+            return percent(left.value, right)
         if isinstance(left, Const) and isinstance(right, Const):
             value = folding.binary(node.op, left.value, right.value)
             return Const(value) if value is not folding.FAILED else UNSEEN
@@ -153,7 +156,8 @@ class Expressions(Conditions):
             return left
         if self.graph is not None and (isinstance(left, Flow) or isinstance(right, Flow)):
             return self.graph.binary(node.op, left, right)
-        return self.combined(node.op, left, right)
+        text = added(left, right) if isinstance(node.op, ast.Add) else None
+        return self.combined(node.op, left, right) if text is None else text
 
     def combined(self, op: ast.operator, left: Value, right: Value) -> Value:
         """``left op right`` for lists and tensors."""
@@ -333,8 +337,8 @@ class Expressions(Conditions):
             if isinstance(value, Const) and plain:
                 text += str(value.value)
             else:
-                text, certain = text + "*", False
-        return Const(text) if certain else Unseen(pattern=text)
+                text, certain = text + ((pattern_of(value) if plain else None) or "*"), False
+        return patterned(text, certain)
 
     def _lambda(self, node: ast.Lambda, frame: Frame) -> Value:
         if self.recorder is not None and self.depth == 0:

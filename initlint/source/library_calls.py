@@ -14,6 +14,7 @@ from initlint.source.constructors import KINDS
 from initlint.source.loading import LIBRARIES, pretrained
 from initlint.source.module_initializers import deeds
 from initlint.source.modules import constant
+from initlint.source.patterns import spelled_out
 from initlint.source.reparametrizing import WRAPPERS, wrap
 from initlint.source.tensor_methods import VIEWS, tensor_method
 from initlint.source.tensors import FACTORIES, factory, mapped
@@ -129,6 +130,8 @@ def call_name(
         value = folding.call(name, [value.value for value in positional if isinstance(value, Const)])
         if value is not folding.FAILED:
             return Const(value)
+    if name == "str" and len(positional) == 1 and isinstance(positional[0], Unseen):
+        return spelled_out(positional[0])
     if name in ("max", "min", "sum") and len(positional) == 1 and isinstance(positional[0], Items):
         numbers = constant(positional[0])
         if isinstance(numbers, tuple) and all(isinstance(number, (int, float)) for number in numbers):

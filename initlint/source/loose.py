@@ -37,6 +37,25 @@ _HANDLING = frozenset(
         "register_buffer",
     ]
 )
+_REGISTERING = frozenset(
+    [
+        "add_module",
+        "register_module",
+        "register_parameter",
+        "setattr",
+        "__setattr__",
+        "ModuleList",
+        "ModuleDict",
+        "Sequential",
+        "ParameterList",
+        "ParameterDict",
+        "extend",
+        "update",
+    ]
+)
+"""Calls that may give what they are handed to the module, in a method that is not followed."""
+
+_INSIDES = frozenset({"_modules", "_parameters", "__dict__"})
 _OPTIMISERS = ("Adam", "SGD", "optim", "LBFGS", "autograd")
 _GRADIENTS = frozenset({"grad", "vjp", "jacobian"})
 
@@ -110,10 +129,25 @@ def _mentions(info: ClassInfo, name: str) -> tuple[bool, bool]:
         handled = (
             handled
             or any(node.attr in _HANDLING and _of(node.value, name, nodes) for node in asked)
+            or any(node.attr in _INSIDES for node in asked)
             or any(isinstance(node, ast.Call) and _spells(node.func).startswith(_OPTIMISERS) for node in nodes)
+            or any(_registers(node, name, nodes) for node in nodes)
             or any(_differentiates(node, name) for node in nodes)
         )
     return used, handled
+
+
+def _registers(node: ast.AST, name: str, nodes: list[ast.AST]) -> bool:
+    """Whether the attribute, or what it holds, is handed to something that may register it."""
+    return (
+        isinstance(node, ast.Call)
+        and _spells(node.func) in _REGISTERING
+        and any(
+            isinstance(part, ast.expr) and _of(part, name, nodes)
+            for argument in (*node.args, *(keyword.value for keyword in node.keywords))
+            for part in ast.walk(argument)
+        )
+    )
 
 
 def _differentiates(node: ast.AST, name: str) -> bool:

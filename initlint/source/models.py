@@ -120,8 +120,10 @@ class Emission:
         )
 
     def _registered(self, value: Instance | Tensor) -> bool:
-        """Whether a module or parameter stands in the tree."""
-        return id(value.cell) in self.tensor_names if isinstance(value, Tensor) else id(value) in self.found
+        """Whether a module or parameter stands in the tree, or may well do."""
+        if isinstance(value, Tensor):
+            return id(value.cell) in self.tensor_names
+        return id(value) in self.found or "#lost" in value.cell
 
     def _name(
         self,

@@ -185,15 +185,10 @@ def module_method(
         return _walk(machine, receiver, name)
     if name in ("add_module", "register_module", "register_parameter") and len(positional) + len(keywords) > 1:
         value = positional[1] if len(positional) > 1 else list(keywords.values())[-1]
-        key = constant(positional[0] if positional else keywords.get("name", UNSEEN), None)
-        if not isinstance(key, str) and positional and isinstance(positional[0], Unseen):
-            key = positional[0].pattern
-        if isinstance(key, str):
-            if name == "register_parameter":
-                _merge(machine, receiver, key, value, made)
-            machine.set_attribute(receiver, key, value)
-        else:
-            machine.many_more(receiver.cell, value)
+        key = positional[0] if positional else keywords.get("name", UNSEEN)
+        if name == "register_parameter" and isinstance(key, Const):
+            _merge(machine, receiver, str(key.value), value, made)
+        machine.register(receiver, key, value)
         return NONE
     if name == "register_buffer" and len(positional) > 1:
         key = constant(positional[0], None)

@@ -11,6 +11,7 @@ from initlint.source import replacing
 from initlint.source.expressions import Expressions
 from initlint.source.layers import CONTAINERS
 from initlint.source.names import spelled
+from initlint.source.patterns import pattern_of
 from initlint.source.state import Frame, Unit
 from initlint.source.values import (
     MADE,
@@ -35,6 +36,9 @@ from initlint.source.values import (
 
 DEEPEST = 12
 """How deep modules may nest before looking further is given up."""
+
+MOST_ALIKE = 64
+"""How many modules are told apart whose names share a pattern."""
 
 
 class Walk(Items):
@@ -69,6 +73,18 @@ class Modules(Expressions):
         """``value`` may stand in any number of further slots of a container."""
         held = cell.get("*")
         self.put(cell, "*", value if held is None else self.join([held, value]))
+
+    def register(self, holder: Value, name: Value, value: Value) -> None:
+        """``holder`` gets a module or tensor by a name; what only shares its pattern with another goes beside it."""
+        key = pattern_of(name) or "*"
+        if isinstance(holder, Instance) and "*" in key:
+            taken = sum(1 for held in holder.cell if held.rstrip("*") == key.rstrip("*"))
+            if taken > MOST_ALIKE:
+                self.many_more(holder.cell, value)
+                return
+            while holder.cell.get(key, value) is not value:
+                key += "*"
+        self.set_attribute(holder, key, value)
 
     def clone(self, value: Value, made: tuple[Unit, ast.AST], author: str) -> Value:
         """copy.deepcopy of a value: new tensors that hold the same numbers."""
@@ -328,14 +344,14 @@ class Modules(Expressions):
             known = [name for name in holder.cell if name.isdigit()]
             if isinstance(key, Const) and isinstance(key.value, int) and key.value < 0 and not holder.cell.get("*"):
                 key = Const(len(known) + key.value)
-            name = _slot(key)
-            if name is None:
+            if isinstance(key, Const):
+                self.put(holder.cell, str(key.value), value)
+                return
+            if pattern_of(key) in (None, "*"):
                 for other in known:
                     self.put(holder.cell, other, self.join([holder.cell[other], value]))
-                if holder.kind == "ModuleDict":
-                    self.many_more(holder.cell, value)
-            else:
-                self.put(holder.cell, name, value)
+            if holder.kind == "ModuleDict":
+                self.register(holder, key, value)
         elif isinstance(holder, Items):
             known_items, rest = holder.known, holder.rest
             if (
@@ -410,12 +426,6 @@ class Modules(Expressions):
         if isinstance(value, Contents):
             self.taint(value)
         return (), Unseen()
-
-
-def _slot(key: Value) -> str | None:
-    if isinstance(key, Const):
-        return str(key.value)
-    return key.pattern if isinstance(key, Unseen) and key.pattern else None
 
 
 MOST_CONSTANTS = 4_000

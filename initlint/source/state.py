@@ -262,7 +262,7 @@ class State(ABC):
             for option in value.options if isinstance(value, Either) else (NONE if value is MISSING else value,):
                 if len(options) > MOST_OPTIONS and self.graph is None:
                     if isinstance(option, (Instance, Tensor)) or _made(option):
-                        return Unseen(made=True)
+                        return self._lost(values)
                 elif not any(_same(option, seen) for seen in options):
                     options.append(option)
         if len(options) == 1:
@@ -273,6 +273,15 @@ class State(ABC):
             return self.graph.merge(options)
         if len(options) <= MOST_OPTIONS and all(_worth(option) for option in options):
             return Either(tuple(options))
+        return self._lost(options)
+
+    def _lost(self, values: Sequence[Value]) -> Value:
+        """What may be any of so many values. The modules among them are marked: they stand where nothing tells."""
+        options = [option for value in values for option in (value.options if isinstance(value, Either) else (value,))]
+        if self.graph is None:
+            for option in options:
+                if isinstance(option, Instance):
+                    option.cell["#lost"] = True
         return Unseen(made=any(isinstance(option, (Instance, Tensor)) or _made(option) for option in options))
 
     def _join_state(self, values: Sequence[Any], key: str) -> Any:

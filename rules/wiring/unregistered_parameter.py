@@ -43,7 +43,8 @@ class UnregisteredParameter(Rule):
 
     ## When it is right to do this
 
-    A list of functions; one that goes into an `nn.ModuleList` or `nn.Sequential` later; `self._teacher = [teacher]`,
+    A list of functions; one whose layers go into an `nn.ModuleList` or `nn.Sequential`, or through `add_module` or
+    `setattr`, whatever the names; `self._teacher = [teacher]`,
     which hides a module on purpose; a tensor that the class gives to an optimiser itself. `.to(device)` and `.float()`
     may return the Parameter itself and are left alone.
 
@@ -159,6 +160,31 @@ class UnregisteredParameter(Rule):
                     for net in self.nets:
                         x = net(x)
                     return x + self.norms[0](x) + self.image.sum()
+            """),
+        Good("""
+            class Heads(nn.Module):
+                def __init__(self, names, width=8, heads=8):
+                    super().__init__()
+                    self.formatted = [nn.Linear(width, width) for _ in range(heads)]
+                    for i, head in enumerate(self.formatted):
+                        self.add_module("head_{}".format(i), head)
+                    self.divided = [nn.Linear(width, width) for _ in range(heads)]
+                    for i, head in enumerate(self.divided):
+                        self.register_module("divided_%02d" % i, head)
+                    self.added = [nn.Linear(width, width) for _ in range(heads)]
+                    for i in range(len(self.added)):
+                        setattr(self, "added" + str(i), self.added[i])
+                    self.named = [nn.Linear(width, width) for _ in range(heads)]
+                    for i, head in enumerate(self.named):
+                        self.add_module(names[i], head)
+                    self.inside = [nn.Linear(width, width) for _ in range(heads)]
+                    self._modules.update({names[i]: head for i, head in enumerate(self.inside)})
+                    self.filtered = [nn.Linear(width, width) for _ in range(heads)]
+                    self.kept = nn.ModuleList(filter(None, self.filtered))
+
+                def forward(self, x):
+                    lists = (self.formatted, self.divided, self.added, self.named, self.inside, self.filtered)
+                    return sum(head(x) for heads in lists for head in heads)
             """),
         Good("""
             class Sensitivity(nn.Module):
