@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from initlint.facts import Fact, Facts, UnknownFact, known
 from initlint.findings import Finding, Severity
+from initlint.location import Location
 from initlint.rule import SUBJECTS, Entry, Rule
 
 __all__ = [
@@ -191,14 +192,20 @@ def ask(
 ) -> list[Finding]:
     """What each rule of ``codes`` says of one bundle of facts by itself.
 
-    A rule that fails on a fact it did not expect loses that subject only: a line in ``notes`` says so (without
-    ``notes`` the exception goes through, as tests want it). ``severity_of`` gives a code another severity.
+    A rule that fails on a fact it did not expect loses that subject only: one line in ``notes`` says so, however many
+    they are (without ``notes`` the exception goes through, as tests want it). ``severity_of`` gives a code another
+    severity.
     """
     said: list[Finding] = []
+    failures: dict[str, list[str]] | None = None if notes is None else {}
     rules_of = _by_subject(codes, facts.origin)
     for subject, fact in _subjects(facts):
         for entry in rules_of[subject]:
-            said += _ask(load(entry.code), subject, fact, facts.origin, notes)
+            said += _ask(load(entry.code), subject, fact, facts.origin, failures)
+    for code, (first, *others) in (failures or {}).items():
+        more = f", and on {len(others)} more" if others else ""
+        assert notes is not None
+        notes.append(f"{code} failed on {first}{more}; what it says of all else stands, please report this")
     for index, finding in enumerate(said if severity_of is not None else ()):
         severity = severity_of(finding.code) if severity_of is not None else None
         if severity not in (None, finding.severity):
@@ -257,22 +264,30 @@ def _subjects(facts: Facts) -> Iterator[tuple[str, Fact]]:
                 yield "chain", chain
 
 
-def _ask(rule: Rule, subject: str, fact: Fact, origin: str, notes: list[str] | None) -> list[Finding]:
+def _ask(rule: Rule, subject: str, fact: Fact, origin: str, failures: dict[str, list[str]] | None) -> list[Finding]:
     check: Callable[[Fact], Iterator[Finding]] = getattr(rule, f"check_{subject}")
     try:
         found = list(check(fact))
     except UnknownFact:
         return []
     except Exception as error:
-        if notes is None:
+        if failures is None:
             raise
-        notes.append(f"{rule.code} could not judge a {subject} ({type(error).__name__}: {error}); please report this")
+        failures.setdefault(rule.code, []).append(f"{_called(subject, fact)} ({type(error).__name__}: {error})")
         return []
     if origin == "source":
         sources: tuple[str, ...] = ("source",)
     else:
         sources = tuple(need for need in rule.needs if need != "source") or ("parameters",)
     return [replace(finding, sources=sources) for finding in found]
+
+
+def _called(subject: str, fact: Fact) -> str:
+    """How a note names what a rule was looking at."""
+    where, name = getattr(fact, "location", None), getattr(fact, "name", "")
+    kind = "class" if subject == "klass" else subject
+    called = f"{kind} {name}" if isinstance(name, str) and name else f"a {kind}"
+    return f"{called} ({where.path}:{where.line})" if isinstance(where, Location) else called
 
 
 def order(finding: Finding) -> tuple[str, int, int, str, str, str]:

@@ -142,6 +142,23 @@ class WeightsTooLarge(ScaledWeightsRule):
             """,
             by=("live",),
         ),
+        Good(
+            """
+            class Critic(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    normalized = nn.utils.parametrizations.spectral_norm  # divides whatever the scale of its weight
+                    self.layers = nn.ModuleList([normalized(nn.Linear(64, 64)) for _ in range(3)])
+                    for layer in self.layers:
+                        nn.init.normal_(layer.parametrizations.weight.original, std=20.0)
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.leaky_relu(layer(x), 0.2)
+                    return x
+            """,
+            by=("live",),
+        ),
     )
 
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
@@ -150,8 +167,8 @@ class WeightsTooLarge(ScaledWeightsRule):
 
     def _alone(self, chain: Chain) -> Iterator[Finding]:
         """One layer among sound ones, whose excess the drift from end to end does not show in full."""
-        (before, _), *rest = matrices(chain)
-        for layer, matrix in rest[:-1]:
+        maps = matrices(chain)
+        for (before, _), (layer, matrix) in zip(maps, maps[1:-1], strict=False):
             excess, start, end = excess_gain(layer, matrix), before.probe.forward_std, layer.probe.forward_std
             if start > 0 and min(excess, end / start) > _LEAP and matrix.distribution.is_random and matrix.trainable:
                 assert layer.activation is not None  # excess_gain is UNKNOWN without one
@@ -163,7 +180,6 @@ class WeightsTooLarge(ScaledWeightsRule):
                     evidence={"std": matrix.distribution.std, "fan_in": matrix.fan_in, "signal_ratio": end / start},
                     layer=layer,
                 )
-            before = layer
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
         if parameter.role != "weight" or not parameter.trainable or not parameter.distribution.is_random:

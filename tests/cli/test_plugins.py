@@ -234,3 +234,44 @@ def test_no_such_plugin(run: Run) -> None:
     assert "pyproject.toml: there is no plugin 'our_rules' among the installed packages" in refused(
         run("check", "--static")
     )
+
+
+BROKEN = RULE + textwrap.dedent('''\
+
+
+    class Unlucky(Rule):
+        """Fails on whatever it is shown.
+
+        ## What it does
+        Divides by zero.
+        """
+
+        code, name, severity = "OURS002", "unlucky", Severity.ERROR
+        needs = (SOURCE, "parameters")
+
+        def check_call(self, call):
+            yield self.at(call, f"{1 / 0}", help="none")
+
+        def check_layer(self, layer):
+            yield self.at(layer, f"{1 / 0}", help="none")
+    ''')
+TWO_CALLS = MODEL + "    nn.init.zeros_(m.bias)\n"
+NET = "class Net(nn.Sequential):\n    def __init__(self):\n        super().__init__(nn.Linear(4, 4), nn.Linear(4, 2))\n"
+
+
+def test_a_rule_that_fails_takes_nothing_down(run: Run, site: Path, project: Path) -> None:
+    """One line on stderr, however often it fails; findings and exit code are those of the other rules."""
+    (site / "our_rules/__init__.py").write_text("from our_rules.small import SmallStd, Unlucky\n")
+    (site / "our_rules/small.py").write_text(BROKEN)
+    (project / "model.py").write_text(f"{TWO_CALLS}\n\n{NET}        self[0].apply(init)\n")
+    result = run("check", "--static", "--format", "json", path=site)
+    assert (result.code, codes(result)) == (1, ["OURS001"])
+    (note,) = [line for line in result.err.splitlines() if "OURS002" in line]
+    assert "failed" in note
+    assert "ZeroDivisionError: division by zero" in note
+    assert "model.py:5" in note
+    result = run("check", "--format", "json", "--batch", "8x4", "model.py::Net", path=site)
+    report = json.loads(result.out)
+    assert result.code == 1
+    assert ("OURS001", "audited") == (report["findings"][0]["code"], report["models"][0]["status"])
+    assert len([line for line in result.err.splitlines() if "OURS002" in line]) == 1
