@@ -16,6 +16,10 @@ from initlint.live.variation import map_tensors
 __all__ = ["Batch", "BatchSpec", "as_batch", "make", "parse_spec"]
 
 
+_DEGREE = 4
+"""Edges of a random graph's node, about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What a model is called with; ``description`` is how --batch would spell it."""
@@ -55,7 +59,8 @@ def make(specs: Sequence[Spec], *, device: str = "cpu") -> Batch:
     """Tensors as specified, from torch's global generator, and those that files hold.
 
     4-D float inputs of 1 to 4 channels are images, low-frequency noise of unit std; other floats are N(0, 1); with a
-    range, values lie all over it. Integers are uniform below their bound (2 where none is given), booleans all true.
+    range, values lie all over it; graphs have about four edges a node. Integers are uniform below their bound (2 where
+    none is given), booleans all true.
     Raises ValueError for a file that cannot be read.
     """
     args: list[Any] = []
@@ -95,6 +100,8 @@ def _tensor(spec: BatchSpec) -> Tensor:
     if not dtype.is_floating_point:
         first, last = (0, (spec.bound or 2) - 1) if spec.span is None else map(int, spec.span)
         return torch.randint(first, min(last + 1, 2**63 - 1), spec.shape, dtype=dtype)
+    if spec.graph:
+        return _graphs(spec.shape).to(dtype)
     if len(spec.shape) == 4 and spec.shape[1] <= 4 and min(spec.shape[2:]) >= 8:
         values = images(spec.shape)
     else:
@@ -104,6 +111,13 @@ def _tensor(spec: BatchSpec) -> Tensor:
         share = torch.special.ndtr(values)  # of a normal's values those below: even
         values = (low * (1 - share) + high * share).clamp(low, high)  # high - low may be too large a number
     return values.to(dtype)
+
+
+def _graphs(shape: tuple[int, ...]) -> Tensor:
+    """Adjacency matrices (..., N, N) of undirected random graphs with self-loops, each row divided by its sum."""
+    edges = torch.rand(shape) < _DEGREE / 2 / shape[-1]
+    linked = (edges | edges.transpose(-1, -2) | torch.eye(shape[-1], dtype=torch.bool)).float()
+    return linked / linked.sum(-1, keepdim=True)
 
 
 def images(shape: tuple[int, ...]) -> Tensor:

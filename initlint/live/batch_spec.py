@@ -4,6 +4,7 @@
 float16[8,3,32,32]            another dtype: float64, bfloat16, int64, int32, uint8, bool, complex64 ...
 int64[2,128]<50257            integers from 0 to 50256
 8x3x32x32:0..1                numbers from 0 to 1; of integers, both ends are among them
+64x64:graph                   how a random graph of 64 nodes passes on: to a few others and themselves, 1 in all
 input_ids=int64[2,128]<500    a keyword input; without a name inputs are positional, in order
 (8x16,8x32)  [3x64x64,3x48x48]  {image=8x3x32x32,age=8x1}     a tuple, a list, a mapping of inputs, as one input
 @batch.pt  x=@images.npz      what a file holds (.pt, .npy, .npz, .safetensors)
@@ -37,7 +38,8 @@ _ENDS = {"(": ")", "[": "]", "{": "}"}
 class BatchSpec:
     """One tensor: ``shape`` (sizes at least 1), ``dtype``, ``name`` (a keyword's, or a key's).
 
-    Integers lie below ``bound``; values lie in ``span``, with both ends.
+    Integers lie below ``bound``; values lie in ``span``, with both ends. ``graph``: it is adjacency matrices of random
+    graphs with self-loops, each row divided by its sum.
     """
 
     shape: tuple[int, ...]
@@ -45,6 +47,7 @@ class BatchSpec:
     bound: int | None = None
     name: str | None = None
     span: tuple[float, float] | None = None
+    graph: bool = False
 
     def __str__(self) -> str:
         """As --batch spells it; ``parse_spec`` reads it back."""
@@ -57,6 +60,8 @@ class BatchSpec:
         if self.span is not None:
             form = "d" if self.dtype in _INTEGERS else "g"
             text += f":{self.span[0]:{form}}..{self.span[1]:{form}}"
+        if self.graph:
+            text += ":graph"
         return _named(self.name, text)
 
 
@@ -217,12 +222,20 @@ class _Reader:
             elements *= size
         if elements > _MAX_ELEMENTS:
             raise self.wrong(f"a tensor of more than {_MAX_ELEMENTS} elements stands", start)
-        bound, span = None, None
+        bound, span, graph = None, None, False
         if self.eat("<"):
             bound = self.bound(dtype)
+        elif self.eat(":graph"):
+            graph = self.square(dtype, shape)
         elif self.eat(":"):
             span = self.span(dtype)
-        return BatchSpec(shape, dtype, bound, name, span)
+        return BatchSpec(shape, dtype, bound, name, span, graph)
+
+    def square(self, dtype: str, shape: tuple[int, ...]) -> bool:
+        """True for what can be an adjacency matrix."""
+        if len(shape) < 2 or shape[-1] != shape[-2] or not dtype.startswith(("float", "bfloat")):
+            raise self.wrong("a graph is a square of floating point numbers, 64x64:graph; something else stands", 0)
+        return True
 
     def sizes(self, between: str) -> tuple[int, ...]:
         sizes = [self.whole_number("a size", 12)]

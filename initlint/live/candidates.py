@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,7 +25,7 @@ _ROWS = 64
 _LENGTHS = (16, 128)
 _SIDES = (64, 32, 224, 28, 128, 256)
 _RARER_SIDES = (84, 96, 16, 48, 192, 8)
-_MAKES, _MOST_LAYERS = 4, 12
+_MAKES, _MOST_LAYERS, _MOST_TENSORS = 4, 12, 200
 _TOKENS = frozenset(
     [
         "input_ids",
@@ -46,6 +48,9 @@ _MASKS = frozenset(
 )
 _IMAGES = frozenset(["pixel_values", "images", "image", "img", "imgs", "pixels", "frames"])
 _TIMES = frozenset(["t", "timestep", "timesteps", "time", "times"])
+_LENGTH_NAMES = ("lengths", "lens", "length", "seq_len", "seqlen")
+"""How the names end of what says how long each sequence is."""
+_ADJACENCIES = frozenset(["adj", "adjacency", "adj_matrix", "adj_mat", "adjacency_matrix", "adj_norm", "a_hat"])
 _CLASSES = frozenset(["y", "label", "labels", "class_labels", "classes", "targets"])
 _EDGES = 4
 """Edges of a graph for each of its nodes."""
@@ -80,11 +85,12 @@ def candidates(module: nn.Module, batch: int) -> Iterator[Candidate]:
         return
     seen: set[tuple[BatchSpec, ...]] = set()
     for by_name in (True, False):  # further inputs may also be like the first, whatever they are called
-        for first in _first_inputs(module, inputs[0], batch):
-            further = (_further_input(module, p, first) if by_name else first for p in inputs[1:])
+        lead = next((p for p in inputs if p.name.lower() not in _ADJACENCIES), inputs[0])
+        for first in _first_inputs(module, lead, batch):
+            each = (first if p is lead or not by_name else _further_input(module, p, first) for p in inputs)
             candidate = tuple(
                 replace(spec, name=p.name) if p.kind is p.KEYWORD_ONLY else spec
-                for p, spec in zip(inputs, (first, *further), strict=True)
+                for p, spec in zip(inputs, each, strict=True)
             )
             if candidate not in seen:
                 seen.add(candidate)
@@ -127,6 +133,9 @@ def _first_inputs(module: nn.Module, parameter: inspect.Parameter, batch: int) -
     tokens = bool(embeddings) and (name in _TOKENS or "Long" in annotation or "Int" in annotation)
     if tokens:
         yield from _token_batches(embeddings, batch)
+    if name in _IMAGES:
+        for layer in layers:
+            yield from _taken_apart(module, layer, batch)
     for layer in layers:
         if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):
             if not tokens:
@@ -138,6 +147,7 @@ def _first_inputs(module: nn.Module, parameter: inspect.Parameter, batch: int) -
     ):  # the image is taken apart before the first convolution
         for side in _sides(module, 3, 2):
             yield BatchSpec((batch, 3, side, side))
+    yield from _of_bare_matrices(module, batch)
 
 
 def _rows(embeddings: Sequence[nn.Embedding | nn.EmbeddingBag], otherwise: int) -> int:
@@ -225,7 +235,11 @@ def _inputs_of(module: nn.Module, layer: nn.Module, batch: int) -> Iterator[Batc
     if dimensions:
         channels: int = layer.in_channels  # type: ignore[assignment]
         transposed = isinstance(layer, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d))
-        sides: Sequence[int] = (4, 8, *_SIDES) if transposed else _sides(module, channels, dimensions)
+        sides: Iterable[int] = (4, 8, *_SIDES) if transposed else _sides(module, channels, dimensions)
+        if dimensions == 2 and layer.stride == layer.kernel_size and layer.stride[0] > 1:  # type: ignore[index]
+            patch: int = layer.stride[0]  # type: ignore[index,assignment]
+            counted = [patch * count for count in _patches(module)]
+            sides = dict.fromkeys([*_said_sides(module), *counted, *sides])
         for side in sides:
             yield BatchSpec((batch, channels, *(side,) * dimensions))
         return
@@ -238,11 +252,52 @@ def _inputs_of(module: nn.Module, layer: nn.Module, batch: int) -> Iterator[Batc
         return
     yield BatchSpec((_ROWS, int(features)))
     yield BatchSpec((batch, 16, int(features)))
-    side = round(int(features) ** 0.5)
-    for channels in (1, 3):
-        side = round((int(features) / channels) ** 0.5)
-        if channels * side * side == features and side >= 8:
-            yield BatchSpec((_ROWS, channels, side, side))
+    yield from _taken_apart(module, layer, batch)
+
+
+def _taken_apart(module: nn.Module, layer: nn.Module, batch: int) -> Iterator[BatchSpec]:
+    """Images that a layer of features may read in patches, or flattened: of several patches first, at last of one."""
+    features = None if _dimensions(layer) else _width(layer)
+    whole = []
+    for channels in (3, 1, 4) if features is not None and not isinstance(layer, nn.RNNBase) else ():
+        patch = math.isqrt(features // channels)  # type: ignore[operator]
+        if channels * patch * patch != features or patch < 2:
+            continue
+        said, counted = list(_said_sides(module)), [patch * count for count in _patches(module)]
+        known = [side for side in _SIDES if side % patch == 0 and side > patch]
+        for side in dict.fromkeys([*said, *counted, *known[:3], 8 * patch]):
+            yield BatchSpec((batch, channels, side, side))
+        if patch >= 8:
+            whole.append(BatchSpec((_ROWS, channels, patch, patch)))
+    yield from whole
+
+
+def _patches(module: nn.Module) -> Iterator[int]:
+    """Patches along a side, as tables of positions and maps between patches count them: squares, or one more."""
+    tensors = itertools.chain(module.parameters(), module.buffers(), _plain_tensors(module))
+    sizes = dict.fromkeys(size for tensor in itertools.islice(tensors, _MOST_TENSORS) for size in tensor.shape[:2])
+    counts = dict.fromkeys(
+        math.isqrt(size - extra) for extra in (1, 0) for size in sizes if math.isqrt(size - extra) ** 2 == size - extra
+    )
+    return itertools.islice((count for count in counts if 2 <= count <= 64), 4)
+
+
+def _plain_tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+    for child in module.modules():
+        yield from (value for value in vars(child).values() if isinstance(value, torch.Tensor))
+
+
+def _of_bare_matrices(module: nn.Module, batch: int) -> Iterator[BatchSpec]:
+    """What may be multiplied by the first matrices that are Parameters of no layer of torch's."""
+    for child in itertools.islice(module.modules(), _MOST_TENSORS):
+        if _width(child) is not None or _dimensions(child):
+            continue
+        for matrix in child.parameters(recurse=False):
+            if matrix.dim() == 2 and min(matrix.shape) > 1 and not is_lazy(matrix):
+                for features in matrix.shape:
+                    yield BatchSpec((_ROWS, features))
+                    yield BatchSpec((batch, 16, features))
+                return
 
 
 def _sides(module: nn.Module, channels: int, dimensions: int) -> Sequence[int]:
@@ -277,6 +332,12 @@ def _further_input(module: nn.Module, parameter: inspect.Parameter, first: Batch
     name = parameter.name
     if name in _MASKS:
         return BatchSpec(first.shape[:2], "bool")
+    if name.endswith(_LENGTH_NAMES):
+        longest = first.shape[1] if len(first.shape) > 1 else 1
+        return BatchSpec(first.shape[:1], "int64", span=(longest, longest))
+    if name.lower() in _ADJACENCIES:
+        nodes = first.shape[-2] if len(first.shape) > 1 else first.shape[0]
+        return BatchSpec((*first.shape[:-2], nodes, nodes), graph=True)
     if name in _TIMES:
         bound = next((m.num_embeddings for m in module.modules() if isinstance(m, nn.Embedding)), None)
         return BatchSpec(first.shape[:1], "int64", bound or 100)

@@ -64,6 +64,14 @@ def _is_mask(tensor: Tensor) -> bool:
     return bool(((tensor == 0) | (tensor == 1)).all()) or bool((tensor == tensor.reshape(-1)[0]).all())
 
 
+def _is_graph(tensor: Tensor) -> bool:
+    """Whether it is square and nowhere negative, and symmetric or with rows that sum to 1: an adjacency matrix."""
+    if tensor.dim() not in (2, 3) or tensor.shape[-1] != tensor.shape[-2] or tensor.shape[-1] < 3:
+        return False
+    symmetric = torch.equal(tensor, tensor.transpose(-1, -2))
+    return bool((tensor >= 0).all()) and (symmetric or bool(((tensor.float().sum(-1) - 1).abs() < 1e-2).all()))
+
+
 def _vary_integers(tensor: Tensor) -> Tensor:
     """Values drawn anew from those present; positions where all samples agree (special tokens, counters) stay."""
     values = tensor.reshape(tensor.shape[0], -1)
@@ -114,6 +122,8 @@ def _vary(tensor: Tensor) -> Tensor:
         return tensor
     if not tensor.is_floating_point():
         return _vary_integers(tensor)
+    if _is_graph(tensor):
+        return tensor
     if tensor.dim() == 1 or float(tensor.min()) >= 0:  # times, distances, images in [0, 1]: stay in range
         return _vary_nonnegative(tensor)
     return _vary_floats(tensor)
@@ -131,6 +141,6 @@ def _vary_nonnegative(tensor: Tensor) -> Tensor:
 
 
 def varied(value: Any) -> Any:
-    """The same number of samples, drawn anew around those given. Masks, constants and special tokens stay."""
+    """The same number of samples, drawn anew around those given. Masks, graphs, constants and special tokens stay."""
     with torch.no_grad():
         return map_tensors(value, _vary)

@@ -83,9 +83,7 @@ def dict_method(machine: Attributes, receiver: Table, name: str, positional: lis
     return UNSEEN
 
 
-def string_method(
-    machine: Attributes, text: str, name: str, positional: list[Value], keywords: Keywords
-) -> Value:
+def string_method(machine: Attributes, text: str, name: str, positional: list[Value], keywords: Keywords) -> Value:
     """A method of a constant string, folded where it is one of the common tests."""
     if name == "format":
         return formatted(text, positional, keywords)

@@ -197,7 +197,7 @@ class Graph:
         return self._layer(instance, flows, node, frame)
 
     def _sequential(self, instance: Instance, flow: Flow, frame: Frame, node: ast.AST) -> Value:
-        if "*" in instance.cell or instance.cell.get("#flag"):
+        if self.machine.many(instance) is not None or instance.cell.get("#flag"):
             return self.unknown([flow])
         current: Value = flow
         for key, child in list(instance.cell.items()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from initlint.source.constructors import KINDS
@@ -185,10 +186,10 @@ def module_method(
         return _walk(machine, receiver, name)
     if name in ("add_module", "register_module", "register_parameter") and len(positional) + len(keywords) > 1:
         value = positional[1] if len(positional) > 1 else list(keywords.values())[-1]
-        key = positional[0] if positional else keywords.get("name", UNSEEN)
-        if name == "register_parameter" and isinstance(key, Const):
-            _merge(machine, receiver, str(key.value), value, made)
-        machine.register(receiver, key, value)
+        called = positional[0] if positional else keywords.get("name", UNSEEN)
+        if name == "register_parameter" and isinstance(called, Const):
+            _merge(machine, receiver, str(called.value), value, made)
+        machine.register(receiver, called, value)
         return NONE
     if name == "register_buffer" and len(positional) > 1:
         key = constant(positional[0], None)
@@ -212,9 +213,9 @@ def module_method(
             pairs = [
                 (key, value)
                 for key, value in receiver.cell.items()
-                if isinstance(value, (Instance, Either, Tensor, Unseen))
+                if isinstance(value, (Instance, Either, Tensor, Unseen)) and "*" not in key
             ]
-            return _listed(machine, name, [(k, v) for k, v in pairs if k != "*"], receiver.cell.get("*"))
+            return _listed(machine, name, pairs, machine.many(receiver))
         if name == "update" and isinstance(first, Table):
             for key, value in first.pairs:
                 machine.put(receiver.cell, str(key), value)
@@ -275,7 +276,7 @@ def unseen_walk(machine: Attributes, name: str) -> Value:
     return Walk(machine.cell(), (), one, None)
 
 
-def _listed(machine: Attributes, name: str, pairs: list[tuple[str, Value]], rest: Value | None) -> Value:
+def _listed(machine: Attributes, name: str, pairs: Sequence[tuple[str, Value]], rest: Value | None) -> Value:
     if name == "values":
         return machine.items("list", tuple(value for _, value in pairs), rest)
     if name == "keys":

@@ -74,6 +74,11 @@ class Modules(Expressions):
         held = cell.get("*")
         self.put(cell, "*", value if held is None else self.join([held, value]))
 
+    def many(self, container: Instance) -> Value | None:
+        """What stands for those of a container's modules whose names are not known in full, None if there are none."""
+        held = [value for key, value in container.cell.items() if "*" in key and not key.startswith("#")]
+        return self.join(held) if held else None
+
     def register(self, holder: Value, name: Value, value: Value) -> None:
         """``holder`` gets a module or tensor by a name; what only shares its pattern with another goes beside it."""
         key = pattern_of(name) or "*"
@@ -400,7 +405,7 @@ class Modules(Expressions):
         if isinstance(value, Instance):
             if value.kind == "ModuleDict":
                 keys = tuple(Const(key) for key, _ in self.children(value) if "*" not in key)
-                return keys, (UNSEEN if "*" in value.cell else None)
+                return keys, (UNSEEN if self.many(value) is not None else None)
             if value.kind in CONTAINERS:
                 listed = tuple(
                     held
@@ -409,7 +414,7 @@ class Modules(Expressions):
                     and not key.startswith("#")
                     and isinstance(held, (Instance, Either, Tensor, Unseen))
                 )
-                return listed, value.cell.get("*")
+                return listed, self.many(value)
             return (), UNSEEN
         if isinstance(value, Const) and isinstance(value.value, (str, tuple)) and len(value.value) <= 64:
             return tuple(Const(item) for item in value.value), None

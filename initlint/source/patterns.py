@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from initlint.source.values import UNSEEN, Const, Items, Unseen, Value
 
@@ -98,5 +97,3 @@ def _laid_out(value: Value, layout: str) -> str | None:
 
 def _may_be_text(value: Value) -> bool:
     return type(value) in (Unseen, Const) and not (isinstance(value, Const) and not isinstance(value.value, str))
-
-

@@ -1,6 +1,7 @@
 """INI203 weights-too-large."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from initlint.facts import Chain, Parameter
 from initlint.findings import Finding
@@ -167,8 +168,7 @@ class WeightsTooLarge(ScaledWeightsRule):
 
     def _alone(self, chain: Chain) -> Iterator[Finding]:
         """One layer among sound ones, whose excess the drift from end to end does not show in full."""
-        maps = matrices(chain)
-        for (before, _), (layer, matrix) in zip(maps, maps[1:-1], strict=False):
+        for (before, _), (layer, matrix) in pairwise(matrices(chain)[:-1]):
             excess, start, end = excess_gain(layer, matrix), before.probe.forward_std, layer.probe.forward_std
             if start > 0 and min(excess, end / start) > _LEAP and matrix.distribution.is_random and matrix.trainable:
                 assert layer.activation is not None  # excess_gain is UNKNOWN without one

@@ -273,5 +273,5 @@ def test_a_rule_that_fails_takes_nothing_down(run: Run, site: Path, project: Pat
     result = run("check", "--format", "json", "--batch", "8x4", "model.py::Net", path=site)
     report = json.loads(result.out)
     assert result.code == 1
-    assert ("OURS001", "audited") == (report["findings"][0]["code"], report["models"][0]["status"])
+    assert (report["findings"][0]["code"], report["models"][0]["status"]) == ("OURS001", "audited")
     assert len([line for line in result.err.splitlines() if "OURS002" in line]) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from initlint.live.batch import as_batch, make
 from initlint.live.batch_files import read_safetensors
 from initlint.live.batch_spec import DTYPES, BatchSpec, FileSpec, NestSpec, Spec, parse_spec
 from initlint.live.inference import infer
+from initlint.live.variation import varied
 
 pytestmark = pytest.mark.torch
 
@@ -73,6 +75,7 @@ def test_any_text_gives_a_spec_or_one_line(text: str) -> None:
         ("bool[4,7]", BatchSpec((4, 7), "bool")),
         ("float16[]", BatchSpec((), "float16")),
         ("8x3x32x32:0..1", BatchSpec((8, 3, 32, 32), span=(0, 1))),
+        ("adj=64x64:graph", BatchSpec((64, 64), name="adj", graph=True)),
         ("int64[8]: -3 .. 3", BatchSpec((8,), "int64", span=(-3, 3))),
         ("x=(4x3, [bool[2]])", NestSpec("(", (BatchSpec((4, 3)), NestSpec("[", (BatchSpec((2,), "bool"),))), "x")),
         ("{a=2x3,b=@f.npz}", NestSpec("{", (BatchSpec((2, 3), name="a"), FileSpec("f.npz", "b")))),
@@ -85,7 +88,22 @@ def test_grammar(text: str, spec: BatchSpec) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "8x", "8x0", "float99[2]", "float32[2]<3", "int64[2]<0", "8,3", "a=b=3", "int64[2", "9" * 40, "8x3\n9x"],
+    [
+        "",
+        "x",
+        "8x",
+        "8x0",
+        "float99[2]",
+        "float32[2]<3",
+        "int64[2]<0",
+        "8,3",
+        "a=b=3",
+        "int64[2",
+        "9" * 40,
+        "8x3\n9x",
+        "4x5:graph",
+        "int64[4,4]:graph",
+    ],
 )
 def test_malformed(text: str) -> None:
     with pytest.raises(ValueError, match=r"batch|size|bound|number|dtype") as caught:
@@ -483,6 +501,61 @@ def test_a_graph_and_its_edges() -> None:
             return torch.zeros(len(x), 3).index_add_(0, target, self.layer(x)[source])
 
     assert infer(Graph()).description == "64x5 int64[2,256]<64"
+
+
+class Patched(nn.Module):
+    """Squares of an image, read one by one: each alone would do, for all that the layers say."""
+
+    def __init__(self, side: int = 4, count: int = 8) -> None:
+        super().__init__()
+        self.side, self.positions = side, nn.Parameter(torch.randn(1, count * count + 1, 12))
+        self.embed = nn.Linear(3 * side * side, 12)
+
+    def forward(self, img: torch.Tensor) -> torch.Tensor:
+        across = img.shape[2] // self.side
+        cut = img.reshape(len(img), 3, across, self.side, across, self.side).permute(0, 2, 4, 1, 3, 5)
+        patches = self.embed(cut.reshape(len(img), across * across, -1))
+        return patches + self.positions[:, 1 : across * across + 1]
+
+
+class Convolved(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(7, 3))
+
+    def forward(self, x: torch.Tensor, adj: torch.Tensor) -> torch.Tensor:
+        return adj @ (x @ self.weight)
+
+
+class Packed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.lstm = nn.Embedding(9, 5), nn.LSTM(5, 3, batch_first=True)
+
+    def forward(self, text: torch.Tensor, text_lengths: torch.Tensor) -> torch.Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(self.embedding(text), text_lengths, batch_first=True)
+        return self.lstm(packed)[1][0][-1]
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (Patched, "8x3x32x32"),
+        (lambda: Patched(8, 5), "8x3x40x40"),
+        (Convolved, "64x7 64x64:graph"),
+        (Packed, "int64[8,16]<9 int64[8]:16..16"),
+    ],
+)
+def test_patches_graphs_and_lengths(build: Callable[[], nn.Module], said: str) -> None:
+    assert infer(build()).description == said
+
+
+def test_a_graph_passes_on_what_it_gets_and_stays_a_graph() -> None:
+    (graph,) = make([parse_spec("3x20x20:graph")]).args
+    assert torch.allclose(graph.sum(-1), torch.ones(3, 20))
+    assert bool((graph.diagonal(dim1=-2, dim2=-1) > 0).all())
+    assert float((graph == 0).float().mean()) > 0.5
+    assert torch.equal(varied(graph), graph)
 
 
 class Configured(nn.Module):
