@@ -15,6 +15,7 @@ from initlint.findings import Severity
 from initlint.judgement import Judgement
 from initlint.survey import Survey
 from initlint.theory.precision import FORMATS, canonical
+from initlint.trained import about_loaded
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from initlint.result import Report
     from initlint.settings import ModelTable
 
-__all__ = ["audit", "check", "configurations_of"]
+__all__ = ["audit", "check", "codes_of", "configurations_of"]
 
 
 def check(
@@ -95,8 +96,8 @@ def check(
     configurations = configurations_of(
         config,
         select=None if select is None else _some(select),
-        extend_select=(*_patterns(extend_select or ()), *_asked_by(widths)) or None,
-        ignore=None if ignore is None else _patterns(ignore),
+        extend_select=(*codes_of(extend_select or ()), *_asked_by(widths)) or None,
+        ignore=None if ignore is None else codes_of(ignore),
         advice=advice or None,
         fail_on=None if fail_on is None else Severity.parse(fail_on),
         static=static or None,
@@ -171,6 +172,7 @@ def audit(
     meta: bool = False,
     seeds: int = 1,
     widths: str | Sequence[int] | None = None,
+    loaded: str | Iterable[str] = (),
 ) -> Report:
     """Judge a model in this process: its parameters, and what one forward and backward on a batch measure.
 
@@ -183,9 +185,10 @@ def audit(
     the module's own. ``device`` is where the pass runs, None for where the module is. A function or class is built and
     probed with as many ``seeds``, and what most of them show is told, errors if all do; at ``widths`` (numbers, or as
     ``--widths`` takes them) it is built to see what grows with its width. ``select`` and ``ignore`` are codes or
-    prefixes. The module and all random generators are left as they were. With ``meta`` nothing is run and a factory's
-    large parameters get no memory: what a pass would measure is predicted, within ranges, from the distributions that
-    the parameters are drawn from.
+    prefixes. ``loaded`` names parameters that come from a checkpoint, as globs ("backbone.*"): nothing is said of what
+    training has made of them, only what is broken in any weights is. The module and all random generators are left as
+    they were. With ``meta`` nothing is run and a factory's large parameters get no memory: what a pass would measure is
+    predicted, within ranges, from the distributions that the parameters are drawn from.
 
     Raises TypeError for a model that is none and for arguments of the wrong type, ValueError for codes and devices
     that there are not; whatever a factory raises goes through.
@@ -195,7 +198,7 @@ def audit(
         overrides=_asked(
             select=None if select is None else _some(select),
             extend_select=_asked_by(widths) or None,
-            ignore=_patterns(ignore or ()),
+            ignore=codes_of(ignore or ()),
             advice=advice,
         ),
         discover=False,
@@ -226,7 +229,8 @@ def audit(
     failures: list[str] = []
     if known(not_run) and not absent(not_run):
         (notes if batch is None and loss is None else failures).append(f"{name} was not run: {not_run}")
-    survey = Survey(alone, judgement, static=True)
+    apart = about_loaded((loaded,) if isinstance(loaded, str) else tuple(loaded))
+    survey = Survey(alone, judgement, static=True, apart=apart)
     survey.judge(alone.asked, every)
     return report_of(
         survey,
@@ -279,13 +283,14 @@ def _folders(targets: Sequence[str]) -> tuple[str, ...]:
 
 
 def _some(codes: str | Iterable[str]) -> tuple[str, ...]:
-    chosen = _patterns(codes)
+    chosen = codes_of(codes)
     if not chosen:
         raise ValueError("select names no code, and nothing would be checked")
     return chosen
 
 
-def _patterns(codes: str | Iterable[str]) -> tuple[str, ...]:
+def codes_of(codes: str | Iterable[str]) -> tuple[str, ...]:
+    """Codes and prefixes as callers give them: several, or in one text with commas. Raises TypeError."""
     parts = codes.split(",") if isinstance(codes, str) else list(codes)
     for part in parts:
         if not isinstance(part, str):

@@ -69,8 +69,12 @@ class Survey:
         jobs: int | None = None,
         cache: str | None = None,
         checker: Checker | None = None,
+        apart: Callable[[Finding], bool] | None = None,
     ) -> None:
-        """``checker`` is one that has checked files already, and knows their project."""
+        """``checker`` is one that has checked files already, and knows their project.
+
+        ``apart`` tells findings that are left out as those on ``ignore-parameters`` are.
+        """
         self.configurations = configurations
         self.said: list[Finding] = []
         self.notes: list[str] = []
@@ -79,6 +83,7 @@ class Survey:
         self.files: dict[str, File | None] = {}
         self._static = static
         self._judgement = judgement
+        self._apart = apart
         self._checker = checker or Checker(configurations, judgement)
         self._bulk = Bulk(self._checker, jobs=jobs, cache=cache)
         self._met: set[str] = set()
@@ -302,7 +307,9 @@ class Survey:
         )
 
     def ignores_parameters(self, finding: Finding) -> bool:
-        """Whether the configuration leaves out all parameters that a finding is about."""
+        """Whether the configuration leaves out all parameters that a finding is about, or ``apart`` says so."""
+        if self._apart is not None and self._apart(finding):
+            return True
         where = finding.location
         return self._config(STDIN if where is None else where.path).ignores_parameters(finding)
 
