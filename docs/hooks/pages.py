@@ -5,6 +5,7 @@ mkdocs calls ``on_config`` and ``on_files``. Nothing is written into the tree: t
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 import textwrap
@@ -96,17 +97,17 @@ def rules_index(entries: Sequence[Mapping[str, Any]] | Any) -> str:
         "",
         "An **error** is certain, or fatal; a **warning** costs training; **advice** is off until it is asked for "
         "(`--advice`, or its code in `--select`). A rule may raise a finding above its default where the measured "
-        "consequence is that large: both are given.",
+        "consequence is that large: both are given. `fix` marks what `--fix` or `--diff` can mend.",
     ]
     by_family: dict[str, list[Mapping[str, Any]]] = {}
     for entry in entries:
         by_family.setdefault(entry["family"], []).append(entry)
     for family, title in FAMILIES.items():
-        lines += ["", f"## {title}", "", "| rule | severity | fix | what it finds |", "|---|---|---|---|"]
+        lines += ["", f"## {title}", "", "| rule | severity | what it finds |", "|---|---|---|"]
         for entry in by_family[family]:
-            fix = "yes" if entry["fixable"] else ""
+            severity = f"{_severity(entry)}; fix" if entry["fixable"] else _severity(entry)
             link = f"[{entry['code']}]({entry['code']}.md) {entry['name']}"
-            lines.append(f"| {link} | {_severity(entry)} | {fix} | {_cell(entry['summary'])} |")
+            lines.append(f"| {link} | {severity} | {_cell(entry['summary'])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -227,7 +228,7 @@ def command_line(group: click.Group) -> str:
             "",
             f"## initlint {name}",
             "",
-            command.help or "",
+            inspect.cleandoc(command.help or ""),
             "",
             "```text",
             f"initlint {name} {usage}",
@@ -235,11 +236,10 @@ def command_line(group: click.Group) -> str:
             "",
         ]
         options = [p for p in command.get_params(context) if isinstance(p, click.Option) and not p.hidden]
-        lines += ["| option | |", "|---|---|"]
         for option in options:
             record = option.get_help_record(context)
             if record is not None:
-                lines.append(f"| `{_cell(record[0])}` | {_cell(record[1])} |")
+                lines.append(f"- `{record[0]}`: {record[1]}")
     return "\n".join(lines) + "\n"
 
 

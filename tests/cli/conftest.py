@@ -38,7 +38,7 @@ def initlint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
         with pytest.raises(SystemExit) as exited:
             main()
         captured = capsys.readouterr()
-        if arguments[:1] == ("check",) and captured.out.startswith("{"):
+        if arguments[:1] == ("check",) and "json" in arguments and captured.out.startswith("{"):
             SCHEMA.validate(json.loads(captured.out))
         return Result(int(exited.value.code or 0), captured.out, captured.err)
 
