@@ -14,41 +14,25 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import NamedTuple
+
+from startup import cost
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-ENVIRONMENT = {key: value for key, value in os.environ.items() if key not in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")}
+CODES = (0, 1)
+"""Of a check that could be done."""
 BARE = [sys.executable, "-c", "import ast, click"]
 
 
-class Cost(NamedTuple):
-    """What one run took, in seconds: by the clock, and of the processor (user and system)."""
-
-    wall: float
-    cpu: float
-
-
-def cost(command: list[str]) -> Cost:
-    before, start = os.times(), time.perf_counter()
-    quiet = subprocess.DEVNULL
-    subprocess.run(command, stdout=quiet, stderr=quiet, check=False, env=ENVIRONMENT, cwd=os.sep)
-    wall, after = time.perf_counter() - start, os.times()
-    used = after.children_user + after.children_system - before.children_user - before.children_system
-    return Cost(wall, used)
-
-
 def measured(file: str, pairs: int) -> tuple[float, float, float]:
-    """Median ratio by the clock, ratio of the processor's time, and median milliseconds of a check."""
+    """Median ratios by the clock and of the processor's time, and median milliseconds of a check."""
     check = [sys.executable, "-m", "initlint", "check", "--static", os.path.abspath(file)]
     for command in (check, BARE):  # writes byte code, fills the disk's cache
-        cost(command)
-    runs = [(cost(check), cost(BARE)) for _ in range(pairs)]
+        cost(command, CODES)
+    runs = [(cost(check, CODES), cost(BARE)) for _ in range(pairs)]
     wall = statistics.median(ours.wall / bare.wall for ours, bare in runs)
-    cpu = sum(ours.cpu for ours, _ in runs) / sum(bare.cpu for _, bare in runs)  # in ticks of 10 ms: no median
+    cpu = statistics.median(ours.cpu / bare.cpu for ours, bare in runs)
     return wall, cpu, statistics.median(ours.wall for ours, _ in runs) * 1000
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -19,6 +19,9 @@ from initlint.printing import (
 )
 from initlint.report.formats import MACHINE
 from initlint.version import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["main"]
 
@@ -84,6 +87,21 @@ def seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | 
     return value
 
 
+def complete_code(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
+    """The codes that begin with what was typed, for the shell; of several with commas between them, the last."""
+    from initlint.engine import registry
+
+    before, comma, last = typed.rpartition(",")
+    return [before + comma + code for code in registry() if code.startswith(last.upper())]
+
+
+def complete_path(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Leave it to the shell, which knows its files."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(typed, type="file")]
+
+
 def for_building(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say how a model is built and run."""
     options = (
@@ -98,7 +116,9 @@ def for_building(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option("--device", metavar="D", help="auto (the default), cpu, cuda, cuda:1 or mps."),
         click.option("--seed", metavar="N", type=int, help="Seed for building and probing; by default 0."),
-        click.option("--python", metavar="PATH", help="The interpreter that has your torch."),
+        click.option(
+            "--python", metavar="PATH", shell_complete=complete_path, help="The interpreter that has your torch."
+        ),
         click.option("--timeout", metavar="S", callback=seconds, help="Seconds a model may take."),
         click.option("--memory-limit", metavar="SIZE", help="Memory a model may take: 4G, 500M."),
     )
@@ -107,31 +127,56 @@ def for_building(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@commands.command()
-@click.argument("targets", metavar="[TARGET]...", nargs=-1)
+@commands.command(short_help="Check files, and build and probe models.")
+@click.argument("targets", metavar="[TARGET]...", nargs=-1, shell_complete=complete_path)
 @click.option("--static", is_flag=True, help="Read only; build and run nothing.")
 @click.option("--meta", is_flag=True, help="Build without weights and run nothing: predict what a pass would measure.")
 @for_building
 @click.option("--dtype", metavar="D", help="Judge the range of signal and gradient in fp16, bf16, fp8 or fp32.")
 @click.option("--seeds", metavar="K", type=int, help="Build and probe with K seeds, to tell luck from design.")
 @click.option("--widths", metavar="A,B,..", help="Build at these widths too, and see what grows: 64,128,256.")
-@click.option("--stdin-filename", metavar="PATH", help="The name of what is read from -.")
-@click.option("--select", metavar="CODES", multiple=True, callback=codes, help="Codes, prefixes or ALL, and no others.")
-@click.option("--extend-select", metavar="CODES", multiple=True, callback=codes, help="Codes to add to the default.")
-@click.option("--ignore", metavar="CODES", multiple=True, callback=codes, help="Codes to leave out.")
+@click.option("--stdin-filename", metavar="PATH", shell_complete=complete_path, help="The name of what is read from -.")
+@click.option(
+    "--select",
+    metavar="CODES",
+    multiple=True,
+    callback=codes,
+    shell_complete=complete_code,
+    help="Codes, prefixes or ALL, and no others.",
+)
+@click.option(
+    "--extend-select",
+    metavar="CODES",
+    multiple=True,
+    callback=codes,
+    shell_complete=complete_code,
+    help="Codes to add to the default.",
+)
+@click.option(
+    "--ignore", metavar="CODES", multiple=True, callback=codes, shell_complete=complete_code, help="Codes to leave out."
+)
 @click.option("--advice", is_flag=True, help="Advice too.")
 @click.option("--fail-on", type=click.Choice(["error", "warning", "advice"]), help="By default warning.")
 @click.option(
-    "--config", metavar="FILE", multiple=True, help="A configuration file, or a line of one: 'advice = true'."
+    "--config",
+    metavar="FILE",
+    multiple=True,
+    shell_complete=complete_path,
+    help="A configuration file, or a line of one: 'advice = true'.",
 )
 @click.option("--jobs", metavar="N", type=click.IntRange(1), help="Processes that read files; by default what pays.")
 @click.option("--no-cache", is_flag=True, help="Neither use nor keep what is known of files from earlier runs.")
 @click.option("--force-exclude", is_flag=True, help="Exclude also what is named here.")
-@click.option("--baseline", metavar="FILE", help="Known findings, which are passed over.")
+@click.option("--baseline", metavar="FILE", shell_complete=complete_path, help="Known findings, which are passed over.")
 @click.option("--update-baseline", is_flag=True, help="Make the findings of this run the known ones.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 although there are findings.")
 @click.option("--format", "format_", type=click.Choice(["text", *MACHINE]), default="text", show_default=True)
-@click.option("--output", metavar="FILE", help="Write the report there; of a format for machines, show the text too.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    shell_complete=complete_path,
+    help="Write the report there; of a format for machines, show the text too.",
+)
 @click.option("--statistics", is_flag=True, help="Count the findings of each code.")
 @click.option("--fix", is_flag=True, help="Apply the safe fixes, then report what remains.")
 @click.option(
@@ -226,14 +271,23 @@ def refuse_output(output: str | None) -> None:
             raise click.UsageError(f"--output {output}: is a directory")
 
 
-@commands.command()
-@click.argument("target")
+@commands.command(short_help="Print an init function that mends a model.")
+@click.argument("target", shell_complete=complete_path)
 @for_building
 @click.option(
-    "--config", metavar="FILE", multiple=True, help="A configuration file, or a line of one: 'device = \"cpu\"'."
+    "--config",
+    metavar="FILE",
+    multiple=True,
+    shell_complete=complete_path,
+    help="A configuration file, or a line of one: 'device = \"cpu\"'.",
 )
 @click.option("--format", "format_", type=click.Choice(["text", "json", "html"]), default="text", show_default=True)
-@click.option("--output", metavar="FILE", help="Write the function (or the JSON, or the page) there.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    shell_complete=complete_path,
+    help="Write the function (or the JSON, or the page) there.",
+)
 @click.pass_context
 def suggest(context: click.Context, /, target: str, **options: Any) -> None:
     """Print an init function for the model that TARGET names, proven on that model.
@@ -276,14 +330,7 @@ def suggest(context: click.Context, /, target: str, **options: Any) -> None:
     context.exit(FAILURE if suggestion.failures else 0 if suggestion.ok else FINDINGS)
 
 
-def complete_code(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
-    """The codes that begin with what was typed, for the shell."""
-    from initlint.engine import registry
-
-    return [code for code in registry() if code.startswith(typed.upper())]
-
-
-@commands.command()
+@commands.command(short_help="Print the documentation of a rule.")
 @click.argument("code", shell_complete=complete_code)
 def explain(code: str) -> None:
     """Print the documentation of the rule called CODE (or by its name): Markdown, rendered on a terminal."""
@@ -301,7 +348,7 @@ def explain(code: str) -> None:
     deliver(text, None)
 
 
-@commands.command()
+@commands.command(short_help="List the rules.")
 @click.argument("codes", metavar="[CODE]...", nargs=-1, shell_complete=complete_code)
 @click.option("--severity", type=click.Choice(["error", "warning", "advice"]), help="Those that may say so.")
 @click.option("--needs", type=click.Choice(["source", "parameters", "graph", "probe"]), help="Those that look at it.")

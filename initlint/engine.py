@@ -158,6 +158,9 @@ def _rank(pattern: str, code: str) -> int:
     return len(pattern) if code.startswith(pattern) else -1
 
 
+_CODE = re.compile(r"[A-Z]{2,}\d+")
+
+
 def no_such_rule(pattern: str) -> str:
     """What to say of a code or name that no rule has, near misses included."""
     import difflib
@@ -167,14 +170,14 @@ def no_such_rule(pattern: str) -> str:
     if family:
         return f"{pattern!r} is {len(family)} rules, {family[0]} to {family[-1]}: write one of them"
     names = {entry.name: code for code, entry in registry().items()}
-    close = difflib.get_close_matches(wanted, codes, n=len(codes), cutoff=0.6)
+    close = difflib.get_close_matches(wanted, codes, n=len(codes), cutoff=0.8)  # one character is another one
     near = sorted(close, key=lambda code: sum(a != b for a, b in zip(code, wanted, strict=False)))[:2]
-    if not near:
+    if not near and not _CODE.fullmatch(wanted):
         words = re.findall(r"[a-z]{3,}", pattern.lower())
         alike = [name for name in names if words and all(word in name for word in words)][:3]
         near = [names[name] for name in alike or difflib.get_close_matches(pattern.lower(), list(names), n=2)]
     found = " or ".join(f"{code} ({registry()[code].name})" for code in near)
-    return f"no rule is called {pattern!r}" + (f": did you mean {found}?" if found else "")
+    return f"no rule is called {pattern!r}: " + (f"did you mean {found}?" if found else "'initlint rules' lists them")
 
 
 def judge(facts: Sequence[Facts], codes: Iterable[str], *, notes: list[str] | None = None) -> list[Finding]:

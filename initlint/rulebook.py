@@ -33,7 +33,7 @@ def catalogue(
     chosen = [code for code, entry in registry().items() if not codes or any(_named(entry, text) for text in codes)]
     for text in codes:
         if not any(_named(registry()[code], text) for code in chosen):
-            raise ValueError(no_such_rule(text))
+            raise ValueError(_no_such_family(text) or no_such_rule(text))
     return [
         entry
         for entry in map(_described, chosen)
@@ -49,6 +49,15 @@ def _named(entry: Entry, text: str) -> bool:
         entry.name.replace("-", "_"),
         _family(entry),
     )
+
+
+def _no_such_family(text: str) -> str | None:
+    """What to say of a word that is nearly a family's name; None of all others."""
+    from difflib import get_close_matches
+
+    families = sorted({_family(entry) for entry in registry().values()})
+    near = get_close_matches(text.lower().replace("-", "_"), families, n=1, cutoff=0.75)
+    return f"no family of rules is called {text!r}: did you mean {near[0]}?" if near else None
 
 
 def _family(entry: Entry) -> str:

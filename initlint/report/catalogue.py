@@ -51,7 +51,8 @@ def documentation(text: str, *, width: int, color: bool) -> str:
     from rich.text import Text
 
     head, _, body = text.partition("\n")
-    return _printed(Group(Text(head, "bold"), "", Markdown(body, hyperlinks=False)), min(width, 100), color)
+    page = Markdown(body, hyperlinks=False, code_theme="ansi_dark")
+    return _printed(Group(Text(head, "bold"), "", page), min(width, 100), color)
 
 
 def _severity(entry: Mapping[str, Any]) -> str:

@@ -1,4 +1,8 @@
-"""Findings as text: where, what, the line at fault, what was measured, what to write instead."""
+"""Findings as text: where, what, the line at fault, what was measured, what to write instead.
+
+By file, then those without a line by model. On a terminal what is longer than its width goes on below, indented; in a
+pipe each piece is one line.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import TYPE_CHECKING
 from initlint.findings import Finding, Severity
 from initlint.location import Location
 from initlint.printable import printable
+from initlint.report.places import file_of
 from initlint.report.wording import about, account, amounts, evidence, excerpt, nothing, place, scope
 
 if TYPE_CHECKING:
@@ -16,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["render", "statistics"]
 _COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.ADVICE: "36"}
 _MOST_RELATED = 4
+_NARROWEST = 20
+"""A terminal that says to be narrower does not know its width."""
+_INDENT = "    "
+_CUT = ".."
 
 
 def render(
@@ -33,11 +42,52 @@ def render(
     ``quiet`` leaves only the findings. ``unsafe_fixes`` tells of the fixes that are not safe, too.
     ``plain`` draws charts in ASCII.
     """
-    parts = ["\n".join(_finding(finding, report.lines, color, unsafe_fixes)) + "\n" for finding in report.findings]
+    page = _Page(color, width)
+    parts = [
+        "\n".join(_finding(finding, report.lines, page, unsafe_fixes)) + "\n"
+        for finding in sorted(report.findings, key=lambda finding: _group(finding, report))
+    ]
     if not quiet:
-        parts.extend(_models(report.models, color, width, plain))
-        parts.append(_verdict(report, color) + "\n")
+        parts.extend(_models(report.models, page, plain))
+        parts.append(_verdict(report, page) + "\n")
     return "\n".join(parts)
+
+
+class _Page:
+    """What is printed on: whether in colour, and how wide."""
+
+    def __init__(self, color: bool, width: int | None) -> None:
+        self.color = color
+        self.width = width if width is not None and width >= _NARROWEST else None
+
+    def styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self.color else text
+
+    def wrapped(self, *parts: tuple[str, str], text: str) -> str:
+        """Text behind parts with a style each ("" for none), in lines of the width; all but the first are indented."""
+        styled = "".join(self.styled(part, style) if style else part for part, style in parts)
+        lead = "".join(part for part, _ in parts)
+        if self.width is None or len(lead) + len(text) <= self.width:
+            return styled + text
+        from textwrap import wrap
+
+        fits = len(lead) + len(text.split(maxsplit=1)[0]) <= self.width
+        lines = wrap(
+            text,
+            self.width,
+            initial_indent=" " * len(lead) if fits else _INDENT,
+            subsequent_indent=_INDENT,
+            replace_whitespace=False,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        return "\n".join([styled + lines[0][len(lead) :], *lines[1:]] if fits else [styled.rstrip(), *lines])
+
+
+def _group(finding: Finding, report: Report) -> tuple[bool, str, bool, str]:
+    """What findings are put together by: the file, and those in it without a line by their model."""
+    file, bare = file_of(finding, report), finding.location is None
+    return file is None, file or "", bare, (finding.model or "") if bare else ""
 
 
 def statistics(report: Report) -> str:
@@ -49,60 +99,81 @@ def statistics(report: Report) -> str:
     return "".join(f"{count:>6}  {code}  {name}\n" for (code, name), count in rows)
 
 
-def _finding(finding: Finding, lines: Mapping[Location, str], color: bool, unsafe_fixes: bool) -> Iterator[str]:
-    severity = _styled(f"[{finding.severity.label}]", _COLORS[finding.severity], color)
-    code = _styled(finding.code, "1", color)
+def _finding(finding: Finding, lines: Mapping[Location, str], page: _Page, unsafe_fixes: bool) -> Iterator[str]:
     where = finding.location
-    yield f"{_styled(printable(place(finding)), '1', color)}: {code} {severity} {printable(finding.message)}"
+    yield page.wrapped(
+        (printable(place(finding)), "1"),
+        (": ", ""),
+        (finding.code, "1"),
+        (" ", ""),
+        (f"[{finding.severity.label}]", _COLORS[finding.severity]),
+        (" ", ""),
+        text=printable(finding.message),
+    )
     if where is not None and where in lines:
-        yield from _excerpt(where, lines[where], color)
+        yield from _excerpt(where, lines[where], page)
     if parameters := about(finding):
-        yield f"  in: {printable(parameters)}"
+        yield page.wrapped(("  in: ", ""), text=printable(parameters))
     if finding.evidence:
-        yield f"  {'read' if finding.sources == ('source',) else 'measured'}: {printable(evidence(finding))}"
+        label = "read" if finding.sources == ("source",) else "measured"
+        yield page.wrapped((f"  {label}: ", ""), text=printable(evidence(finding)))
     for consequence in finding.consequences:
-        yield f"  consequence: {printable(consequence)}"
+        yield page.wrapped(("  consequence: ", ""), text=printable(consequence))
     for other in finding.related[:_MOST_RELATED]:
-        yield f"  see {printable(str(other.location))}: {printable(other.message)}"
+        yield page.wrapped((f"  see {printable(str(other.location))}: ", ""), text=printable(other.message))
     if len(finding.related) > _MOST_RELATED:
         yield f"  see {len(finding.related) - _MOST_RELATED} more places"
     if finding.help:
-        yield f"  {_styled('help:', '1', color)} {printable(finding.help)}"
+        yield page.wrapped(("  ", ""), ("help:", "1"), (" ", ""), text=printable(finding.help))
     if finding.fix is not None and (finding.fix.safe or unsafe_fixes):
         way = "--fix makes it" if finding.fix.safe else "--fix --unsafe-fixes makes it; see that you mean it"
-        yield f"  {_styled('fix:', '1', color)} {way}"
+        yield page.wrapped(("  ", ""), ("fix:", "1"), (" ", ""), text=way)
 
 
-def _excerpt(where: Location, line: str, color: bool) -> Iterator[str]:
+def _excerpt(where: Location, line: str, page: _Page) -> Iterator[str]:
     """The source line, and carets under the span that the finding points at."""
     parts = excerpt(where, line)
     if parts is None:
         return
-    before, marked, after = map(printable, parts)
     number = str(where.line)
+    room = None if page.width is None else page.width - len(f"  {number} | ")
+    before, marked, after = _cropped(*map(printable, parts), room)
     yield f"  {number} | {before}{marked}{after}"
     carets = "^" * max(len(marked), 1)
-    yield f"  {' ' * len(number)} | {' ' * len(before)}{_styled(carets, _COLORS[Severity.ERROR], color)}"
+    yield f"  {' ' * len(number)} | {' ' * len(before)}{page.styled(carets, _COLORS[Severity.ERROR])}"
 
 
-def _models(runs: tuple[ModelRun, ...], color: bool, width: int | None, plain: bool) -> Iterator[str]:
+def _cropped(before: str, marked: str, after: str, room: int | None) -> tuple[str, str, str]:
+    """What of a source line goes into so many columns: the span first, then what stands around it."""
+    if room is None or len(before) + len(marked) + len(after) <= room:
+        return before, marked, after
+    tail = _CUT if after else ""
+    if len(before) + len(marked) + len(tail) > room:
+        before = _CUT + before[max(0, len(before) - max(0, room - len(marked) - 2 * len(_CUT))) :] if before else ""
+    if len(before) + len(marked) + len(tail) > room:
+        return before, marked[: room - len(before) - len(_CUT)] + _CUT, ""
+    return before, marked, after[: room - len(before) - len(marked) - len(_CUT)] + tail
+
+
+def _models(runs: tuple[ModelRun, ...], page: _Page, plain: bool) -> Iterator[str]:
     for run in runs:
-        name = _styled(printable(run.target), "1", color)
         body = ""
         if run.layers:
             from initlint.report.sparkline import sparklines
             from initlint.report.table import table
 
-            body = table(run.layers, color=color, width=width)
-            charts = sparklines(run.layers, width=width, plain=plain)
+            body = table(run.layers, color=page.color, width=page.width)
+            charts = sparklines(run.layers, width=page.width, plain=plain)
             body += f"\n{charts}" if charts else ""
-        yield f"{name}: {', '.join(map(printable, account(run))) or 'audited'}\n{body}"
+        said = ", ".join(map(printable, account(run))) or "audited"
+        yield f"{page.wrapped((printable(run.target), '1'), (': ', ''), text=said)}\n{body}"
 
 
-def _verdict(report: Report, color: bool) -> str:
+def _verdict(report: Report, page: _Page) -> str:
     """The closing line: what was found, in how much, and what of it can be fixed."""
-    counts = [_styled(text, _COLORS[severity], color) for severity, text in amounts(report.summary)]
-    return "; ".join((f"{', '.join(counts) or nothing(report.summary)} ({scope(report)})", *_fixes(report)))
+    found = [(text, _COLORS[severity]) for severity, text in amounts(report.summary)]
+    counts = [part for each in found for part in (each, (", ", ""))][:-1] or [(nothing(report.summary), "")]
+    return page.wrapped(*counts, (" ", ""), text="; ".join((f"({scope(report)})", *_fixes(report))))
 
 
 def _fixes(report: Report) -> Iterator[str]:
@@ -115,7 +186,3 @@ def _fixes(report: Report) -> Iterator[str]:
         yield f"{safe} fixable with --fix" + (f", {other} more with --unsafe-fixes" if other else "")
     elif other:
         yield f"{other} fixable with --fix --unsafe-fixes"
-
-
-def _styled(text: str, style: str, color: bool) -> str:
-    return f"\x1b[{style}m{text}\x1b[0m" if color else text

@@ -102,8 +102,27 @@ def test_on_a_terminal_both_are_laid_out_for_it(initlint: Run, monkeypatch: pyte
     assert "\x1b[" in initlint("explain", "INI501").out
 
 
-def test_the_shell_completes_codes(initlint: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+COMPLETED = [
+    ("explain INI50", "plain,INI501"),
+    ("check --ignore INI1,INI50", "plain,INI1,INI501"),
+    ("check mod", "file,mod"),  # the shell knows its files
+    ("suggest mod", "file,mod"),
+    ("check --output rep", "file,rep"),
+]
+
+
+@pytest.mark.parametrize(("line", "first"), COMPLETED)
+def test_the_shell_completes(initlint: Run, monkeypatch: pytest.MonkeyPatch, line: str, first: str) -> None:
     monkeypatch.setenv("_INITLINT_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", "initlint explain INI50")
-    monkeypatch.setenv("COMP_CWORD", "2")
-    assert "plain,INI501" in initlint().out.splitlines()
+    monkeypatch.setenv("COMP_WORDS", f"initlint {line}")
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split())))
+    assert initlint().out.splitlines()[0] == first
+
+
+def test_what_is_near_no_rule_names_none(initlint: Run) -> None:
+    assert initlint("explain", "INI999").err == (
+        "initlint: error: no rule is called 'INI999': 'initlint rules' lists them\n"
+    )
+    assert initlint("rules", "scal").err == (
+        "initlint: error: no family of rules is called 'scal': did you mean scale?\n"
+    )

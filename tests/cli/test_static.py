@@ -288,17 +288,38 @@ def test_a_target_named_twice_is_read_once(initlint: Run) -> None:
     assert codes(initlint("check", "--static", "src/model.py", "./src/model.py", "src").out) == ["INI501"]
 
 
+LIGHT = ["--help", "check --help", "suggest --help", "rules --help", "explain --help"]
+LOOKING_UP = ["explain INI501", "rules INI5", "check --static model.py"]
+
+
 def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
+    """Told of one child that does all in turn, the lightest first: what is loaded stays loaded."""
     write("model.py", BAD)
-    heavy = {"torch", "libcst", "rich", "pathspec", "numpy", "asyncio", "json", "subprocess"}
+    heavy = {"torch", "libcst", "rich", "pathspec", "numpy", "asyncio", "json", "subprocess", "jinja2", "matplotlib"}
+    ours = {
+        "initlint.api",
+        "initlint.engine",
+        "initlint.facts",
+        "initlint.rule",
+        "initlint.config",
+        "difflib",
+        "inspect",
+    }
     program = (
         "import sys; from initlint.cli import main\n"
-        "sys.argv = ['initlint', 'check', '--static', 'model.py']\n"
-        "try: main()\nexcept SystemExit: pass\n"
-        f"print(sorted({heavy} & set(sys.modules)))"
+        "for line in sys.argv[1:]:\n"
+        "    sys.argv = ['initlint', *line.split()]\n"
+        "    try: main()\n"
+        "    except SystemExit as end: code = end.code\n"
+        f"    print('loaded', code, *sorted({heavy | ours} & set(sys.modules)))"
     )
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert out.splitlines()[-1] == "[]"
+    commands = LIGHT + LOOKING_UP
+    out = subprocess.run([sys.executable, "-c", program, *commands], capture_output=True, text=True, check=True).stdout
+    told = [line.split()[1:] for line in out.splitlines() if line.startswith("loaded ")]
+    assert len(told) == len(commands)
+    for command, (code, *loaded) in zip(commands, told, strict=True):
+        assert code == ("1" if "model.py" in command else "0"), command
+        assert not set(loaded) & (heavy | ours if command in LIGHT else heavy), command
 
 
 def test_a_closed_pipe_is_quiet(spawn: Callable[..., subprocess.Popen[str]]) -> None:

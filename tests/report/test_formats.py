@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,34 @@ def test_columns_count_code_points_and_the_caret_stands_under_the_span() -> None
     assert shown[carets.index("^") : carets.rindex("^") + 1] == "torch.empty(3)"
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_findings_keep_to_the_width_of_a_terminal_and_a_pipe_has_one_line_a_piece(width: int) -> None:
+    text = as_text(REPORT, width=width, color=True)
+    lines = re.sub(r"\x1b\[\d*m", "", text).splitlines()
+    assert max(map(len, lines)) <= width
+    words = " ".join("\n".join(lines).split())
+    assert "sets the mean to 0.02 and leaves the standard deviation at 1" in words
+    assert FINDING.message in as_text(REPORT).splitlines()[0]
+    line = f"x = {'long_name + ' * 6}torch.empty(3) + {'long_name * ' * 6}2"
+    start = line.index("torch") + 1
+    where = Location("a.py", 1, start, 1, start + len("torch.empty(3)"))
+    report = replace(REPORT, findings=(replace(FINDING, location=where),), lines={where: line}, models=())
+    lines = as_text(report, width=width).splitlines()
+    at = next(index for index, text in enumerate(lines) if "^" in text)
+    shown, carets = lines[at - 1], lines[at]
+    assert len(shown) <= width
+    assert shown[carets.index("^") : carets.rindex("^") + 1] == "torch.empty(3)"
+
+
+def test_findings_stand_together_by_file_and_without_a_line_by_model() -> None:
+    runs = tuple(ModelRun(f"{path}::{name}", "audited") for path, name in (("a.py", "A"), ("b.py", "B"), ("a.py", "C")))
+    bare = [replace(BARE, model=model, parameter=f"{model}.w", parameters=()) for model in ("C", "B", "A", "Lost")]
+    here = [replace(FINDING, location=Location(path, line, 1)) for path, line in (("a.py", 3), ("b.py", 2))]
+    text = as_text(replace(REPORT, findings=(*bare, *here), models=runs, lines={}), quiet=True)
+    heads = [line.partition(": ")[0] for line in text.splitlines() if "[" in line]
+    assert heads == ["a.py:3:1", "A.w", "C.w", "b.py:2:1", "B.w", "Lost.w"]
+
+
 @pytest.mark.parametrize("color", [False, True])
 def test_color_is_only_what_was_asked_for(color: bool) -> None:
     assert ("\x1b[" in as_text(REPORT, color=color)) is color
@@ -208,7 +237,7 @@ def test_layers_that_all_differ_are_cut_in_the_middle_and_counted() -> None:
 @pytest.mark.parametrize("width", [60, 80, 100, 200])
 def test_no_line_of_a_table_is_wider_than_the_terminal(width: int) -> None:
     rows = many(3, bad=frozenset({1}))
-    *lines, _ = as_text(audited(rows), width=width).splitlines()  # the last is a sentence, which may wrap
+    lines = as_text(audited(rows), width=width).splitlines()
     assert max(map(len, lines)) <= width
     for row in rows:
         assert any(line.split()[0].endswith(row.name[-8:]) for line in lines if line)
