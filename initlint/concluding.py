@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from initlint.facts import known
 from initlint.findings import Finding, Severity
 from initlint.fingerprint import with_fingerprints
-from initlint.profile import rows
 from initlint.result import ModelRun, Report, Summary
 
 if TYPE_CHECKING:
@@ -94,6 +93,8 @@ def _run(outcome: Outcome, findings: Iterable[Finding]) -> ModelRun:
     """What became of a model, with its table where it was audited."""
     if outcome.facts is None:
         return ModelRun(outcome.target, outcome.status, outcome.reason)
+    from initlint.profile import rows  # what is only read has no table
+
     model = outcome.facts.models[0]
     probe = model.probe if known(model.probe) else None
     shapes = {parameter.name: parameter.shape for parameter in model.parameters if not parameter.is_buffer}

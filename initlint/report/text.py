@@ -137,7 +137,7 @@ def _excerpt(where: Location, line: str, page: _Page) -> Iterator[str]:
         return
     number = str(where.line)
     room = None if page.width is None else page.width - len(f"  {number} | ")
-    before, marked, after = _cropped(*map(printable, parts), room)
+    before, marked, after = _cropped(printable(parts[0]), printable(parts[1]), printable(parts[2]), room)
     yield f"  {number} | {before}{marked}{after}"
     carets = "^" * max(len(marked), 1)
     yield f"  {' ' * len(number)} | {' ' * len(before)}{page.styled(carets, _COLORS[Severity.ERROR])}"
