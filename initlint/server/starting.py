@@ -52,4 +52,5 @@ def _taken() -> tuple[BinaryIO, BinaryIO]:
     os.dup2(nothing, sys.stdin.fileno())
     os.close(nothing)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    sys.stdout = sys.stderr  # which keeps nothing back
     return os.fdopen(stdin, "rb"), os.fdopen(stdout, "wb")
