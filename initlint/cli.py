@@ -322,7 +322,7 @@ def suggest(context: click.Context, /, target: str, **options: Any) -> None:
     else:
         from initlint.report.suggestion import told
 
-        sys.stderr.write(told(suggestion))
+        sys.stderr.write(told(suggestion, terminal(sys.stderr)[0]))
         if options["format_"] == "html":
             deliver(suggestion.to_html(), options["output"])
         if suggestion.source is not None:

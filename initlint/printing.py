@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -34,9 +34,9 @@ def stand_in_for_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
 
 
-def terminal() -> tuple[int | None, bool]:
-    """How many columns standard output has, None where it is no terminal; and whether it is to be coloured."""
-    if not sys.stdout.isatty():
+def terminal(stream: TextIO | None = None) -> tuple[int | None, bool]:
+    """How many columns standard output (or ``stream``) has, None for no terminal; and whether it is to be coloured."""
+    if not (stream or sys.stdout).isatty():
         return None, False
     import shutil
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.printable import printable
+from initlint.report.sheet import Sheet
 from initlint.report.table import FOLD_ABOVE, middle, span
 
 if TYPE_CHECKING:
@@ -16,29 +17,36 @@ if TYPE_CHECKING:
 __all__ = ["told"]
 
 _NUMBER = re.compile(r"\d+")
-_LONGEST_NAME = 36
+_LONGEST_NAME, _SHORTEST_NAME = 36, 14
+_FIGURES = 40
+"""So many columns the four figures of a layer take, with what is between them."""
 
 
-def told(suggestion: Suggestion) -> str:
-    """Everything but the function: what was found, both profiles, what is left alone, and what to delete."""
+def told(suggestion: Suggestion, width: int | None = None) -> str:
+    """Everything but the function: what was found, both profiles, what is left alone, and what to delete.
+
+    ``width`` is the terminal's, None where it goes to a pipe or a file.
+    """
     if suggestion.status == "failed":
         return ""
+    sheet = Sheet(color=False, width=width)
     target = printable(suggestion.target)
     (model,) = suggestion.before.models
     batch = f"probed on {printable(model.batch)}" if model.batch else "not probed"
     if suggestion.status == "fine":
-        return f"{target}: fine as it is ({batch}): nothing at warning or above, and no function to suggest\n"
+        said = f"{target}: fine as it is ({batch}): nothing at warning or above, and no function to suggest"
+        return sheet.wrapped(text=said) + "\n"
     assert suggestion.after is not None
-    lines = [f"{target}, {batch}: before -> after init_weights(model)", ""]
-    lines += _profile(suggestion.before.models[0].layers, suggestion.after.models[0].layers)
-    lines += ["", *_findings("before", suggestion.before), *_findings("after", suggestion.after), ""]
-    lines += _verdict(suggestion)
+    room = _LONGEST_NAME if sheet.width is None else max(_SHORTEST_NAME, sheet.width - _FIGURES)
+    profile = _profile(model.layers, suggestion.after.models[0].layers, min(room, _LONGEST_NAME))
+    lines = [*_findings("before", suggestion.before), *_findings("after", suggestion.after), "", *_verdict(suggestion)]
     for what, why in suggestion.kept:
         lines.append(f"left alone: {printable(what)} ({printable(why)})")
     if suggestion.status == "suggested" and suggestion.replaces:
         places = ", ".join(map(str, suggestion.replaces))
         lines.append(f"it takes the place of: {printable(places)}")
-    return "".join(f"{line}\n" for line in lines)
+    head = sheet.wrapped(text=f"{target}, {batch}: before -> after init_weights(model)")
+    return "".join(f"{line}\n" for line in [head, "", *profile, "", *(sheet.wrapped(text=line) for line in lines)])
 
 
 def _verdict(suggestion: Suggestion) -> Iterator[str]:
@@ -61,7 +69,7 @@ def _findings(when: str, report: Report) -> Iterator[str]:
         yield f"{when}: {where}{finding.code} [{finding.severity.label}] {printable(finding.message)}"
 
 
-def _profile(before: Sequence[LayerRow], after: Sequence[LayerRow]) -> list[str]:
+def _profile(before: Sequence[LayerRow], after: Sequence[LayerRow], room: int) -> list[str]:
     """Standard deviations of signal and gradient, layer by layer; of long models, those of a pattern in one line."""
     second = {row.name: row for row in after}
     pairs = [(row, second[row.name]) for row in before if row.name in second]
@@ -76,7 +84,7 @@ def _profile(before: Sequence[LayerRow], after: Sequence[LayerRow]) -> list[str]
         firsts, seconds = [pair[0] for pair in group], [pair[1] for pair in group]
         cells.append(
             (
-                name if len(name) <= _LONGEST_NAME else ".." + name[2 - _LONGEST_NAME :],
+                name if len(name) <= room else ".." + name[2 - room :],
                 middle([row.forward_std for row in firsts], 3),
                 "->",
                 middle([row.forward_std for row in seconds], 3),

@@ -13,6 +13,7 @@ from initlint.findings import Finding, Severity
 from initlint.location import Location
 from initlint.printable import printable
 from initlint.report.places import file_of
+from initlint.report.sheet import Sheet
 from initlint.report.wording import about, account, amounts, evidence, excerpt, nothing, place, scope
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["render", "statistics"]
 _COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.ADVICE: "36"}
 _MOST_RELATED = 4
-_NARROWEST = 20
-"""A terminal that says to be narrower does not know its width."""
-_INDENT = "    "
 _CUT = ".."
 
 
@@ -42,7 +40,7 @@ def render(
     ``quiet`` leaves only the findings. ``unsafe_fixes`` tells of the fixes that are not safe, too.
     ``plain`` draws charts in ASCII.
     """
-    page = _Page(color, width)
+    page = Sheet(color, width)
     parts = [
         "\n".join(_finding(finding, report.lines, page, unsafe_fixes)) + "\n"
         for finding in sorted(report.findings, key=lambda finding: _group(finding, report))
@@ -51,37 +49,6 @@ def render(
         parts.extend(_models(report.models, page, plain))
         parts.append(_verdict(report, page) + "\n")
     return "\n".join(parts)
-
-
-class _Page:
-    """What is printed on: whether in colour, and how wide."""
-
-    def __init__(self, color: bool, width: int | None) -> None:
-        self.color = color
-        self.width = width if width is not None and width >= _NARROWEST else None
-
-    def styled(self, text: str, style: str) -> str:
-        return f"\x1b[{style}m{text}\x1b[0m" if self.color else text
-
-    def wrapped(self, *parts: tuple[str, str], text: str) -> str:
-        """Text behind parts with a style each ("" for none), in lines of the width; all but the first are indented."""
-        styled = "".join(self.styled(part, style) if style else part for part, style in parts)
-        lead = "".join(part for part, _ in parts)
-        if self.width is None or len(lead) + len(text) <= self.width:
-            return styled + text
-        from textwrap import wrap
-
-        fits = len(lead) + len(text.split(maxsplit=1)[0]) <= self.width
-        lines = wrap(
-            text,
-            self.width,
-            initial_indent=" " * len(lead) if fits else _INDENT,
-            subsequent_indent=_INDENT,
-            replace_whitespace=False,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        return "\n".join([styled + lines[0][len(lead) :], *lines[1:]] if fits else [styled.rstrip(), *lines])
 
 
 def _group(finding: Finding, report: Report) -> tuple[bool, str, bool, str]:
@@ -99,7 +66,7 @@ def statistics(report: Report) -> str:
     return "".join(f"{count:>6}  {code}  {name}\n" for (code, name), count in rows)
 
 
-def _finding(finding: Finding, lines: Mapping[Location, str], page: _Page, unsafe_fixes: bool) -> Iterator[str]:
+def _finding(finding: Finding, lines: Mapping[Location, str], page: Sheet, unsafe_fixes: bool) -> Iterator[str]:
     where = finding.location
     yield page.wrapped(
         (printable(place(finding)), "1"),
@@ -130,7 +97,7 @@ def _finding(finding: Finding, lines: Mapping[Location, str], page: _Page, unsaf
         yield page.wrapped(("  ", ""), ("fix:", "1"), (" ", ""), text=way)
 
 
-def _excerpt(where: Location, line: str, page: _Page) -> Iterator[str]:
+def _excerpt(where: Location, line: str, page: Sheet) -> Iterator[str]:
     """The source line, and carets under the span that the finding points at."""
     parts = excerpt(where, line)
     if parts is None:
@@ -155,7 +122,7 @@ def _cropped(before: str, marked: str, after: str, room: int | None) -> tuple[st
     return before, marked, after[: room - len(before) - len(marked) - len(_CUT)] + tail
 
 
-def _models(runs: tuple[ModelRun, ...], page: _Page, plain: bool) -> Iterator[str]:
+def _models(runs: tuple[ModelRun, ...], page: Sheet, plain: bool) -> Iterator[str]:
     for run in runs:
         body = ""
         if run.layers:
@@ -169,7 +136,7 @@ def _models(runs: tuple[ModelRun, ...], page: _Page, plain: bool) -> Iterator[st
         yield f"{page.wrapped((printable(run.target), '1'), (': ', ''), text=said)}\n{body}"
 
 
-def _verdict(report: Report, page: _Page) -> str:
+def _verdict(report: Report, page: Sheet) -> str:
     """The closing line: what was found, in how much, and what of it can be fixed."""
     found = [(text, _COLORS[severity]) for severity, text in amounts(report.summary)]
     counts = [part for each in found for part in (each, (", ", ""))][:-1] or [(nothing(report.summary), "")]

@@ -18,6 +18,7 @@ import pytest
 
 from initlint.proposal import Suggestion
 from initlint.report.charts import charts, svg
+from initlint.report.suggestion import told
 from initlint.result import Curve, LayerRow, ModelRun, Report, Values
 from tests.cli.conftest import Result, initlint  # noqa: F401  # the fixture
 from tests.report.test_formats import FINDING, HOSTILE, REPORT, WRITE
@@ -168,6 +169,15 @@ def test_what_is_drawn_was_counted_in_the_model_and_a_parametrization_is_told_wi
     assert second.follows.family == "normal"
     assert middle > 20 * outer
     assert second.fitting is None  # a norm comes next, and the scale is its to choose
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_what_is_told_of_a_suggestion_keeps_to_the_terminal(width: int) -> None:
+    seen = replace(with_values(), models=with_values().models[:1])
+    kept = (("blocks.0.norm.weight, blocks.1.norm.weight, blocks.2.norm.weight", "as the model has it"),)
+    text = told(Suggestion("net.py::Net", "suggested", seen, seen, "", ("INI501",), kept=kept), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "(as the model has it)" in " ".join(text.split())
 
 
 def test_a_suggestion_is_a_page_with_before_and_after_in_one_chart(tmp_path: Path) -> None:
