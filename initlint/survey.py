@@ -334,6 +334,6 @@ class Survey:
             try:
                 most = self._config(path).max_file_size
                 self.files[path] = opened(path, loaded(path, most), most)
-            except (OSError, FileTooLarge, SourceError):
+            except (OSError, ValueError, FileTooLarge, SourceError):  # ValueError: no path can be spelled so
                 self.files[path] = None
         return self.files[path] or File(b"")

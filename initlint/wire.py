@@ -2,15 +2,19 @@
 
 The text is an object with ``facts``, a list in which every fact stands behind all that it refers to, and ``root``, the
 index of the one that was sent. A fact is its class's name and its fields; an object that is shared stays shared.
-What JSON cannot say is an object with one key that begins with ``$``.
+What JSON cannot say is an object with one key that begins with ``$``. The sender runs the user's code: what is read is
+held against the types that the facts declare, and nothing in it names anything but a class of facts.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
-from collections.abc import Mapping
+import typing
+from collections.abc import Callable, Mapping
+from types import NoneType, UnionType
 from typing import Any
 
 from initlint import facts
@@ -53,9 +57,14 @@ def loads(text: str) -> Any:
             names = _FIELDS[name]
             if not isinstance(values, dict) or not values.keys() <= set(names):
                 raise ValueError(f"{name} has no such fields: {values!r:.100}")
-            built.append(_CLASSES[name](**{key: _decode(value, built) for key, value in values.items()}))
+            fields = {key: _decode(value, built) for key, value in values.items()}
+            tests = _tests(name)
+            for key, value in fields.items():
+                if value is not UNKNOWN and not tests[key](value):
+                    raise ValueError(f"{name}.{key} is no {value!r:.100}")
+            built.append(_CLASSES[name](**fields))
         return built[_index(document["root"], built)]
-    except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+    except (LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"not facts: {error!r:.200}") from error
 
 
@@ -140,10 +149,11 @@ def _decode(value: Any, built: list[Any]) -> Any:
         low, high = (_decode(end, built) for end in inner)
         return Range(low, high)
     if tag == "$location":
-        path, line, *rest = inner
-        if not isinstance(path, str) or type(line) is not int:
+        path, line, column, *rest = inner
+        numbers = [number for number in rest if number is not None]
+        if not isinstance(path, str) or not all(type(number) is int for number in (line, column, *numbers)):
             raise ValueError(f"not a location: {inner!r:.100}")
-        return Location(path, line, *rest)
+        return Location(path, line, column, *rest)
     if tag == "$fact":
         return built[_index(inner, built)]
     if tag == "$list":
@@ -151,3 +161,38 @@ def _decode(value: Any, built: list[Any]) -> Any:
     if tag == "$map":
         return {_decode(key, built): _decode(item, built) for key, item in inner}
     raise ValueError(f"not a value: {value!r:.100}")
+
+
+_Test = Callable[[Any], bool]
+
+
+@functools.cache
+def _tests(name: str) -> dict[str, _Test]:
+    """What tells for each field of a class of facts whether a value is one that its annotation allows."""
+    hints = typing.get_type_hints(_CLASSES[name], localns={**_CLASSES, "Location": Location})
+    return {field: _test(hints[field]) for field in _FIELDS[name]}
+
+
+def _test(hint: Any) -> _Test:
+    """The same of one annotation; what may stand for a number is told from what may not, and texts are texts."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return lambda _: True
+    if origin in (UnionType, typing.Union):
+        several = [_test(each) for each in inner]
+        return lambda value: any(test(value) for test in several)
+    if origin is tuple:
+        if inner[-1] is not Ellipsis:
+            each_test = [_test(each) for each in inner]
+            return lambda value: (
+                isinstance(value, tuple)
+                and len(value) == len(each_test)
+                and all(item is UNKNOWN or test(item) for test, item in zip(each_test, value, strict=True))
+            )
+        same = _test(inner[0])
+        return lambda value: isinstance(value, tuple) and all(item is UNKNOWN or same(item) for item in value)
+    if origin is Mapping:
+        keys = _test(inner[0])
+        return lambda value: isinstance(value, Mapping) and all(map(keys, value))
+    accepted = {NoneType: (NoneType,), float: (int, float, Range), int: (int, Range)}.get(hint, (hint,))
+    return lambda value: isinstance(value, accepted)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import pickle
+import stat
+import zipfile
 from collections.abc import Callable
+from pickle import UnpicklingError
 from typing import Any, TypeGuard
 
 import torch
@@ -30,21 +32,28 @@ _DTYPES = {
 }
 _MAX_HEADER = 100_000_000
 """Bytes; the format's own limit."""
+_MOST = 1 << 32
+"""Bytes that a batch may have, also when it is unpacked: a few packed ones can fill any memory."""
+_MANY = 100_000
+"""Values in a nest."""
+_LOOSE_TORCH = (2, 6)
+"""Before it torch.load(weights_only=True) could be made to run code by what is no zip archive (CVE-2025-32434)."""
 
 
 def load_batch(path: str) -> Any:
     """What a file holds: a tensor, or a tuple, list or mapping of tensors.
 
     ``.pt`` and ``.pth`` are read with ``weights_only``, ``.npy`` and ``.npz`` without pickled objects. An archive's
-    unnamed arrays (arr_0, arr_1) are a tuple. Raises ValueError, in one line, for what cannot be read and for what
-    holds anything but tensors, numbers and None.
+    unnamed arrays (arr_0, arr_1) are a tuple. Raises ValueError, in one line, for what cannot be read, is no regular
+    file or larger than 4 GiB, and for what holds anything but tensors, numbers and None.
     """
     shown = os.path.basename(path)
     try:
+        _within_bounds(path)
         value = _reader(path)(path)
     except (OSError, MemoryError) as error:
         raise ValueError(f"batch @{shown}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    except pickle.UnpicklingError:
+    except UnpicklingError:
         raise ValueError(f"batch @{shown}: holds no tensors, or pickled objects, which could run code") from None
     except Exception as error:  # the readers raise what they like for a broken file
         why = first_line(error, 160)
@@ -60,7 +69,23 @@ def _reader(path: str) -> Callable[[str], Any]:
     return {".npy": _numpy, ".npz": _numpy, ".safetensors": _safetensors}.get(ending, _torch)
 
 
+def _within_bounds(path: str) -> None:
+    """Raises ValueError for what is no regular file (a FIFO never ends) and for what is too large, packed or unpacked."""
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no regular file")
+    size = found.st_size
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = max(size, sum(member.file_size for member in archive.infolist()))
+    if size > _MOST:
+        raise ValueError(f"it has {size / 2**30:.3g} GiB, and a batch {_MOST >> 30} at most")
+
+
 def _torch(path: str) -> Any:
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < _LOOSE_TORCH and not zipfile.is_zipfile(path):
+        raise ValueError("of a file that is no zip archive, torch before 2.6 may run what it holds")
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -127,11 +152,17 @@ def _is_counts(value: Any) -> TypeGuard[list[int]]:
 
 
 def _stranger(value: Any) -> str | None:
-    """The type of something in a nest that is neither a tensor nor a plain value; None where all are."""
-    if isinstance(value, (list, tuple)):
-        return next((found for found in map(_stranger, value) if found is not None), None)
-    if isinstance(value, dict):
-        return next((found for found in map(_stranger, value.values()) if found is not None), None)
-    if value is None or isinstance(value, (Tensor, bool, int, float, str)):
-        return None
-    return type(value).__name__
+    """The type of something in a nest that is neither a tensor nor a plain value, or the nest is endless; else None."""
+    waiting, seen = [value], 0
+    while waiting:
+        item = waiting.pop()
+        seen += 1
+        if seen > _MANY:
+            return f"nest of more than {_MANY} values"
+        if isinstance(item, (list, tuple)):
+            waiting += item[:_MANY]
+        elif isinstance(item, dict):
+            waiting += item.values()
+        elif item is not None and not isinstance(item, (Tensor, bool, int, float, str)):
+            return type(item).__name__
+    return None

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from initlint.live.batch import Batch, as_batch, make
-from initlint.live.batch_spec import BatchSpec
+from initlint.live.batch_spec import DTYPES, BatchSpec
 from initlint.live.candidates import Candidate, candidates
 from initlint.live.configured import configured
 from initlint.live.failures import said
@@ -51,14 +51,15 @@ def infer(module: nn.Module, *, device: str = "cpu", batch: int = _BATCH) -> Bat
     module's buffers may change.
     """
     trial = _Trial(module, device)
-    named = list(configured(module, batch))
+    dtype = _dtype(module)
+    named = [_in(dtype, candidate) for candidate in configured(module, batch)]
     weights = sum(parameter.numel() for parameter in module.parameters())
     likely = named if weights <= _QUICK else []
     first: list[Candidate] = [*_offered(module, "example_input_array"), *likely]
     for candidate in first:
         if (ran := trial.run(candidate)) is not None:
             return trial.large_enough(candidate, *ran)
-    guesses: list[Candidate] = [*named[len(likely) :], *candidates(module, batch)]
+    guesses = [*named[len(likely) :], *(_in(dtype, candidate) for candidate in candidates(module, batch))]
     small, rest = guesses[:0], guesses
     if guesses and _elements(guesses[0]) <= _SMALL:
         small, rest = guesses[:1], guesses[1:]  # as quick as a fake, which takes a second to set up
@@ -78,12 +79,31 @@ def first_batch(module: nn.Module, run: Callable[[Batch], None], *, batch: int =
     trial = _Trial(module, "cpu", run)
     deadline = time.monotonic() + _PATIENCE
     listed = (configured(module, batch), candidates(module, batch), _offered(module, "dummy_inputs"))
+    dtype = _dtype(module)
     for candidate in itertools.chain(_offered(module, "example_input_array"), *listed):
+        candidate = _in(dtype, candidate)
         if (ran := trial.run(candidate)) is not None:
             return trial.large_enough(candidate, *ran)
         if time.monotonic() > deadline:
             break
     raise _nothing(module, trial)
+
+
+def _dtype(module: nn.Module) -> str:
+    """The one that all parameters have which are no integers; torch's usual where they differ, or there are none."""
+    found = {p.dtype for p in module.parameters() if p.is_floating_point() or p.is_complex()}
+    name = str(found.pop()).removeprefix("torch.") if len(found) == 1 else ""
+    return name if name in DTYPES else "float32"
+
+
+def _in(dtype: str, candidate: Candidate) -> Candidate:
+    """A guess whose real numbers are of the model's dtype; a batch at hand as it is."""
+    if isinstance(candidate, Batch) or dtype == "float32":
+        return candidate
+    return tuple(
+        replace(spec, dtype=dtype) if isinstance(spec, BatchSpec) and spec.dtype == "float32" else spec
+        for spec in candidate
+    )
 
 
 def _nothing(module: nn.Module, trial: _Trial) -> NoSampleBatch:

@@ -82,7 +82,9 @@ def _share(module: nn.Module, batch: Batch, count: int, dims: Mapping[str, int])
     args, kwargs = map_tensors(args, leaf), map_tensors(kwargs, leaf)
     with _hooked(module, hooks):
         output = primary_output(module(*args, **kwargs))
-    if output is None or not output.requires_grad or output.dim() < 1 or list(output.shape).count(count) != 1:
+    if output is None or not output.requires_grad or output.is_complex() or output.layout != torch.strided:
+        return UNKNOWN  # type: ignore[no-any-return]
+    if output.dim() < 1 or list(output.shape).count(count) != 1:
         return UNKNOWN  # type: ignore[no-any-return]
     if output.shape[0] != count or not sources:
         return UNKNOWN  # type: ignore[no-any-return]

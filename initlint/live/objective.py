@@ -14,7 +14,7 @@ from torch import Tensor
 from initlint.live.failures import said
 from initlint.live.sharded import is_piece
 
-__all__ = ["NAMED", "Loss", "NamedLoss", "Objective", "cross_entropy_classes", "named_loss", "primary_output"]
+__all__ = ["NAMED", "Loss", "NamedLoss", "Objective", "cross_entropy_classes", "in_reals", "named_loss", "primary_output"]
 
 CROSS_ENTROPY, MSE = NAMED = ("cross-entropy", "mse")
 """The losses that have a name of their own; their targets are drawn."""
@@ -51,7 +51,15 @@ def _tensors(output: Any, depth: int = 4) -> Iterator[Tensor]:
 
 
 def _usable(tensor: Any) -> bool:
-    return isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.numel() > 0
+    if not isinstance(tensor, Tensor) or tensor.is_nested or tensor.is_meta:
+        return False
+    return (tensor.is_floating_point() or tensor.is_complex()) and tensor.numel() > 0
+
+
+def in_reals(tensor: Tensor) -> Tensor:
+    """The same numbers in a plain tensor of reals: complex ones as pairs, sparse ones with their zeros."""
+    dense = tensor if tensor.layout == torch.strided else tensor.to_dense()
+    return torch.view_as_real(dense.resolve_conj()) if dense.is_complex() else dense
 
 
 def primary_output(output: Any) -> Tensor | None:
@@ -216,6 +224,7 @@ class Objective:
             return None
         if is_piece(chosen):  # the loss is one number on every rank
             chosen = chosen.full_tensor()  # type: ignore[attr-defined]
+        chosen = in_reals(chosen)
         values = chosen.float() if chosen.dtype in (torch.float16, torch.bfloat16) else chosen
         if self._asked == CROSS_ENTROPY:
             return self._cross_entropy(values)

@@ -1,8 +1,9 @@
 """Runs models in a child process, so that nothing a model does can harm the report.
 
-The child is a fresh interpreter in a session of its own. What the model prints goes into a pipe that is emptied
-and forgotten but for its end; results come over another. A model that takes too long or dies is an outcome, and
-the child starts again for those after it. When a child is done with, whatever it started is killed.
+The child is a fresh interpreter in a session of its own, with a folder of its own for temporary files. What the model
+prints goes into a pipe that is emptied and forgotten but for its end; results come over another. A model that takes too
+long or dies is an outcome, and the child starts again for those after it, as it does after one that changed what the
+next would notice. When a child is done with, whatever it started is killed.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,9 +24,9 @@ from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Any
 
-from initlint import wire
-from initlint.facts import Facts
-from initlint.live.worker import PIPE_LOST
+from initlint.live.messages import Inbox, Outcome, TooMuch, outcome_of
+from initlint.live.processes import descendants, is_alive, kill_all
+from initlint.live.worker import IMPORTING, PIPE_LOST
 
 __all__ = ["LiveJob", "Outcome", "run"]
 
@@ -32,14 +35,20 @@ _STARTING = 120.0
 _TAIL = 4096
 """Bytes of a model's output that are kept."""
 _TICK = 0.1
+_MOST_AT_ONCE = 1 << 24
+"""Bytes that are read between two looks at the clock."""
 _SWEEPS = 400
 """How often, every 5 ms, leftover processes are looked for: to die takes them a moment."""
+_LONGEST_PHASE = 100
 _MARK = "INITLINT_RUN"
 _BOOTSTRAP = """
 import json, os, sys
 home, job, results = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+with open(job, "rb") as pipe:
+    work = json.loads(pipe.read())
 if sys.version_info < (3, 10):
-    os.write(results, json.dumps({"kind": "old-python", "text": sys.version.split()[0]}).encode() + b"\\n")
+    said = {"key": work["key"], "kind": "old-python", "text": sys.version.split()[0]}
+    os.write(results, json.dumps(said).encode() + b"\\n")
     sys.exit(0)
 from importlib.machinery import PathFinder
 class Finder:
@@ -47,8 +56,6 @@ class Finder:
     def find_spec(name, path=None, target=None):
         return PathFinder.find_spec(name, [home]) if name == "initlint" else None
 sys.meta_path.insert(0, Finder)
-with open(job, "rb") as pipe:
-    work = json.loads(pipe.read())
 sys.argv[:] = [work["path"] or work["module"]]
 from initlint.live.worker import main
 main(work, results)
@@ -93,27 +100,6 @@ class LiveJob:
         return f"{self.path}::{name}" if self.path is not None else f"{self.module}:{name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one model.
-
-    ``status`` is "audited" (there are ``facts``; ``others`` are those of further seeds), or "skipped" or "failed"
-    (there is a ``reason``, one line). ``torch_missing``: the interpreter has no torch. ``unmet``: what the job asks for
-    cannot be had here whatever the model is (a device, an interpreter). ``takes`` are the arguments that an audited
-    model could be given, None for any.
-    """
-
-    target: str
-    status: str
-    reason: str | None = None
-    facts: Facts | None = None
-    others: tuple[Facts, ...] = ()
-    notes: tuple[str, ...] = ()
-    torch_missing: bool = False
-    unmet: bool = False
-    takes: tuple[str, ...] | None = None
-
-
 def run(job: LiveJob) -> Iterator[Outcome]:
     """Build and audit the models of a job; one outcome for each name, in order. Never raises for what a model does."""
     waiting = list(job.names)
@@ -150,15 +136,17 @@ class _Child:
     def __init__(self, job: LiveJob) -> None:
         self._job = job
         self._mark = uuid.uuid4().hex
-        self._cwd = job.cwd or os.getcwd()
+        self._cwd = job.cwd or _working_directory(job)
+        key = uuid.uuid4().hex
+        self._inbox = Inbox(key)
         work_end, work = os.pipe()
         self._results, results_end = os.pipe()
         self._output, output_end = os.pipe()
         theirs = (work_end, results_end, output_end)
         self._tail = b""
-        self._lines = bytearray()
         self._where = "while Python was starting"
         self._ready = False
+        self._temporary = _temporary_folder()
         try:
             self._process = subprocess.Popen(
                 [job.python or sys.executable, "-c", _BOOTSTRAP, _home(), str(work_end), str(results_end)],
@@ -168,18 +156,19 @@ class _Child:
                 pass_fds=(work_end, results_end),
                 start_new_session=True,
                 cwd=self._cwd,
-                env={**_environment(), _MARK: self._mark},
+                env={**_environment(), **self._settings()},
             )
         except BaseException:
             for descriptor in (work, self._results, self._output):
                 os.close(descriptor)
+            _remove(self._temporary)
             raise
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
         # A broken pipe: it is dead already, and its status says how.
         with contextlib.suppress(BrokenPipeError), open(work, "wb") as pipe:
-            pipe.write(json.dumps({**asdict(job), "cwd": self._cwd}).encode())
+            pipe.write(json.dumps({**asdict(job), "cwd": self._cwd, "key": key}).encode())
         os.set_blocking(self._results, False)
         os.set_blocking(self._output, False)
 
@@ -189,97 +178,87 @@ class _Child:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Until the leader is reaped, its number cannot become another group's.
+        # What is left behind is found below the warden, which therefore goes last; until it is reaped, its number
+        # cannot become another group's.
+        warden = self._process.pid
+        mark = f"{_MARK}={self._mark}".encode()
         ours: set[int] = set()
         for _ in range(_SWEEPS):
-            found = _marked(self._mark, self._process.pid)
-            ours |= found
-            self._kill_group()
-            for pid in found:
-                _kill(pid)
-            if not found and not any(map(_is_alive, ours)):
+            found = descendants(warden, mark)
+            ours |= found.keys()
+            kill_all(found, spared=[warden])
+            if not found and not any(map(is_alive, ours)):
                 break
             time.sleep(0.005)
+        self._kill_group()
         self._process.wait()
         os.close(self._results)
         os.close(self._output)
+        _remove(self._temporary)
+
+    def _settings(self) -> dict[str, str]:
+        """What the child's environment has besides ours."""
+        return {_MARK: self._mark, **({} if self._temporary is None else {"TMPDIR": self._temporary})}
 
     def outcomes(self) -> Iterator[Outcome]:
         """The outcomes of the models in order, as far as this child gets."""
         names = list(self._job.names)
         deadline = time.monotonic() + max(self._job.timeout, _STARTING)
         while names:
-            over = not self._listen(deadline)
-            for message in self._messages():
+            try:
+                messages, over = self._listen(deadline)
+            except TooMuch:
+                yield Outcome(self._job.target(names[0]), "failed", f"wrote without end to where results go {self._where}")
+                return
+            for message in messages:
                 kind = message.get("kind")
-                if kind in ("no-torch", "old-python"):
+                if kind == "phase":
+                    self._where = str(message.get("text"))[:_LONGEST_PHASE]
+                elif kind == "outcome":
+                    yield outcome_of(self._job.target(names.pop(0)), message)
+                    if not names or message.get("last") is True:
+                        return
+                    deadline = time.monotonic() + self._job.timeout
+                elif kind == "ready":
+                    deadline = time.monotonic() + self._job.timeout
+                    self._ready = True
+                elif not self._ready:
                     yield from self._useless(names, message)
                     return
-                if kind == "phase":
-                    self._where = str(message.get("text"))
-                    continue
-                if kind == "outcome":
-                    yield self._outcome(names.pop(0), message)
-                deadline = time.monotonic() + self._job.timeout
-                self._ready = True
-            if names and (over or time.monotonic() > deadline):
-                reason = self._death() if over else f"did not finish within {self._job.timeout:g} s: raise --timeout"
-                if not self._ready:  # no model can be blamed, and the next child would fare no better
-                    reason = f"{self._job.python or sys.executable} {reason}"
-                    yield from (Outcome(self._job.target(name), "failed", reason, unmet=True) for name in names)
-                    return
-                yield Outcome(self._job.target(names[0]), "failed", reason)
+            if over or time.monotonic() > deadline:
+                yield from self._ended(names, self._death() if over else self._overdue())
                 return
 
-    def _listen(self, deadline: float) -> bool:
-        """Wait a moment for messages; False when no more will come."""
+    def _overdue(self) -> str:
+        return f"did not finish within {self._job.timeout:g} s: raise --timeout"
+
+    def _ended(self, names: list[str], reason: str) -> Iterator[Outcome]:
+        """What becomes of the model at which a child ended, and of those that have to share its fate."""
+        if not self._ready:  # no model can be blamed, and the next child would fare no better
+            reason = f"{self._job.python or sys.executable} {reason}"
+            yield from (Outcome(self._job.target(name), "failed", reason, unmet=True) for name in names)
+        elif self._where == IMPORTING:  # it is what all of them begin with
+            yield from (Outcome(self._job.target(name), "failed", reason) for name in names)
+        else:
+            yield Outcome(self._job.target(names[0]), "failed", reason)
+
+    def _listen(self, deadline: float) -> tuple[list[dict[str, Any]], bool]:
+        """Wait a moment; the messages that came, and whether no more will come. Raises TooMuch."""
         wait = max(0.0, min(_TICK, deadline - time.monotonic()))
         select.select([self._results, self._output], [], [], wait)
         self._tail = (self._tail + _read(self._output, 1 << 20)[0])[-_TAIL:]
         dead = self._status() is not None
-        closed = False
-        while not closed:
+        messages: list[dict[str, Any]] = []
+        closed, taken = False, 0
+        while not closed and taken < _MOST_AT_ONCE:
             data, closed = _read(self._results, 1 << 20)
-            self._lines += data
             if not data:
                 break
+            taken += len(data)
+            messages += self._inbox.take(data)
         if closed and not dead:
             dead = self._wait(1.0)
-        return not (dead or closed)
-
-    def _messages(self) -> Iterator[dict[str, Any]]:
-        *lines, rest = bytes(self._lines).split(b"\n") if b"\n" in self._lines else (bytes(self._lines),)
-        if lines:
-            self._lines = bytearray(rest)
-        for line in lines:
-            try:
-                message = json.loads(line)
-            except ValueError:
-                continue  # written by the model: it found our pipe
-            if isinstance(message, dict):
-                yield message
-
-    def _outcome(self, name: str, message: dict[str, Any]) -> Outcome:
-        target = self._job.target(name)
-        reason = message.get("reason")
-        if message.get("status") != "audited":
-            status = "skipped" if message.get("status") == "skipped" else "failed"
-            return Outcome(target, status, str(reason), unmet=message.get("unmet") is True)
-        try:
-            facts = wire.loads(str(message.get("facts")))
-            others = tuple(wire.loads(str(text)) for text in message.get("others", ()))
-        except ValueError as error:
-            return Outcome(target, "failed", f"its facts cannot be read: {error}")
-        takes = message.get("takes")
-        return Outcome(
-            target,
-            "audited",
-            None,
-            facts,
-            others,
-            tuple(str(note) for note in message.get("notes", ())),
-            takes=None if takes is None else tuple(map(str, takes)),
-        )
+        return messages, (dead and taken < _MOST_AT_ONCE) or closed
 
     def _useless(self, names: list[str], message: dict[str, Any]) -> Iterator[Outcome]:
         """The same outcome for all: this interpreter cannot build anything."""
@@ -335,6 +314,35 @@ def _home() -> str:
     return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+def _working_directory(job: LiveJob) -> str:
+    """Where a child runs: here; beside its file, where a model before it has removed this directory."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return os.path.dirname(job.path or "") or os.path.sep
+
+
+def _temporary_folder() -> str | None:
+    """A new folder for a child's temporary files; None where there is no room for one."""
+    try:
+        return tempfile.mkdtemp(prefix="initlint-")
+    except OSError:
+        return None
+
+
+def _remove(folder: str | None) -> None:
+    """Remove a folder with all that is in it, also what a model locked; nothing that a link in it points to."""
+    if folder is None:
+        return
+    for parent, names, _ in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            if not os.path.islink(path):
+                with contextlib.suppress(OSError):
+                    os.chmod(path, 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _read(descriptor: int, size: int) -> tuple[bytes, bool]:
     """What there is to read, and whether the other end is closed."""
     try:
@@ -342,58 +350,6 @@ def _read(descriptor: int, size: int) -> tuple[bytes, bool]:
     except BlockingIOError:
         return b"", False
     return data, not data
-
-
-def _marked(mark: str, worker: int) -> set[int]:
-    """The living processes that a child started, also those that left its group; none where there is no /proc.
-
-    They are known by a variable in the environment they began with, or by their ancestors.
-    """
-    parents: dict[int, int] = {}
-    found: set[int] = set()
-    try:
-        pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
-    except OSError:
-        return set()
-    for pid in pids:
-        try:
-            state, parent = _state(pid)
-            if state in _DEAD:
-                continue
-            parents[pid] = parent
-            with open(f"/proc/{pid}/environ", "rb") as environ:
-                if f"{_MARK}={mark}".encode() in environ.read():
-                    found.add(pid)
-        except (OSError, ValueError):  # gone meanwhile, or another user's
-            continue
-    grown = True
-    while grown:
-        family = {pid for pid, parent in parents.items() if parent == worker or parent in found}
-        grown = not family <= found
-        found |= family
-    return found
-
-
-_DEAD = ("Z", "X")
-
-
-def _state(pid: int) -> tuple[str, int]:
-    """A process's state letter and its parent; raises OSError when it is gone."""
-    with open(f"/proc/{pid}/stat", "rb") as stat:
-        state, parent = stat.read().rpartition(b")")[2].split()[:2]
-    return state.decode(), int(parent)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return _state(pid)[0] not in _DEAD
-    except (OSError, ValueError):
-        return False
-
-
-def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
 
 
 def _signal_name(number: int) -> str:

@@ -29,7 +29,7 @@ from initlint.live.flow import Fate, Reader
 from initlint.live.graph import Trace
 from initlint.live.inference import NoSampleBatch, infer
 from initlint.live.leak import batch_leak
-from initlint.live.objective import Loss, Objective, cross_entropy_classes, primary_output
+from initlint.live.objective import Loss, Objective, cross_entropy_classes, in_reals, primary_output
 from initlint.live.one_hot import one_hot_fractions
 from initlint.live.parameters import layer_kind
 from initlint.live.pieces import extent
@@ -292,7 +292,7 @@ def _elements(trace: Trace) -> int:
 
 def _finite(module: nn.Module, output: Any, loss: Tensor | None) -> bool:
     chosen = primary_output(output)
-    tensors = [local(t.detach()) for t in (chosen, loss) if t is not None]
+    tensors = [in_reals(local(t.detach())) for t in (chosen, loss) if t is not None]
     tensors += [local(p.grad) for p in module.parameters() if p.grad is not None and not p.grad.is_sparse]
     checks = [torch.isfinite(t).all() for t in tensors]
     return all(torch.stack([c.to(checks[0].device) for c in checks]).tolist()) if checks else True

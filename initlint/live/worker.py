@@ -1,30 +1,33 @@
 """What runs in the child process: import, build and audit each model that was named, and send what came of it.
 
 The child's interpreter may have nothing but torch. Every message is one line of JSON on the pipe that the parent
-opened: ``ready``, ``phase`` (what is being done, in words), ``outcome``, ``no-torch``.
+opened: ``ready``, ``phase`` (what is being done, in words), ``outcome``, ``no-torch``; each has the job's key.
 """
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import importlib.util
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from initlint.live.failures import said
+from initlint.live.warden import guarded
 
-__all__ = ["PIPE_LOST", "main"]
+if TYPE_CHECKING:
+    from initlint.live.surroundings import Surroundings
 
+__all__ = ["IMPORTING", "PIPE_LOST", "main"]
+
+IMPORTING = "while it was imported"
+"""The phase that all models of a file have in common."""
 PIPE_LOST = 74
 """The exit status that says the pipe to the parent is gone (EX_IOERR of sysexits.h)."""
-_PR_SET_PDEATHSIG = 1
 _OUT_OF_MEMORY = (
     "can't allocate memory",
     "not enough memory",
@@ -37,8 +40,8 @@ _OUT_OF_MEMORY = (
 def main(job: Mapping[str, Any], results: int) -> None:
     """Do a job (the fields of LiveJob) and send its outcomes to the file descriptor ``results``; does not return."""
     os.set_inheritable(results, False)
-    _die_with_parent()
-    channel = _Channel(results)
+    guarded()
+    channel = _Channel(results, job["key"])
     try:
         import torch
     except ImportError as error:
@@ -52,9 +55,14 @@ def main(job: Mapping[str, Any], results: int) -> None:
     channel.send({"kind": "ready", "torch": torch.__version__})
     limit = _MemoryLimit(job["memory_limit"])
     source = _Source(job["path"], job["module"], job["cwd"])
+    before = None
     for name in job["names"]:
         outcome = _attempt(job, name, source, channel, limit)
-        channel.send({"kind": "outcome", **outcome})
+        before = before or source.surroundings
+        last = before is not None and before.changed()
+        channel.send({"kind": "outcome", "last": last, **outcome})
+        if last:
+            break
     os._exit(0)
 
 
@@ -65,15 +73,16 @@ class Unmet(Exception):
 class _Channel:
     """The pipe to the parent; a process that the model forked is stopped when it comes back to use it."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, key: str) -> None:
         self._descriptor = descriptor
+        self._key = key
         self._owner = os.getpid()
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send one message."""
         if os.getpid() != self._owner:
             os._exit(0)
-        data = json.dumps(message).encode() + b"\n"
+        data = b"\n" + json.dumps({"key": self._key, **message}).encode() + b"\n"  # not behind what a model wrote
         try:
             while data:
                 data = data[os.write(self._descriptor, data) :]
@@ -83,12 +92,6 @@ class _Channel:
     def phase(self, text: str) -> None:
         """Say what is being done, for the case that it ends here."""
         self.send({"kind": "phase", "text": text})
-
-
-def _die_with_parent() -> None:
-    """Where Linux can, have the child killed when its parent is."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 class _MemoryLimit:
@@ -143,17 +146,23 @@ class _Source:
         self._name = ""
         self._module: ModuleType | None = None
         self._error: BaseException | None = None
+        self.surroundings: Surroundings | None = None
+        """As they were when the module had been imported."""
 
-    def load(self) -> ModuleType:
+    def load(self, channel: _Channel) -> ModuleType:
         """The module; raises again what it raised the first time."""
         if self._error is not None:
             raise self._error
         if self._module is None:
+            from initlint.live.surroundings import Surroundings
+
+            channel.phase(IMPORTING)
             try:
                 self._module = self._import()
             except BaseException as error:
                 self._error = error
                 raise
+            self.surroundings = Surroundings()
         return self._module
 
     def again(self) -> ModuleType:
@@ -224,8 +233,7 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
     from initlint.live.width_spec import WidthSpec, width_argument
     from initlint.live.widths import scaled
 
-    channel.phase("while it was imported")
-    module = source.load()
+    module = source.load(channel)
     subject = _attribute(module, name)
     device = "cpu" if job["meta"] else _device(job["device"])
     given = literals(job["arguments"])
@@ -296,8 +304,7 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
     return {
         "status": "audited",
         "reason": None,
-        "facts": texts[0],
-        "others": texts[1:],
+        "facts": texts,
         "notes": notes,
         "takes": takes,
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import types
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from initlint import facts
-from initlint.facts import UNKNOWN, Chain, Distribution, Fact, Facts, Layer, Model, Parameter, Write
+from initlint.facts import UNKNOWN, Chain, Distribution, Fact, Facts, Layer, Model, Parameter, Write, known
 from initlint.location import Location
 from initlint.wire import dumps, loads
 
@@ -50,11 +52,39 @@ CLASSES = [
 ]
 
 
+NAMES = {**{value.__name__: value for value in vars(facts).values() if isinstance(value, type)}, "Location": Location}
+
+
+def of_type(hint: Any) -> st.SearchStrategy[Any]:
+    """Values that a field with such an annotation may hold; facts in it are not known."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return VALUES
+    if origin in (types.UnionType, typing.Union):
+        return st.one_of(map(of_type, inner))
+    if origin is tuple and inner[-1] is Ellipsis:
+        return st.lists(of_type(inner[0]), max_size=3).map(tuple)
+    if origin is tuple:
+        return st.tuples(*map(of_type, inner))
+    if origin is Mapping:
+        return st.dictionaries(of_type(inner[0]).filter(known), of_type(inner[1]), max_size=3)
+    plain = {
+        str: st.text(max_size=8),
+        int: st.integers(),
+        float: st.floats() | st.integers(),
+        bool: st.booleans(),
+        types.NoneType: st.none(),
+        Location: LOCATIONS,
+    }
+    return plain.get(hint, st.nothing()) | st.builds(lambda: UNKNOWN)
+
+
 @st.composite
 def any_fact(draw: st.DrawFn) -> Fact:
-    """A fact of any class, its fields holding anything that facts hold: the wire knows nothing of their types."""
+    """A fact of any class, its fields holding anything that they are declared to hold."""
     kind = draw(st.sampled_from(CLASSES))
-    values = {field.name: draw(VALUES) for field in dataclasses.fields(kind) if field.name != "layer"}
+    hints = typing.get_type_hints(kind, localns=NAMES)
+    values = {field.name: draw(of_type(hints[field.name])) for field in dataclasses.fields(kind) if field.name != "layer"}
     made: Fact = kind(**values)
     return made
 
@@ -124,6 +154,16 @@ def test_other_text_is_refused(text: str) -> None:
         {"facts": [["Facts", {"origin": {"a": 1, "b": 2}}]], "root": 0},
         {"facts": [["Facts", {"origin": "live"}]], "root": True},
         {"facts": [["Layer", {"name": "a", "parameters": 3}]], "root": 0},
+        {"facts": [["Layer", {"name": 3}]], "root": 0},
+        {"facts": [["Layer", {"name": None}]], "root": 0},
+        {"facts": [["Layer", {"name": "a", "aliases": ["a", 3]}]], "root": 0},
+        {"facts": [["Layer", {"name": "a", "probe": {"$location": ["x", 1, 1]}}]], "root": 0},
+        {"facts": [["Layer", {"name": "a", "arguments": {"$map": [[1, 1]]}}]], "root": 0},
+        {"facts": [["Parameter", {"name": "a", "shape": [1.5]}]], "root": 0},
+        {"facts": [["Parameter", {"name": "a", "rows": [1, 2, 3]}]], "root": 0},
+        {"facts": [["Layer", {"name": "a", "location": {"$location": ["x", 1, "1"]}}]], "root": 0},
+        {"facts": [["os.system", {"command": "true"}]], "root": 0},
+        {"facts": [[["Layer"], {}]], "root": 0},
     ],
 )
 def test_malformed_facts_are_refused(document: Any) -> None:
