@@ -70,7 +70,7 @@ def _reader(path: str) -> Callable[[str], Any]:
 
 
 def _within_bounds(path: str) -> None:
-    """Raises ValueError for what is no regular file (a FIFO never ends) and for what is too large, packed or unpacked."""
+    """Raises ValueError for what is no regular file (a FIFO never ends), and for what is too large, also unpacked."""
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("it is no regular file")

@@ -80,8 +80,8 @@ def first_batch(module: nn.Module, run: Callable[[Batch], None], *, batch: int =
     deadline = time.monotonic() + _PATIENCE
     listed = (configured(module, batch), candidates(module, batch), _offered(module, "dummy_inputs"))
     dtype = _dtype(module)
-    for candidate in itertools.chain(_offered(module, "example_input_array"), *listed):
-        candidate = _in(dtype, candidate)
+    for guess in itertools.chain(_offered(module, "example_input_array"), *listed):
+        candidate = _in(dtype, guess)
         if (ran := trial.run(candidate)) is not None:
             return trial.large_enough(candidate, *ran)
         if time.monotonic() > deadline:

@@ -14,7 +14,16 @@ from torch import Tensor
 from initlint.live.failures import said
 from initlint.live.sharded import is_piece
 
-__all__ = ["NAMED", "Loss", "NamedLoss", "Objective", "cross_entropy_classes", "in_reals", "named_loss", "primary_output"]
+__all__ = [
+    "NAMED",
+    "Loss",
+    "NamedLoss",
+    "Objective",
+    "cross_entropy_classes",
+    "in_reals",
+    "named_loss",
+    "primary_output",
+]
 
 CROSS_ENTROPY, MSE = NAMED = ("cross-entropy", "mse")
 """The losses that have a name of their own; their targets are drawn."""

@@ -208,7 +208,9 @@ class _Child:
             try:
                 messages, over = self._listen(deadline)
             except TooMuch:
-                yield Outcome(self._job.target(names[0]), "failed", f"wrote without end to where results go {self._where}")
+                yield Outcome(
+                    self._job.target(names[0]), "failed", f"wrote without end to where results go {self._where}"
+                )
                 return
             for message in messages:
                 kind = message.get("kind")

@@ -1,8 +1,8 @@
 """A process between the one that reports and the one that runs models, so that nothing a model starts is left behind.
 
-On Linux a process whose parent ends is handed to the next ancestor that asks for such orphans. The warden asks, and runs
-nothing else: whatever a model starts stays below it, also a daemon that left its group, its session and its environment.
-When the process that runs models ends, the warden kills what remains below, and ends the same way.
+On Linux a process whose parent ends is handed to the next ancestor that asks for such orphans. The warden asks, and
+runs nothing else: whatever a model starts stays below it, also a daemon that left its group, its session and its
+environment. When the process that runs models ends, the warden kills what remains below, and ends the same way.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import random
+import sys
 from typing import Any
 
 import torch
@@ -146,7 +147,7 @@ class GivesWhatLies(Base):
                 return self
 
             def __len__(self) -> int:
-                return -1
+                raise RuntimeError("countless")
 
             def __iter__(self) -> Any:
                 raise RuntimeError("no")
@@ -225,7 +226,14 @@ class HoldsExpanded(Base):
 class HoldsStrangeNames(Base):
     def __init__(self) -> None:
         super().__init__()
-        for name in ("\x1b[2J\x1b]0;owned\x07", "line\nbreak", "\u202etxet", "\ud800", "::error file=x::", "x" * 100_000):
+        for name in (
+            "\x1b[2J\x1b]0;owned\x07",
+            "line\nbreak",
+            "\u202etxet",
+            "\ud800",
+            "::error file=x::",
+            "x" * 100_000,
+        ):
             self.register_parameter(name, nn.Parameter(torch.randn(4, 4)))
         self.add_module("\x1b[31m<script>alert(1)</script>", nn.Linear(4, 4))
 
@@ -334,7 +342,7 @@ class TensorHookRaises(Base):
 class BackwardExits(Base):
     def __init__(self) -> None:
         super().__init__()
-        self.fc.weight.register_hook(lambda grad: exit(5))
+        self.fc.weight.register_hook(lambda grad: sys.exit(5))
 
 
 class DiesLoudly(Base):

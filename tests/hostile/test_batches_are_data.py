@@ -1,4 +1,4 @@
-"""A batch in a file is data: nothing in it runs, nothing of it fills the memory, and what is wrong with it is a line."""
+"""A batch in a file is data: nothing in it runs or fills the memory, and what is wrong with it is one line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
-
 import initlint
+
+torch = pytest.importorskip("torch")
 
 pytestmark = pytest.mark.torch
 

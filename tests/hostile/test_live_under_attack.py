@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -222,7 +221,14 @@ def of_a_kind(sound: list[dict[str, Any]]) -> None:
 
 
 def test_models_that_leave_their_process_alive(here: Path) -> None:
-    names = ["GivesItself", "GivesComplex", "HoldsDouble", "HoldsStrangeNames", "RefusesComparison", "ForwardRaisesBase"]
+    names = [
+        "GivesItself",
+        "GivesComplex",
+        "HoldsDouble",
+        "HoldsStrangeNames",
+        "RefusesComparison",
+        "ForwardRaisesBase",
+    ]
     of_a_kind(examine("outputs.py", OUTPUTS, [*names, "RaisesUnspeakably", "ComesFromAFifo", "ComesFromNowhere"]))
 
 

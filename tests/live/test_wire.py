@@ -84,7 +84,9 @@ def any_fact(draw: st.DrawFn) -> Fact:
     """A fact of any class, its fields holding anything that they are declared to hold."""
     kind = draw(st.sampled_from(CLASSES))
     hints = typing.get_type_hints(kind, localns=NAMES)
-    values = {field.name: draw(of_type(hints[field.name])) for field in dataclasses.fields(kind) if field.name != "layer"}
+    values = {
+        field.name: draw(of_type(hints[field.name])) for field in dataclasses.fields(kind) if field.name != "layer"
+    }
     made: Fact = kind(**values)
     return made
 
