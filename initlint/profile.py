@@ -112,8 +112,8 @@ def _row(layer: Layer, own: _Stds, before: _Stds, kept: Sequence[Layer]) -> Laye
         forward_ratio=_ratio(own.forward, before.forward),
         gradient_std=own.gradient,
         gradient_ratio=_ratio(own.gradient, before.gradient),
-        dead_fraction=_or_none(probe.dead_fraction) if probe else None,
-        total_std=_or_none(probe.total_std) if probe else None,
+        dead_fraction=_figure(probe.dead_fraction) if probe else None,
+        total_std=_figure(probe.total_std) if probe else None,
         values=tuple(values for each in (layer, *kept) for values in spreads(each)),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from initlint.facts import Distribution, Layer, Parameter, known
+from initlint.facts import UNKNOWN, Distribution, Layer, Parameter, known
 from initlint.result import Curve, Values
 from initlint.theory.truncation import parent_std
 
@@ -23,7 +23,7 @@ def spreads(layer: Layer) -> Iterator[Values]:
         histogram, measured = parameter.histogram, parameter.statistics
         if not known(histogram) or histogram is None or not known(measured):
             continue
-        law = parameter.distribution
+        law = parameter.distribution if known(parameter.measured) else UNKNOWN
         follows = _curve(law, named(law) or "") if known(law) else None
         fitting = _fitting(layer, parameter, law)
         if follows is not None and fitting is not None and _alike(follows.std, fitting.std):

@@ -169,6 +169,8 @@ def test_what_is_drawn_was_counted_in_the_model_and_a_parametrization_is_told_wi
     assert second.follows.family == "normal"
     assert middle > 20 * outer
     assert second.fitting is None  # a norm comes next, and the scale is its to choose
+    predicted = audit(make, torch.randn(16, 64), meta=True)  # its figures are ranges
+    assert "Signal std over depth" in predicted.to_html()
 
 
 @pytest.mark.parametrize("width", [60, 80])
