@@ -40,6 +40,7 @@ class WideEmbedding(Rule):
 
     code, name, severity = "ACME001", "wide-embedding", Severity.WARNING
     needs = (SOURCE, PARAMETERS)
+    since = "1.0.0"
     bad = [
         Bad("""
             class Net(nn.Module):
