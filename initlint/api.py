@@ -115,18 +115,18 @@ def check(
         from initlint.building import Asked, Construction, plan
 
         asked = Asked(
-            tuple(batch),
-            tuple(arguments),
-            device,
-            seed,
-            python,
-            timeout,
-            memory_limit,
-            loss,
-            dtype,
-            meta,
-            seeds,
-            widths,
+            batch=tuple(batch),
+            arguments=tuple(arguments),
+            device=device,
+            seed=seed,
+            python=python,
+            timeout=timeout,
+            memory_limit=memory_limit,
+            loss=loss,
+            dtype=dtype,
+            meta=meta,
+            seeds=seeds,
+            widths=widths,
         )
         plan(asked, root)
     elif not static and (

@@ -27,7 +27,7 @@ INSTALL = "pip install 'initlint[torch]'"
 _ARGUMENT = re.compile(r"[^\W\d]\w*=.*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """How a run asks for models to be built, spelled as on the command line; None for what it leaves open."""
 
@@ -78,11 +78,11 @@ def plan(asked: Asked, config: Config, table: ModelTable | None = None) -> LiveJ
         raise ValueError(f"{dtype!r} is no dtype: {', '.join(FORMATS)}")
     if timeout is not None and not 0 < timeout < float("inf"):
         raise ValueError(f"a timeout of {timeout} s is none")
-    if asked.meta and asked.device is not None and asked.device not in ("auto", "cpu"):
-        raise ValueError(f"device {asked.device} goes without meta, which runs nothing")
-    if asked.meta and (asked.loss is not None or asked.dtype is not None):
-        raise ValueError(f"{'dtype' if asked.loss is None else 'loss'} goes without meta, which runs nothing")
     meta = asked.meta or bool(table and table.meta)
+    if meta and asked.device is not None and asked.device not in ("auto", "cpu"):
+        raise ValueError(f"device {asked.device} goes without meta, which runs nothing")
+    if meta and (asked.loss is not None or asked.dtype is not None):
+        raise ValueError(f"{'dtype' if asked.loss is None else 'loss'} goes without meta, which runs nothing")
     if meta and widths is not None:
         raise ValueError("widths goes without meta, which runs nothing")
     if python is not None and shutil.which(python) is None:
@@ -176,6 +176,8 @@ class Construction:
             self.failures.append(
                 f"{outcome.reason}, and models are built with it: {INSTALL}, or --python PATH, or --static"
             )
+        elif outcome.facts is not None and not named and not any(outcome.facts.models[0].parameters):
+            outcome = replace(outcome, status="skipped", reason="it has no parameters", facts=None, others=(), notes=())
         elif outcome.facts is None:
             line = f"{target.text}: {outcome.reason}"
             if outcome.unmet:  # it is the same for every model

@@ -311,6 +311,8 @@ def suggest(context: click.Context, /, target: str, **options: Any) -> None:
     finally:
         if progress is not None:
             progress("")
+    for note in suggestion.notes:
+        complain(note, kind="note")
     for failure in suggestion.failures:
         complain(failure)
     if options["format_"] == "json":

@@ -30,6 +30,7 @@ __all__ = [
     "load",
     "no_such_rule",
     "registry",
+    "weighed",
 ]
 
 SOURCES = ("source", "parameters", "graph", "probe")
@@ -129,6 +130,11 @@ class Selection:
             return False
         severity = self.severity_of(code) or entry.severity
         return severity > Severity.ADVICE or self.advice or code in chosen or "ALL" in chosen
+
+    def left_out(self) -> frozenset[str]:
+        """The codes that measure effects and are neither selected nor ignored: causes are as grave as they show."""
+        ignored = {code for code in CONSEQUENCES if any(_rank(pattern, code) >= 0 for pattern in self.ignore)}
+        return CONSEQUENCES - self.codes() - ignored
 
     def severity_of(self, code: str) -> Severity | None:
         """The severity given to a code, None where it keeps its own."""
@@ -377,6 +383,17 @@ def explain(findings: list[Finding]) -> list[Finding]:
             sources=tuple(s for s in SOURCES if s in (*told.sources, *effect.sources)),
         )
     return list(kept.values())
+
+
+def weighed(said: list[Finding], codes: frozenset[str]) -> list[Finding]:
+    """The findings of ``codes``, as grave as all that was said makes them: selecting a cause alone changes nothing."""
+
+    def same(finding: Finding) -> tuple[object, ...]:
+        return finding.code, finding.location, finding.model, finding.layer, finding.parameter, finding.message
+
+    explained = {same(finding): finding for finding in explain(said)}
+    kept = [finding for finding in said if finding.code in codes]
+    return [explained.get(same(finding), finding) for finding in kept]
 
 
 def _without_echoes(findings: list[Finding]) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from initlint.config import Config
-from initlint.engine import Selection, ask, check_patterns
+from initlint.engine import Selection, ask, check_patterns, weighed
 from initlint.facts import Facts
 from initlint.findings import Finding, Severity
 from initlint.record import record
@@ -37,9 +37,10 @@ class Judgement:
     def ask(self, config: Config, facts: Facts, notes: list[str]) -> list[Finding]:
         """What each rule that a configuration selects says of one bundle of facts; ``notes`` as in ``engine.ask``."""
         panel = self._panel(config)
-        return ask(
-            facts, panel.codes, notes=notes, severity_of=panel.selection.severity_of if config.severity else None
-        )
+        severity_of = panel.selection.severity_of if config.severity else None
+        measuring = panel.selection.left_out() if facts.origin == "live" else frozenset()
+        said = ask(facts, panel.codes | measuring, notes=notes, severity_of=severity_of)
+        return weighed(said, panel.codes) if measuring else said
 
     def _panel(self, config: Config) -> _Panel:
         panel = self._panels.get(id(config))

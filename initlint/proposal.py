@@ -49,6 +49,11 @@ class Suggestion:
         """Why it could not be told; a line each."""
         return (*self.before.failures, *(self.after.failures if self.after is not None else ()))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was met on the way, with the function and without it; a line each."""
+        return tuple(dict.fromkeys((*self.before.notes, *(self.after.notes if self.after is not None else ()))))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, in the layout of ``initlint suggest --format json``; reports as ``Report.to_dict`` has them."""
         before = self.before.to_dict()

@@ -107,7 +107,17 @@ def suggest_for_target(
 
     configurations = configurations_of(config)
     judgement = Judgement()
-    asked = Asked(tuple(batch), tuple(arguments), device, seed, python, timeout, memory_limit, loss, seeds=1)
+    asked = Asked(
+        batch=tuple(batch),
+        arguments=tuple(arguments),
+        device=device,
+        seed=seed,
+        python=python,
+        timeout=timeout,
+        memory_limit=memory_limit,
+        loss=loss,
+        seeds=1,
+    )
     started = time.perf_counter()
 
     def read() -> Survey:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from initlint.engine import Selection, explain, judge, merge, registry
+from initlint.engine import Selection, explain, judge, merge, registry, weighed
 from initlint.facts import UNKNOWN, Distribution, Facts, Layer, Model, Parameter, Statistics, Write
 from initlint.findings import Finding, Severity
 from initlint.location import Location
@@ -125,6 +125,16 @@ def test_what_is_measured_on_unwritten_memory_is_not_told() -> None:
     other = finding("INI101", Severity.ERROR, location=THERE, model="Other", layer="b", sources=("probe",))
     read = finding("INI101", Severity.ERROR, location=THERE, model="Net", layer="c", sources=("source",))
     assert explain([unwritten, echo, other, read]) == [unwritten, other, read]
+
+
+def test_a_cause_is_as_grave_selected_alone_as_with_its_effects() -> None:
+    cause = finding("INI201", location=HERE, model="Net", layer="a", parameters=("a.weight",), sources=("graph",))
+    effect = finding("INI701", Severity.ERROR, location=THERE, model="Net", suspects=("a",), sources=("probe",))
+    (alone,) = weighed([cause, effect], frozenset({"INI201"}))
+    (whole,) = explain([cause, effect])
+    assert (alone.severity, alone.consequences) == (whole.severity, whole.consequences) == (Severity.ERROR, ("INI701",))
+    assert weighed([cause, effect], frozenset({"INI701"})) == [effect]
+    assert "INI701" not in Selection(select=("INI201",), ignore=("INI7",)).left_out()
 
 
 def model_with(parameter: Parameter) -> Facts:

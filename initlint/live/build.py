@@ -46,6 +46,10 @@ class NotBuilt(Exception):
     """A model cannot be built as things are, through no fault of its own; the text is the reason."""
 
 
+class NeedsArguments(NotBuilt):
+    """A class or function cannot be called without some."""
+
+
 class NeedsValues(NotBuilt):
     """A constructor reads values of weights, and there are none."""
 
@@ -102,7 +106,7 @@ def arguments_for(name: str, factory: Callable[..., Any], given: Mapping[str, An
     ]
     if missing:
         flags = " ".join(f"--arg {argument}=VALUE" for argument in missing)
-        raise NotBuilt(f"{name} needs arguments: {flags}")
+        raise NeedsArguments(f"{name} needs arguments: {flags}")
     names = accepted(factory)
     return {key: value for key, value in given.items() if names is None or key in names}
 

@@ -25,7 +25,7 @@ from initlint.live.batch import Batch, as_batch, make
 from initlint.live.batch_spec import DTYPES, BatchSpec
 from initlint.live.candidates import Candidate, candidates
 from initlint.live.configured import configured
-from initlint.live.failures import said
+from initlint.live.failures import told_at
 from initlint.live.state import quiet_dropout
 
 __all__ = ["NoSampleBatch", "faked", "first_batch", "infer"]
@@ -37,6 +37,7 @@ _PATIENCE = 20.0
 _QUICK = 300_000_000
 """Parameters up to which a likely batch is tried for real before any is tried on fakes."""
 _LARGER = (128, 224)
+_UNLIKE = "forward takes inputs that cannot be guessed"
 _SHRINKING = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
@@ -109,7 +110,10 @@ def _in(dtype: str, candidate: Candidate) -> Candidate:
 def _nothing(module: nn.Module, trial: _Trial) -> NoSampleBatch:
     each = _inputs(module)
     several = f" for each of {', '.join(each)}" if len(each) > 1 else ""
-    return NoSampleBatch(f"no sample batch could be inferred, give one with --batch{several} ({trial.failure})")
+    if trial.failure is None:
+        return NoSampleBatch(f"no sample batch could be inferred, give one with --batch{several}: {_UNLIKE}")
+    told = f"forward raised {trial.failure}, the likeliest batch"
+    return NoSampleBatch(f"{told}; if it takes another, give it with --batch{several}")
 
 
 def _inputs(module: nn.Module) -> list[str]:
@@ -135,7 +139,7 @@ class _Trial:
         self.module = module
         self.call = call or self._really
         self.device = device
-        self.failure = "forward takes inputs that cannot be guessed"
+        self.failure: str | None = None
         self.furthest = -1
 
     def run(self, candidate: Candidate) -> tuple[Batch, bool] | None:
@@ -147,7 +151,7 @@ class _Trial:
             except Exception as error:
                 if progress.calls > self.furthest:
                     self.furthest = progress.calls
-                    self.failure = f"{batch.description or 'no input'} gave {said(error, 160)}"
+                    self.failure = f"{told_at(error, 160)} on {batch.description or 'no input'}"
                 return None
         return batch, progress.shrunk
 

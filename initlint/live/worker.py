@@ -228,7 +228,19 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
     from initlint import wire
     from initlint.facts import absent, known
     from initlint.live.audit import audit_module
-    from initlint.live.build import Built, NotAModel, accepted, arguments_for, build, keep, literals, needs
+    from initlint.live.build import (
+        Built,
+        NeedsArguments,
+        NotAModel,
+        NotBuilt,
+        accepted,
+        arguments_for,
+        build,
+        keep,
+        literals,
+        needs,
+    )
+    from initlint.live.offers import makers
     from initlint.live.suggested import initializer_of
     from initlint.live.width_spec import WidthSpec, width_argument
     from initlint.live.widths import scaled
@@ -262,7 +274,12 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
             given.setdefault(argument, widths[0])
 
         def made(seed: int, twice: bool) -> Built:
-            return build(name, subject, given, seed=seed, twice=twice, **how)
+            try:
+                return build(name, subject, given, seed=seed, twice=twice, **how)
+            except NeedsArguments as error:
+                others = makers(module, subject) if isinstance(subject, type) else ""
+                where = f"{module.__name__}:" if job["path"] is None else f"{_short(job['path'], job['cwd'])}::"
+                raise NotBuilt(f"{error}" + (f", or try {where}{others}" if others else "")) from None
 
     else:
         raise NotAModel(f"{name} is a {type(subject).__name__}, and no model")
@@ -312,13 +329,15 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
 
 def _attribute(module: ModuleType, name: str) -> Any:
     from initlint.live.build import NotAModel
+    from initlint.live.offers import instead
 
     subject: Any = module
     for part in name.split("."):
         try:
             subject = getattr(subject, part)
         except AttributeError:
-            raise NotAModel(f"{module.__name__} has no {name}") from None
+            told = instead(module, name)
+            raise NotAModel(f"{module.__name__} has no {name}" + (f": {told}" if told else "")) from None
     return subject
 
 

@@ -132,7 +132,7 @@ def _models(runs: tuple[ModelRun, ...], page: Sheet, plain: bool) -> Iterator[st
             body = table(run.layers, color=page.color, width=page.width)
             charts = sparklines(run.layers, width=page.width, plain=plain)
             body += f"\n{charts}" if charts else ""
-        said = ", ".join(map(printable, account(run))) or "audited"
+        said = ", ".join(map(printable, account(run, reasons=run.status != "failed"))) or "audited"
         yield f"{page.wrapped((printable(run.target), '1'), (': ', ''), text=said)}\n{body}"
 
 

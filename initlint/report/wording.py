@@ -61,10 +61,10 @@ def counted(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 or word == "advice" else f"{number} {word}s"
 
 
-def account(run: ModelRun) -> Iterator[str]:
-    """What became of a model, in pieces for one line."""
+def account(run: ModelRun, *, reasons: bool = True) -> Iterator[str]:
+    """What became of a model, in pieces for one line; without ``reasons`` where notes tell why none was made of it."""
     if run.status != "audited":
-        yield run.status + (f" ({run.reason})" if run.reason else "")
+        yield run.status + (f" ({run.reason})" if run.reason and reasons else "")
         return
     if run.parameters is not None:
         yield f"{run.parameters:,} parameters"
@@ -91,9 +91,12 @@ def nothing(summary: Summary) -> str:
 
 def scope(report: Report) -> str:
     """In how much it was looked for, and what of it is not told."""
-    summary, audited = report.summary, sum(run.status == "audited" for run in report.models)
+    summary = report.summary
+    audited = [run for run in report.models if run.status == "audited"]
+    still = sum(run.reason is not None for run in audited)
     said = counted(summary.files, "file") + " read"
-    said += f", {counted(audited, 'model')} audited" if report.models else ""
+    said += f", {counted(len(audited) - still, 'model')} audited" if report.models else ""
+    said += f", {still} by parameters alone" if still else ""
     said += f", {summary.suppressed} suppressed" if summary.suppressed else ""
     return said + (f", {summary.baseline} known from the baseline" if summary.baseline else "")
 

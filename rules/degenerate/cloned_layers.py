@@ -186,8 +186,8 @@ class ClonedLayers(Rule):
         return self.at(
             where,
             f"{what}: the copies are no independent draws",
-            help="build each layer of its own, or draw the copies anew: for p in stack.parameters(): if p.dim() > 1: "
-            "nn.init.xavier_uniform_(p)",
+            help="build each layer of its own, or draw the copies anew: [nn.init.xavier_uniform_(p) for p in "
+            "stack.parameters() if p.dim() > 1]",
             parameters=parameters,
             fix=fix,
         )

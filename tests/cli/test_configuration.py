@@ -354,3 +354,13 @@ def test_a_run_may_be_made_static_by_configuration(initlint: Run) -> None:
     result = initlint("check", "model.py")
     assert result.code == 1
     assert not Path("ran").exists()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("option", ["--loss=mse", "--dtype=fp16", "--device=cuda"])
+def test_what_a_configured_model_without_a_pass_cannot_take_is_refused(initlint: Run, option: str) -> None:
+    write("nets.py", NETS)
+    write("pyproject.toml", '[[tool.initlint.model]]\ntarget = "nets.py::Plain"\nmeta = true\n')
+    result = initlint("check", "nets.py::Plain", option)
+    assert result.code == 2
+    assert "goes without meta" in result.err

@@ -339,3 +339,61 @@ def test_ratios_go_on_past_norms(initlint: Run) -> None:
     for above, row in pairwise(rows):
         assert row["forward_ratio"] == pytest.approx(row["forward_std"] / above["forward_std"], rel=2e-3)
         assert row["gradient_ratio"] == pytest.approx(row["gradient_std"] / above["gradient_std"], rel=2e-3)
+
+
+OFFERS = textwrap.dedent("""\
+    import torch
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.fc = nn.Linear(width, 4)
+
+        def forward(self, x):
+            return self.fc(x)
+
+    def _sized(width):
+        return Net(width)
+
+    def small():
+        return _sized(8)
+
+    class Unready(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+
+        def forward(self, x):
+            self.fc(x)
+            raise RuntimeError("not ready")
+
+    class Bare(nn.Module):
+        def forward(self, x, graph):
+            return x
+    """)
+
+
+def test_what_cannot_be_built_or_run_says_what_to_try(initlint: Run, tmp_path: Path) -> None:
+    (tmp_path / "offers.py").write_text(OFFERS)
+    file = f"{tmp_path}/offers.py"
+    result = initlint("check", file)
+    assert result.code == 0
+    (asked,) = [line for line in result.err.splitlines() if "needs arguments" in line]
+    assert "--arg width=VALUE" in asked
+    assert "offers.py::small" in asked
+    (unready,) = [line for line in result.err.splitlines() if "not ready" in line]
+    assert "RuntimeError: not ready" in unready
+    assert "offers.py:25)" in unready
+    assert "--batch" in unready
+    assert "0 models audited, 1 by parameters alone" in result.out
+    assert "Bare: skipped (it has no parameters)" in result.out
+
+
+def test_a_name_that_is_not_there_is_told_once_with_what_is(initlint: Run, tmp_path: Path) -> None:
+    (tmp_path / "offers.py").write_text(OFFERS)
+    result = initlint("check", f"{tmp_path}/offers.py::Nett")
+    assert result.code == 2
+    assert "did you mean Net?" in result.err
+    assert "did you mean" not in result.out
+    assert "it has Net, small" in initlint("check", f"{tmp_path}/offers.py::Quux").err.replace("_sized, ", "")
