@@ -244,9 +244,10 @@ def audit(
 
 def _cache_of(root: Config) -> str:
     """Where what earlier runs said is kept: beside the configuration, or in the working directory."""
-    return os.environ.get("INITLINT_CACHE_DIR") or os.path.join(
-        os.path.dirname(root.path) if root.path is not None else os.getcwd(), CACHE_DIRECTORY
-    )
+    chosen = os.environ.get("INITLINT_CACHE_DIR")
+    if chosen:
+        return os.path.realpath(chosen)  # a link that the user names is followed; one that lies about is not
+    return os.path.join(os.path.dirname(root.path) if root.path is not None else os.getcwd(), CACHE_DIRECTORY)
 
 
 def _asked(**fields: Any) -> dict[str, Any]:
@@ -304,5 +305,12 @@ def _known_findings(root: Config, file: str | None, *, update: bool) -> Baseline
         return None
     from initlint.baseline import DEFAULT_NAME, chosen
 
+    if (
+        file is None
+        and root.baseline is not None
+        and os.path.exists(root.baseline)
+        and not os.path.isfile(root.baseline)
+    ):
+        raise ValueError(f"{root.shown}: baseline: is not a regular file")  # to open a pipe may be to wait for ever
     folder = os.getcwd() if root.path is None else root.root
     return chosen(file or root.baseline or os.path.join(folder, DEFAULT_NAME), update=update)

@@ -11,6 +11,7 @@ Nothing that goes wrong here is an error: a store that is locked, damaged, full 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import stat
@@ -21,12 +22,20 @@ from hashlib import blake2b
 from typing import Any, TypeVar
 
 from initlint.record import record
+from initlint.regular import opened
 
 __all__ = ["Cache", "Entry", "digest_of", "sources_digest"]
 
 Answer = TypeVar("Answer")
 
-_SCHEMA = 1
+_SCHEMA = 2
+_CHUNK = 1 << 20
+_MOST_DIGESTED = 1 << 26
+"""Bytes of a file that is told by its content: those of a larger one, which hardly anybody reads, cost seconds."""
+_SUFFIXES = ("", "-wal", "-shm", "-journal")
+"""Of the names of the files that SQLite keeps a store in."""
+_PASSING = ("locked", "readonly", "full", "unable to open", "disk I/O")
+"""Words of what is wrong with the place or the moment, and not with the store."""
 _SETTLED_NS = 2_000_000_000
 """Age from which a file's times tell whether it was written since: so slowly tick the clocks of some file systems."""
 _MOST_BYTES = 100_000_000
@@ -37,7 +46,8 @@ _TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# This directory holds what
 
 _TABLES = {
     "digests": "path TEXT PRIMARY KEY, stamp TEXT, digest BLOB",
-    "verdicts": "path TEXT, settings TEXT, digest BLOB, world BLOB, verdict TEXT, PRIMARY KEY (path, settings)",
+    "verdicts": "path TEXT, settings TEXT, digest BLOB, world BLOB, verdict TEXT, checksum BLOB, "
+    "PRIMARY KEY (path, settings)",
     "outside": "path TEXT PRIMARY KEY",
 }
 
@@ -79,12 +89,13 @@ class Cache:
     def find(self, settings: Mapping[str, str]) -> dict[str, str]:
         """The verdicts that still hold for files, each given with its settings."""
         marks = sorted(set(settings.values()))
-        asked = f"SELECT * FROM verdicts WHERE settings IN ({','.join('?' * len(marks))})"
+        query = f"SELECT * FROM verdicts WHERE settings IN ({','.join('?' * len(marks))})"
 
         def load(store: sqlite3.Connection) -> list[Any]:
             self._stamps = {path: (stamp, digest) for path, stamp, digest in store.execute("SELECT * FROM digests")}
-            self._outside = tuple(path for (path,) in store.execute("SELECT path FROM outside ORDER BY path"))
-            return store.execute(asked, marks).fetchall()
+            asked = [path for (path,) in store.execute("SELECT path FROM outside ORDER BY path")]
+            self._outside = tuple(filter(_can_be_stored, asked))
+            return store.execute(query, marks).fetchall()
 
         rows = self._trying(load) or []
         self.close()  # what comes next may copy this process
@@ -92,8 +103,12 @@ class Cache:
         self._world = self._world_of(self._outside)
         return {
             path: verdict
-            for path, mark, digest, world, verdict in rows
-            if settings.get(path) == mark and (world is None or world == self._world) and self.digest(path) == digest
+            for path, mark, digest, world, verdict, checksum in rows
+            if settings.get(path) == mark
+            and (world is None or world == self._world)
+            and self.digest(path) == digest
+            and isinstance(verdict, str)
+            and _checksum(path, mark, digest, verdict) == checksum
         }
 
     def covers(self, path: str) -> bool:
@@ -113,7 +128,7 @@ class Cache:
         before, asked = self._world, sorted({*self._outside, *outside})
         steady = before is not None and self._world_of(self._outside) == before
         world = self._world_of(asked) if steady else None
-        kept = [entry for entry in entries if self.digest(entry.path) == entry.digest]
+        kept = [e for e in entries if _can_be_stored(e.path) and self.digest(e.path) == e.digest]
         kept = [entry for entry in kept if not entry.looked_around or world is not None]
         if not kept and not self._fresh and before == world:
             return
@@ -122,10 +137,12 @@ class Cache:
             with store:
                 store.execute("BEGIN IMMEDIATE")
                 store.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", _flat(self._fresh))
-                store.executemany("INSERT OR IGNORE INTO outside VALUES (?)", [(path,) for path in asked])
                 store.executemany(
-                    "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?)",
-                    [(e.path, e.settings, e.digest, world if e.looked_around else None, e.verdict) for e in kept],
+                    "INSERT OR IGNORE INTO outside VALUES (?)", [(path,) for path in asked if _can_be_stored(path)]
+                )
+                store.executemany(
+                    "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)",
+                    [_row(entry, world) for entry in kept],
                 )
                 if world is not None and before != world:
                     store.executemany(
@@ -157,10 +174,15 @@ class Cache:
         known = self._stamps.get(path)
         if known is not None and known[0] == stamp:
             return known[1]
+        if about.st_size > _MOST_DIGESTED:
+            return digest_of(stamp.encode())
         try:
             now = time.time_ns()
-            with open(path, "rb", buffering=0) as file:
-                digest = digest_of(file.read())
+            state = blake2b(digest_size=16)
+            with opened(path) as file:
+                while chunk := file.read(_CHUNK):
+                    state.update(chunk)
+            digest = state.digest()
         except OSError:
             return None
         if now - max(about.st_mtime_ns, about.st_ctime_ns) > _SETTLED_NS:
@@ -235,8 +257,10 @@ class Cache:
         """What an action on the store answers; None where the store cannot be had."""
         try:
             return action(self._opened())
-        except sqlite3.OperationalError:  # locked, full, not writable
+        except sqlite3.OperationalError as error:
             self.close()
+            if not any(word in str(error) for word in _PASSING):
+                self._discard()
         except (sqlite3.Error, sqlite3.Warning, OverflowError, TypeError, ValueError):
             self.close()
             self._discard()
@@ -261,18 +285,24 @@ class Cache:
         return self._store
 
     def _prepared(self) -> str:
-        """The path of the store, in a directory that other tools know to leave alone."""
+        """The path of the store, in a directory that other tools know to leave alone.
+
+        Raises OSError where a link stands in its way: a repository may hold one, and what it leads to is not ours.
+        """
         os.makedirs(self._directory, exist_ok=True)
-        for name, text in (("CACHEDIR.TAG", _TAG), (".gitignore", "*\n")):
-            path = os.path.join(self._directory, name)
+        places = [self._directory, *(os.path.join(self._directory, name) for name in ("CACHEDIR.TAG", ".gitignore"))]
+        store = os.path.join(self._directory, "static.sqlite")
+        if any(map(os.path.islink, (*places, *(store + suffix for suffix in _SUFFIXES)))):
+            raise OSError(errno.ELOOP, "a link stands in the way of the cache")
+        for path, text in zip(places[1:], (_TAG, "*\n"), strict=True):
             if not os.path.exists(path):
-                with open(path, "w", encoding="utf-8") as file:
+                with contextlib.suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:
                     file.write(text)
-        return os.path.join(self._directory, "static.sqlite")
+        return store
 
     def _discard(self) -> None:
         """Remove a store that is damaged."""
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in _SUFFIXES:
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self._directory, "static.sqlite" + suffix))
 
@@ -286,8 +316,28 @@ def _is_current(store: sqlite3.Connection, path: str) -> bool:
     return version == _SCHEMA and os.path.getsize(path) <= _MOST_BYTES
 
 
+def _row(entry: Entry, world: bytes | None) -> tuple[object, ...]:
+    """What is stored of an entry, ``world`` only where it had a say."""
+    own = (entry.path, entry.settings, entry.digest)
+    return (*own, world if entry.looked_around else None, entry.verdict, _checksum(*own, entry.verdict))
+
+
+def _checksum(path: str, settings: str, digest: bytes, verdict: str) -> bytes:
+    """What tells a verdict from one that a failing disk has changed: SQLite does not notice a flipped letter."""
+    return digest_of("\0".join((path, settings, digest.hex(), verdict)).encode("utf-8", "surrogatepass"))
+
+
 def _flat(stamps: Mapping[str, tuple[str, bytes]]) -> list[tuple[str, str, bytes]]:
-    return [(path, stamp, digest) for path, (stamp, digest) in stamps.items()]
+    return [(path, stamp, digest) for path, (stamp, digest) in stamps.items() if _can_be_stored(path)]
+
+
+def _can_be_stored(path: object) -> bool:
+    """Whether something is a path that SQLite has a text for, not one whose bytes are no UTF-8, or left by damage."""
+    return (
+        isinstance(path, str)
+        and "\0" not in path
+        and (path.isascii() or path.encode("utf-8", "ignore") == path.encode("utf-8", "surrogatepass"))
+    )
 
 
 def sources_digest(paths: Iterable[str]) -> str:

@@ -191,7 +191,7 @@ def check(context: click.Context, /, targets: tuple[str, ...], **options: Any) -
 
     A TARGET is a file, a directory, - (standard input), path.py::Name or pkg.module:attr; without one, the configured
     models and the current directory. Directories are read and never run. A file that is named is read, then the models
-    in it are built in a child process with your rights, unless --static is given.
+    in it are built and probed: this runs your code, in a child process with your rights. With --static nothing is run.
 
     Exit code: 0 nothing found, 1 findings, 2 something could not be done.
     """

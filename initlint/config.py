@@ -18,10 +18,13 @@ from typing import Any
 from initlint.findings import Finding, Severity
 from initlint.globs import included, relative_to
 from initlint.record import record
+from initlint.regular import contents
 
 __all__ = ["Config", "ConfigError", "Configurations", "inline"]
 
 MAX_FILE_SIZE = 1_000_000
+MAX_BYTES = 1_000_000
+"""Of a configuration."""
 
 
 class ConfigError(ValueError):
@@ -208,10 +211,11 @@ def _read(path: str, *, whole: bool = False) -> dict[str, Any] | None:
     """
     shown = _shown(path)
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = contents(path, MAX_BYTES)
     except OSError as error:
         raise ConfigError(f"{shown}: cannot be read ({error.strerror})") from None
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{shown}: has more than {MAX_BYTES:,} bytes")
     is_project = os.path.basename(path) == "pyproject.toml"
     if is_project and not (b"initlint" in data and re.search(_MAY_CONFIGURE, data)):
         if whole:

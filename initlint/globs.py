@@ -42,8 +42,16 @@ def included(patterns: tuple[str, ...], path: str, *, is_directory: bool = False
     return _compiled(patterns).check_file(spelled + "/" if is_directory else spelled).include
 
 
+MOST_STARS = 3
+"""In a part of a pattern between slashes, and of parts that are ``**``: each more costs the length of a name once more,
+so that a dozen would never end. What people write has one or two."""
+
+
 def can_be_read(pattern: str) -> bool:
-    """Whether a pattern means something."""
+    """Whether a pattern means something, and can be matched in reasonable time."""
+    parts = pattern.split("/")
+    if parts.count("**") > MOST_STARS or any(part.count("*") > MOST_STARS for part in parts):
+        return False
     if "\\" not in pattern and "[" not in pattern and not pattern.startswith("!"):
         return True
     try:

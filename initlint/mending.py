@@ -100,6 +100,9 @@ class _Mending:
 
     def mend_file(self, path: str, *, write: bool) -> None:
         """Mend a file, in its place or (without ``write``) as a diff only."""
+        if os.path.islink(path) and not self._asked_for(os.path.realpath(path)):
+            self.notes.append(f"{path}: was not fixed, for it is a link to what lies outside of what was named")
+            return
         try:
             data = self._loaded(path)
         except (OSError, FileTooLarge) as error:
@@ -125,6 +128,12 @@ class _Mending:
         else:
             if remark is not None:
                 self.notes.append(remark)
+
+    def _asked_for(self, path: str) -> bool:
+        """Whether a file, links resolved, was named, or lies in a directory that was."""
+        named = [target.partition("::")[0] for target in self.reading["targets"]] or [os.curdir]
+        tops = [os.path.realpath(each) for each in named]
+        return any(path == top or path.startswith(os.path.join(top, "")) for top in tops)
 
     def mend(self, path: str, data: bytes) -> bytes:
         """The bytes of a file after its fixes; those it has where none can be made."""
@@ -183,8 +192,11 @@ def _diff(path: str, before: str, after: str) -> str:
     """The unified diff of a file, as ``patch -p0`` takes it."""
     import difflib
 
+    from initlint.printable import printable
+
+    name = printable(path)
     lines = []
-    for line in difflib.unified_diff(_LINE.findall(before), _LINE.findall(after), path, path):
+    for line in difflib.unified_diff(_LINE.findall(before), _LINE.findall(after), name, name):
         lines.append(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n")
     return "".join(lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -16,6 +17,7 @@ __all__ = [
     "complain",
     "deliver",
     "deliver_report",
+    "for_eyes",
     "show_progress",
     "stand_in_for_closed_streams",
     "terminal",
@@ -79,7 +81,9 @@ def deliver_report(report: Report, options: dict[str, Any]) -> None:
     diff = None if mended is None else mended.diff
 
     def text(*, to_file: bool) -> str:
-        return as_text(report, options, to_file=to_file) if diff is None else diff
+        if diff is None:
+            return as_text(report, options, to_file=to_file)
+        return diff if to_file or not sys.stdout.isatty() else for_eyes(diff)
 
     if is_text:
         whole = text(to_file=output is not None)
@@ -100,6 +104,13 @@ def deliver_report(report: Report, options: dict[str, Any]) -> None:
         deliver(shown, None)
     if not options["quiet"] and mended is not None and mended.fixed and (diff is not None or not is_text):
         complain(f"{mended.fixed} {'would be fixed' if diff is not None else 'fixed'}", kind="note")
+
+
+def for_eyes(diff: str) -> str:
+    """A diff that is shown on a terminal, which its lines must not drive; ``patch`` gets them as they are."""
+    from initlint.printable import printable
+
+    return re.sub(r"[^\n\t]+", lambda text: printable(text[0]), diff)
 
 
 def deliver(text: str, output: str | None) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
 
 from initlint.globs import DEFAULT_EXCLUDE, SKIPPED_DIRECTORIES, can_be_read, included, relative_to
 from initlint.record import record
+from initlint.regular import contents
 
 __all__ = [
     "DEFAULT_EXCLUDE",
@@ -85,14 +85,8 @@ def _size(count: int) -> str:
 
 
 def load(path: str, most: int = MAX_BYTES) -> bytes:
-    """The bytes of a regular file; raises OSError, or FileTooLarge where there are more than ``most``.
-
-    A FIFO or a device is no file to read: opening one may wait for ever.
-    """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(errno.EINVAL, "not a regular file")
-    with open(path, "rb") as file:
-        data = file.read(most + 1)
+    """The bytes of a regular file; raises OSError, or FileTooLarge where there are more than ``most``."""
+    data = contents(path, most)
     if len(data) > most:
         raise FileTooLarge(most)
     return data
@@ -178,13 +172,15 @@ class _Ignores:
     def within(self, directory: str, names: set[str], name: str = ".gitignore", base: str | None = None) -> _Ignores:
         """With the .gitignore of ``directory`` added, if it has one; ``base`` is what it speaks of."""
         path = os.path.join(directory, name)
-        if name not in names or not _is_regular(path):
+        if name not in names:
             return self
         try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                lines = file.read().splitlines()
+            data = contents(path, MAX_BYTES)
         except OSError:
             return self
+        if len(data) > MAX_BYTES:
+            return self
+        lines = data.decode("utf-8", "replace").splitlines()
         patterns = tuple(line for line in lines if line.strip() and line[0] != "#" and can_be_read(line))
         if not patterns:
             return self

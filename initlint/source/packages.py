@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from initlint.record import record
+from initlint.regular import contents
 from initlint.source.names import LIBRARIES
 from initlint.source.parsing import SourceError, decoded, parsed
 from initlint.source.tree import Stamp, stamp_of
@@ -147,11 +148,10 @@ def _parse(path: str, data: bytes | None) -> Parsed | None:
     notebook = path.endswith(".ipynb")
     try:
         most = LARGEST_NOTEBOOK if notebook else LARGEST_FILE
-        if (os.path.getsize(path) if data is None else len(data)) > most:
-            return None
         if data is None:
-            with open(path, "rb") as file:
-                data = file.read()
+            data = contents(path, most)
+        if len(data) > most:
+            return None
         if notebook:
             from initlint.source.notebook import read
 

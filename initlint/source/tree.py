@@ -8,6 +8,8 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 
+from initlint.regular import contents
+
 __all__ = ["Stamp", "Tree", "stamp_of"]
 
 MOST_FILES = 400
@@ -108,7 +110,7 @@ class Tree:
             if entries is None:
                 return
             for entry in entries:
-                if not entry.name.endswith((".py", ".ipynb")) or entry.is_dir():
+                if not entry.name.endswith((".py", ".ipynb")):
                     continue
                 if len(self.read) >= MOST_FILES or self._bytes > MOST_BYTES:
                     self.complete = False
@@ -116,7 +118,7 @@ class Tree:
                 real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
                 try:
                     about = entry.stat()
-                    if not stat.S_ISREG(about.st_mode):  # opening a FIFO may wait for ever
+                    if not stat.S_ISREG(about.st_mode):
                         continue
                 except OSError:
                     about = None
@@ -139,8 +141,7 @@ class Tree:
         if known is not None and known[0] == stamp:
             return known[1]
         try:
-            with open(path, "rb", buffering=0) as file:
-                data = _without_pictures(path, file.read())
+            data = _without_pictures(path, contents(path, MOST_BYTES))
         except OSError:
             return None
         if stamp is not None:
