@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.attack.forked import command, forked
 from tests.attack.held import FORMATS, broken_promises, exit_code_of, ran
 from tests.attack.sources import Sources
 
@@ -97,6 +101,50 @@ def test_what_a_terminal_gets_of_a_diff() -> None:
     from initlint.printing import for_eyes
 
     assert for_eyes("--- a\n+\tx = '\x1b[2J\u202e\\t'\n") == "--- a\n+\tx = '\\x1b[2J\\u202e\\t'\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="who listens to what a process does cannot stop it again")
+def test_what_is_touched(tmp_path: Path) -> None:
+    """Nothing of the tree is run, nothing started, nobody called; what is written is the cache and the report."""
+    Path("net.py").write_text(FLAW)
+    Path("sitecustomize.py").write_text("raise SystemExit")
+    ran([*STATIC, "--format", "json", "net.py"])  # what is imported now is not imported then
+    before = os.listdir(tmp_path)
+    reading, writing = os.pipe()
+
+    def work() -> int:
+        def listen(event: str, arguments: tuple[Any, ...]) -> None:
+            if event.startswith(_OUTWARD) or (event == "exec" and str(tmp_path) in str(arguments[0].co_filename)):
+                os.write(writing, f"{event} {arguments}\n".encode())
+            elif event == "sqlite3.connect" or (event == "open" and isinstance(arguments[2], int)):
+                path = os.path.abspath(os.fsdecode(arguments[0])) if isinstance(arguments[0], (str, bytes)) else ""
+                if event != "open" or arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                    os.write(writing, f"writes {path}\n".encode())
+
+        sys.addaudithook(listen)
+        return command("check", "--static", "--format", "json", "--output", "report.json", "net.py", ".")()
+
+    assert forked(work) == 1
+    os.close(writing)
+    with open(reading) as lines:
+        done = set(lines.read().splitlines())
+    assert f"writes {tmp_path}/.initlint_cache/static.sqlite" in done
+    places = (f"writes {tmp_path}/.initlint_cache/", f"writes {tmp_path}/.initlint-", f"writes {os.devnull}")
+    assert not [each for each in done if not each.startswith(places) and each != "writes "]  # an open descriptor
+    assert sorted(set(os.listdir(tmp_path)) - {".initlint_cache", "report.json"}) == sorted(before)
+
+
+_OUTWARD = ("socket.", "subprocess.", "os.exec", "os.system", "os.posix_spawn", "os.fork", "urllib", "ctypes.", "pty.")
+
+
+def test_the_promises_of_the_documentation_have_their_tests() -> None:
+    root = Path(__file__).parents[2]
+    told = (root / "docs" / "security.md").read_text()
+    named = re.findall(r"`((?:tests|benchmarks)/[\w/]+\.py)(?:::(\w+))?`", told)
+    assert len(named) > 15
+    for path, test in named:
+        text = (root / path).read_text()
+        assert not test or f"def {test}(" in text, (path, test)
 
 
 def test_help_says_what_is_run() -> None:
