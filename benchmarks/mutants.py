@@ -11,6 +11,8 @@ A mutant is found if ``initlint.audit(factory, batch)`` says something of warnin
 sound network, and that is on a parameter, or on the layer of one, that was spoilt, or measures a consequence (INI203,
 INI204, INI7xx: signal and gradient of the chain that it lies in). Anything else that is new is printed as "elsewhere".
 An alarm is any new finding of a mutant of the scale and scheme operators that trains as the sound network does.
+The figures are printed for all architectures, and apart for the third of them, chosen by a hash of the name, that is
+held out: no rule is changed for what is missed or said too much there.
 INI404 by itself counts for nothing: to plant a fault is to write over what the sound network wrote.
 """
 
@@ -41,6 +43,11 @@ _LABELS = Path(__file__).with_name("mutants_labels.json")
 _MEASURED = ("INI203", "INI204", "INI7")
 _ALARMING = ("scale", "scheme")
 _PLANTING = "INI404"
+
+
+def held_out(name: str) -> bool:
+    """Whether an architecture belongs to the third that nothing is tuned on."""
+    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % 3 == 0
 
 
 def mutant(architecture: Architecture, operator: Operator) -> Callable[[], nn.Module]:
@@ -115,7 +122,7 @@ def label(architectures: list[Architecture], operators: list[Operator]) -> None:
         )
         for operator in missing:
             labels.add(architecture, operator, referee)
-        labels.write()
+            labels.write()
 
 
 def findings(build: Callable[[], nn.Module], architecture: Architecture) -> list[Finding]:
@@ -145,7 +152,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", help="architectures")
     parser.add_argument("--operators", nargs="*")
     parser.add_argument("--label", action="store_true", help="train what has no label yet, and audit nothing")
-    parser.add_argument("--verbose", action="store_true", help="print what is said of every mutant")
+    parser.add_argument("--verbose", action="store_true", help="print what is said of every mutant, labelled or not")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
@@ -155,7 +162,7 @@ def main() -> int:
         label(architectures, operators)
         return 0
     labels = Labels()
-    table: dict[str, Counter[str]] = defaultdict(Counter)
+    tables: dict[bool, dict[str, Counter[str]]] = {part: defaultdict(Counter) for part in (False, True)}
     loud = []
     for architecture in architectures:
         sound = findings(architecture.build, architecture)
@@ -168,13 +175,18 @@ def main() -> int:
             if names is None:
                 continue
             became = labels.of(architecture, operator) or "no label"
+            if became == "no label" and not arguments.verbose:
+                tables[held_out(architecture.name)][operator.name][became] += 1
+                continue
             said = findings(mutant(architecture, operator), architecture)
             new = [f for f in said if (f.code, f.parameter) not in known and (f.code != _PLANTING or f.consequences)]
             hit = any(on(finding, names) for finding in new)
-            table[operator.name][became] += 1
-            table[operator.name][f"{became}, found"] += hit
+            counts = tables[held_out(architecture.name)][operator.name]
+            counts[became] += 1
+            counts[f"{became}, found"] += hit
+            counts[f"{became}, new"] += bool(new)
             _tell(architecture, operator, became, new, hit, verbose=arguments.verbose)
-    return conclude(table, len(architectures), loud)
+    return conclude(tables, len(architectures), loud)
 
 
 def _told(said: list[Finding]) -> str:
@@ -194,31 +206,38 @@ def _tell(
         print(f"{mutant_name}: {_told(new)}", flush=True)
 
 
-def conclude(table: dict[str, Counter[str]], architectures: int, loud: list[str]) -> int:
+def conclude(tables: dict[bool, dict[str, Counter[str]]], architectures: int, loud: list[str]) -> int:
     """Print the table and the three figures; 1 where one of them is short of what is asked."""
     heads = ("certain", FAILS, SLOWER, NO_DIFFERENCE, "no label")
     print(f"\n{'operator':30}{'mutants':>8}" + "".join(f"{head:>16}" for head in heads))
-    total: Counter[str] = Counter()
-    alarms: Counter[str] = Counter()
-    for name, counts in table.items():
-        total += counts
-        if OPERATORS[name].kind in _ALARMING:
-            alarms += Counter({key: counts[key] for key in (NO_DIFFERENCE, f"{NO_DIFFERENCE}, found")})
+    both = {
+        name: tables[False][name] + tables[True][name] for name in OPERATORS if any(name in t for t in tables.values())
+    }
+    for name, counts in both.items():
         cells = [f"{counts[f'{head}, found']} of {counts[head]}" if counts[head] else "" for head in heads]
         mutants = sum(counts[head] for head in heads)
         print(f"{name:30}{mutants:>8}" + "".join(f"{cell:>16}" for cell in cells))
+    mutants = sum(counts[head] for counts in both.values() for head in heads)
+    print(f"\n{mutants} mutants of {architectures} architectures; found of those that")
+    shares = _figures("all", both)
+    _figures("held out", tables[True])
+    _figures("the others", tables[False])
+    print(f"sound architectures with a warning: {len(loud)} {' '.join(loud)}")
+    return int(shares[0] < 0.99 or shares[1] < 0.8 or shares[2] > 0.05 or bool(loud))
+
+
+def _figures(part: str, table: dict[str, Counter[str]]) -> list[float]:
+    """Print and return recall on what fails and what is slower, and the share of alarms."""
+    total: Counter[str] = sum(table.values(), Counter())
+    alarms: Counter[str] = sum((c for name, c in table.items() if OPERATORS[name].kind in _ALARMING), Counter())
     figures = {
         "recall on fails": (total[f"{FAILS}, found"] + total["certain, found"], total[FAILS] + total["certain"]),
         "recall on slower": (total[f"{SLOWER}, found"], total[SLOWER]),
-        "alarms on no difference": (alarms[f"{NO_DIFFERENCE}, found"], alarms[NO_DIFFERENCE]),
+        "alarms on no difference": (alarms[f"{NO_DIFFERENCE}, new"], alarms[NO_DIFFERENCE]),
     }
-    print(f"\n{sum(total[head] for head in heads)} mutants of {architectures} architectures; found of those that")
-    shares = []
     for told, (found, of) in figures.items():
-        shares.append(found / of if of else math.nan)
-        print(f"  {told:26} {found} of {of} ({shares[-1]:.1%})")
-    print(f"sound architectures with a warning: {len(loud)} {' '.join(loud)}")
-    return int(shares[0] < 0.99 or shares[1] < 0.8 or shares[2] > 0.05 or bool(loud))
+        print(f"  {part:12}{told:26} {found} of {of}" + (f" ({found / of:.1%})" if of else ""))
+    return [found / of if of else math.nan for found, of in figures.values()]
 
 
 if __name__ == "__main__":

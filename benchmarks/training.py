@@ -72,9 +72,9 @@ class Referee:
     Each run is ``_STEPS`` steps on fresh batches, the same in all runs, with SGD and with Adam, each at the rate that
     serves the sound network best and, where that moves it but does not serve it, at a lower one. The better optimiser
     counts. A mutant *fails* if it gains less than half of what the sound network gains over saying the same whatever
-    the input is; it is *slower* if at the end it is worse than the sound network was half-way, and lacks a tenth of the
-    gain. What is plain after one run (more than ``_CLEAR`` of the gain, or less than 1 - ``_CLEAR`` by the best of all
-    runs) is not trained again; all else is judged by the mean of two seeds.
+    the input is; it is *slower* if it lacks a quarter of that gain, or a tenth of it where at the end it is worse than
+    the sound network was half-way. What is plain after one run (more than ``_CLEAR`` of the gain, or less than
+    1 - ``_CLEAR`` by the best of all runs) is not trained again; all else is judged by the mean of two seeds.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -106,7 +106,7 @@ class Referee:
         gain = self._gain_of(end)
         if gain < 0.5:
             return FAILS
-        return SLOWER if gain < 0.9 and end > self.sound.half else NO_DIFFERENCE
+        return SLOWER if gain < 0.75 or (gain < 0.9 and end > self.sound.half) else NO_DIFFERENCE
 
     def judge(self, build: Callable[[], nn.Module]) -> tuple[str, float]:
         """The label of a mutant and its gain."""

@@ -91,6 +91,9 @@ class Layer(Fact):
     ``normalized``: a norm consumes its output before any nonlinearity or linear map does.
     ``ends_branch``: its output goes into a residual sum, directly or through dropout, scale or norm.
     ``sum_normalized``: of a layer that ends a branch, whether nothing but a norm takes the residual sum.
+    ``joined``: the other layers to whose outputs its own is added first, as in ``tanh(i(x) + h(state))``; what is said
+    of activation and norm is said of the sum. ``returns``: how often in a row its output comes back to it through such
+    sums and activations alone, with no gate, norm or shortcut (a recurrent cell written out, over so many steps).
     ``is_head``: its output leaves the model. ``origin``: "constructed", "cloned" (in a slot of a
     container, deepcopy of the layer that fills the other slots) or "copied" (part of a copied model).
     ``aliases``: every name of one instance, in order, ``name`` first; ``aliased_at``: where the outermost module was
@@ -115,6 +118,8 @@ class Layer(Fact):
     normalized: bool = UNKNOWN
     ends_branch: bool = UNKNOWN
     sum_normalized: bool = UNKNOWN
+    joined: tuple[str, ...] = UNKNOWN
+    returns: int = UNKNOWN
     is_head: bool = UNKNOWN
     origin: str = UNKNOWN
     aliases: tuple[str, ...] = UNKNOWN

@@ -189,6 +189,8 @@ class _Assembly:
             normalized=fate.normalized,
             ends_branch=fate.ends_branch,
             sum_normalized=fate.sum_normalized,
+            joined=self._joined(name, fate),
+            returns=fate.returns,
             is_head=fate.is_head,
             within=self.recording.within(child) if self.recording is not None else UNKNOWN,
             origin=self._origin(name, child),
@@ -210,6 +212,13 @@ class _Assembly:
             if self.recording.origin(self.named[".".join(parts[:index])]) == "cloned"
         )
         return "cloned" if parts[root - 1].isdigit() else "copied"
+
+    def _joined(self, name: str, fate: Fate) -> tuple[str, ...]:
+        trace = self.run.trace
+        if trace is None or not fate.sums:
+            return UNKNOWN  # type: ignore[no-any-return]
+        terms = (trace.nodes[term].layer for sum in fate.sums if sum is not None for term in sum.terms)
+        return tuple(dict.fromkeys(layer for layer in terms if layer != name))
 
     def _layer_probe(self, name: str, fate: Fate) -> LayerProbe:
         probe: LayerProbe = self.run.probes.get(name, UNKNOWN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 
@@ -12,6 +12,7 @@ from initlint.facts import UNKNOWN, Activation, Consumer, known
 from initlint.live.activations import Function, describe, gated, prelu, replay
 from initlint.live.graph import Node, Ref, Trace
 from initlint.live.signal_operations import ELEMENTWISE
+from initlint.live.summed import Sum, returns, sum_of
 
 __all__ = ["Fate", "Reader"]
 
@@ -33,7 +34,7 @@ class Fate:
     """What the trace says of one layer; see facts.Layer for what each field means.
 
     ``function`` is the activation itself, for counting dead and saturated units; ``through`` is the layer whose norm
-    stands between this layer and its activation.
+    stands between this layer and its activation. ``sums``, call by call: what its output is added to before that.
     """
 
     consumers: tuple[Consumer, ...] = UNKNOWN
@@ -44,6 +45,8 @@ class Fate:
     is_head: bool = UNKNOWN
     function: Function | None = None
     through: str | None = None
+    sums: tuple[Sum | None, ...] = ()
+    returns: int = UNKNOWN
 
 
 @dataclass(slots=True)
@@ -62,6 +65,7 @@ def _merge(calls: list[Fate]) -> Fate:
     if len(calls) == 1:
         return first
     merged = Fate(function=first.function, through=first.through)
+    merged.sums = tuple(sum for call in calls for sum in call.sums)
     if all(known(c.consumers) for c in calls):
         merged.consumers = tuple({(c.kind, str(c.name)): c for call in calls for c in call.consumers}.values())
     names = {call.activation.name if known(call.activation) and call.activation else None for call in calls}
@@ -89,12 +93,17 @@ class Reader:
     def fates(self) -> dict[str, Fate]:
         """The fate of every layer that was applied, by its name."""
         found: dict[str, list[Fate]] = {}
+        applied: dict[str, list[int]] = {}
         for node in self.trace.applications():
             if node.layer in self.trace.modules:
                 found.setdefault(node.layer, []).append(self.fate(node.index))
+                applied.setdefault(node.layer, []).append(node.index)
         for name, index in self.norms():
             found.setdefault(name, []).append(self.fate(index))
         merged = {name: _merge(calls) for name, calls in found.items()}
+        if self.trace.complete:
+            for name, nodes in applied.items():
+                merged[name].returns = returns(self.trace, nodes, self.ancestors, self.depths)
         for name, fate in merged.items():
             if isinstance(self.trace.modules[name], (nn.RNNBase, nn.RNNCellBase)):  # its own gates come first
                 fate.activation = UNKNOWN
@@ -143,12 +152,18 @@ class Reader:
 
     def fate(self, index: int) -> Fate:
         """What becomes of one value; all UNKNOWN where it cannot be followed."""
+        joined = sum_of(self.trace, index, self.ancestors, self.depths)
+        if joined is not None:
+            direct = [Consumer(kind="sum", name=self.trace.nodes[joined.node].op)]
+            if self._multiplied(index):
+                direct.append(Consumer(kind="scale", name="scale"))
+            return replace(self.fate(joined.node), consumers=tuple(direct), sums=(joined,))
         self._looked_at = 0
         paths = self.paths(index)
         if paths is None:
-            return Fate()
-        fate = Fate()
-        direct: list[Consumer] = []
+            return Fate(sums=(None,))
+        fate = Fate(sums=(None,))
+        direct = []
         for path in paths:
             if path.activation is not None:
                 direct.append(Consumer(kind="activation", name=path.activation.name))

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -257,6 +257,17 @@ def _dead(samples: Sequence[Sample], function: Callable[[Tensor], Tensor]) -> tu
     return silent.float().mean(), values
 
 
+def _added(measured: Measured, sums: Sequence[Sequence[tuple[str, int]]], samples: Sequence[Sample]) -> list[Sample]:
+    """The samples of a layer, each with those of the other terms of its sum added; what cannot be added is left out."""
+    found = []
+    for sample, terms in zip(samples, sums, strict=False):
+        others = [measured.samples.get(layer, [])[call : call + 1] for layer, call in terms]
+        forwards = [other[0].forward for other in others if other]
+        if forwards and len(forwards) == len(terms) and all(f.shape == sample.forward.shape for f in forwards):
+            found.append(replace(sample, forward=torch.stack(forwards).sum(0)))
+    return found
+
+
 _FLAT = {"sigmoid": 5.98, "tanh": 2.99, "hardtanh": 1.0, "hardsigmoid": 3.0, "softsign": 9.0}
 """|x| beyond which the slope is under 1% of its largest."""
 
@@ -264,13 +275,15 @@ _FLAT = {"sigmoid": 5.98, "tanh": 2.99, "hardtanh": 1.0, "hardsigmoid": 3.0, "so
 def measure(
     measured: Measured,
     activations: Mapping[str, tuple[Activation, Callable[[Tensor], Tensor]]],
+    sums: Mapping[str, Sequence[Sequence[tuple[str, int]]]],
     *,
     extents: bool = False,
 ) -> dict[str, LayerProbe]:
     """The figures of every sampled layer, over its calls (of which the first ``_CALLS`` were kept).
 
     Where it is not known in which dimension the samples lie, across-batch figures are UNKNOWN. ``activations`` are the
-    functions that follow, by layer. ``extents``: how large the values are, too.
+    functions that follow, by layer; ``sums`` names for each call of a layer what they act on the sum of, as (layer,
+    call). ``extents``: how large the values are, too.
     """
     columns: list[Tensor] = []
     plan: list[_Asked] = []
@@ -282,13 +295,14 @@ def measure(
         like = columns[-1]
         activation, function = activations.get(name, (None, None))
         asked = _Asked(name, len(samples), measured.calls.get(name, len(samples)))
-        if function is not None:
-            fraction, asked.values = _dead(samples, function)
+        acted = samples if name not in sums else _added(measured, sums[name], samples)
+        if function is not None and acted:
+            fraction, asked.values = _dead(acted, function)
             columns.append(fraction.to(like.device))
         flat = _FLAT.get(activation.name) if activation is not None else None
-        if flat is not None:
+        if flat is not None and acted:
             asked.saturated = True
-            beyond = [(s.forward.abs() > flat).float().mean().to(like.device) for s in samples]
+            beyond = [(s.forward.abs() > flat).float().mean().to(like.device) for s in acted]
             columns.append(torch.stack(beyond).mean())
         if extents:
             asked.extents = True

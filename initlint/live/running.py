@@ -36,6 +36,7 @@ from initlint.live.pieces import extent
 from initlint.live.probe import hooked, measure, output_shapes
 from initlint.live.sharded import Ranks, local, rest, resting
 from initlint.live.state import preserved, quiet_dropout
+from initlint.live.summed import calls_of
 from initlint.live.trace import trace_forward
 from initlint.live.variation import batch_size, take, tiled, varied
 
@@ -231,7 +232,9 @@ def _probed(
             torch.autograd.backward(value)
     escape = EscapeTest(module, lambda args, kwargs: module(*args, **kwargs), objective, ranks=ranks)
     escape.note()
-    run.probes = ranks.merged(measure(measured, _activations(run, measured.samples), extents=dtype is not None))
+    run.probes = ranks.merged(
+        measure(measured, _activations(run, measured.samples), _sums(run, measured.samples), extents=dtype is not None)
+    )
     finite = all(ranks.all(_finite(module, output, value))) and all(p.finite for p in run.probes.values())
     broken = next((n for n in measured.samples if n in run.probes and not run.probes[n].finite), None)
     run.probe = Probe(
@@ -355,6 +358,28 @@ def _batch_dims(module: nn.Module, batch: Batch, size: int, names: list[str], tr
         if len(moved) == 1 and large[moved[0]] * fewer == small[moved[0]] * size and large[moved[0]] % size == 0:
             dims[name] = moved[0]
     return dims
+
+
+def _sums(run: Run, names: Any) -> dict[str, list[list[tuple[str, int]]]]:
+    """For each call of a layer whose output is summed up before its activation: the (layer, call) of all terms.
+
+    A call that is not known to be of such a sum has none.
+    """
+    if run.trace is None:
+        return {}
+    calls = calls_of(run.trace)
+    found: dict[str, list[list[tuple[str, int]]]] = {}
+    for name in names:
+        sums = [sum for sum in run.fates[name].sums if sum is not None] if name in run.fates else []
+        if not sums:
+            continue
+        terms = found[name] = [[] for _ in run.trace.returned.get(name, [])]
+        for sum in sums:
+            several = [calls[term] for term in sum.terms if term in calls] if sum.whole else []
+            if len(several) == len(sum.terms):
+                for call in (call for layer, call in several if layer == name):
+                    terms[call] = several
+    return found
 
 
 def _activations(run: Run, names: Any) -> dict[str, tuple[Activation, Callable[[Tensor], Tensor]]]:

@@ -42,6 +42,7 @@ class Flow:
     activation: Any = UNKNOWN
     normalized: Any = UNKNOWN
     ends_branch: Any = UNKNOWN
+    joined: Any = UNKNOWN
     is_head: Any = UNKNOWN
 
 
@@ -70,11 +71,13 @@ class Flows:
         leaves = any(node.kind == "output" for node in taken)
         if leaves and not self.root:
             return Flow()
+        ends_branch = self._ends_branch(nodes)
         return Flow(
             consumers=tuple(Consumer(kind=kind, name=name) for kind, name in consumers),
             activation=self._activation(nodes),
             normalized=self._normalized(nodes),
-            ends_branch=self._ends_branch(nodes),
+            ends_branch=ends_branch,
+            joined=() if ends_branch is False else UNKNOWN,  # of a sum it is not read what the terms are
             is_head=self._is_head(nodes),
         )
 

@@ -214,6 +214,7 @@ class Emission:
             activation=flow.activation if flow is not None else UNKNOWN,
             normalized=flow.normalized if flow is not None else UNKNOWN,
             ends_branch=flow.ends_branch if flow is not None else UNKNOWN,
+            joined=flow.joined if flow is not None else UNKNOWN,
             is_head=flow.is_head if flow is not None else UNKNOWN,
             origin=UNKNOWN if named.uncertain else origin,
             aliases=UNKNOWN if named.uncertain else tuple(named.names),

@@ -18,7 +18,9 @@ __all__ = [
     "culprit",
     "excess_gain",
     "flow",
+    "gives_most",
     "gradient_flow",
+    "growth_through_time",
     "heads",
     "is_only_path",
     "keeps_zero",
@@ -181,6 +183,19 @@ def norm_next(layer: Layer) -> bool:
             if this is layer:
                 return following.normalized
     return False
+
+
+def growth_through_time(layer: Layer) -> float:
+    """By how much the gradient grows on its way back through the calls of a layer in a loop, to the first."""
+    return drift(layer.probe.gradient_stds[::-1])
+
+
+def gives_most(layer: Layer) -> bool:
+    """Whether of the layers whose outputs are added up before an activation this one's is the largest (or the only)."""
+    if not layer.joined:
+        return True
+    others = [other for other in layer.model.layers if other.name in layer.joined]
+    return all(max(other.probe.forward_stds) <= max(layer.probe.forward_stds) for other in others)
 
 
 def accounts_for(excesses: Iterable[float], ratio: float) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-__all__ = ["FORMATS", "Format", "Span", "canonical"]
+__all__ = ["FORMATS", "Format", "Span", "canonical", "epsilon", "largest"]
 
 
 class Span(NamedTuple):
@@ -42,6 +43,19 @@ FORMATS = {
 The figures are torch.finfo's: max, and tiny for activations; for scaled gradients the smallest subnormal number."""
 
 _ALIASES = {"float16": "fp16", "half": "fp16", "bfloat16": "bf16", "float32": "fp32", "float": "fp32", "float8": "fp8"}
+
+
+_EPSILONS = {"float64": 2.0**-52, "fp32": 2.0**-23, "fp16": 2.0**-10, "bf16": 2.0**-7, "fp8": 2.0**-3}
+
+
+def epsilon(dtype: str) -> float:
+    """The distance from 1 to the next number of a format, as --dtype or torch spells it; 0 for what is none."""
+    return _EPSILONS.get(canonical(dtype) or dtype, 0.0)
+
+
+def largest(dtype: str) -> float:
+    """The largest finite number of a format, activations being held in it; infinity for float64 and what is none."""
+    return FORMATS[name].forward.largest if (name := canonical(dtype)) is not None else math.inf
 
 
 def canonical(text: str) -> str | None:

@@ -182,4 +182,4 @@ class LargeBias(Rule):
         layer = parameter.layer
         if layer.is_head or layer.normalized or absent(layer.activation) or layer.activation is None:
             return False
-        return layer.activation.name in _PLAIN
+        return layer.activation.name in _PLAIN and not layer.joined  # what other layers add is signal too

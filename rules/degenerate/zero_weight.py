@@ -160,7 +160,9 @@ class ZeroWeight(Rule):
     ]
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
-        if parameter.is_weight and parameter.distribution.is_zero and parameter.trainable and parameter.escape.stuck:
+        if not (parameter.is_weight and parameter.distribution.is_zero and parameter.trainable):
+            return
+        if parameter.escape.stuck:
             yield self.at(
                 parameter,
                 f"{parameter.name} is zero and stays so: no gradient reached it in {parameter.escape.steps} "
@@ -168,9 +170,18 @@ class ZeroWeight(Rule):
                 help="draw it from a random scheme, or keep only one zero factor on the path",
                 evidence={"steps": parameter.escape.steps},
             )
+        elif parameter.layer.returns >= 2:
+            yield self.at(
+                parameter,
+                f"{parameter.name} is zero, and nothing else carries the state on: what a step took in is lost to all "
+                f"the steps behind it, of which there are up to {parameter.layer.returns}",
+                help="nn.init.orthogonal_(weight) keeps the state; the identity does before ReLU",
+                severity=Severity.WARNING,
+                evidence={"steps": parameter.layer.returns},
+            )
 
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
-        if not self._outputs_zero(layer) or absent(layer.activation) or layer.activation is None:
+        if not self._outputs_zero(layer) or absent(layer.activation) or layer.activation is None or layer.joined:
             return
         if layer.activation.name in ("relu", "relu6"):
             yield self.at(

@@ -4,7 +4,7 @@ that show it at one scale of their weights and not at another."""
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-from initlint.facts import Chain
+from initlint.facts import Chain, LayerProbe
 from initlint.findings import Finding, Severity
 from initlint.rule import PROBE, Bad, Good, Rule
 from initlint.theory.chains import Flow, culprit
@@ -29,24 +29,30 @@ class DriftRule(Rule):
         """The ratio along so many layers from which it is a warning."""
         return self.limits[0]
 
+    def lost(self, end: LayerProbe, dtype: str) -> bool:
+        """Whether what comes out at the end is beyond what a number format holds; an error, whatever the ratio is."""
+        return False
+
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
         flow = type(self).flow(chain)
         if flow.length < self.fewest or not beyond(flow.ratio, self.limit(flow.length)):
             return
         first, last = flow.ends
+        run = last.model.probe
+        lost = not run.predicted and self.lost(last.probe, run.judged_dtype or run.dtype)
         yield self.at(
             culprit(flow.departs),
             f"{self.effect} {flow.start:.2g} -> {flow.end:.2g} over {flow.length} layers, from {first.name} to "
             f"{last.name}",
             help=self.remedy,
-            severity=Severity.ERROR if beyond(flow.ratio, self.limits[1]) else None,
+            severity=Severity.ERROR if lost or beyond(flow.ratio, self.limits[1]) else None,
             evidence={"start": flow.start, "end": flow.end, "ratio": flow.ratio, "layers": flow.length},
             layer=flow.departs,
             suspects=flow.upto,
         )
 
 
-def plain(std: float) -> Bad:
+def plain(std: float, severity: Severity = Severity.ERROR) -> Bad:
     """24 linear layers before ReLU, all drawn with one standard deviation."""
     return Bad(
         f"""
@@ -64,7 +70,7 @@ def plain(std: float) -> Bad:
                 return x
         """,
         by=("live",),
-        severity=Severity.ERROR,
+        severity=severity,
     )
 
 

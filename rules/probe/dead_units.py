@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from initlint.facts import Layer
 from initlint.findings import Finding, Severity
 from initlint.rule import PROBE, Bad, Good, Rule
-from initlint.theory.chains import culprit
+from initlint.theory.chains import culprit, gives_most
 
 _SHARE, _SAMPLES = 0.75, 64
 
@@ -113,6 +113,8 @@ class DeadUnits(Rule):
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
         probe = layer.probe
         if probe.dead_fraction <= _SHARE or probe.samples < _SAMPLES or layer.weight.shape[0] < 2:
+            return
+        if not gives_most(layer):
             return
         activation = layer.activation.name if layer.activation is not None else "the activation"
         yield self.at(

@@ -1,8 +1,10 @@
 """INI702 exploding-signal."""
 
+from initlint.facts import LayerProbe
 from initlint.findings import Severity
 from initlint.rule import Bad, Good
 from initlint.theory.chains import signal_flow
+from initlint.theory.precision import largest
 
 from ._drift import SOUND, DriftRule, convolutional, highway, plain
 
@@ -13,7 +15,8 @@ class ExplodingSignal(DriftRule):
     ## What it does
 
     Runs a batch forward and measures the standard deviation across the batch at every layer. Along a chain of layers
-    with no norm between them it compares the last quarter with the first: above 1e2 is a warning, above 1e3 an error.
+    with no norm between them it compares the last quarter with the first: above 1e2 is a warning, above 1e3 an error,
+    and so is a standard deviation at the end beyond the range of the dtype asked for with `--dtype`.
 
     ## Why it matters
 
@@ -51,3 +54,6 @@ class ExplodingSignal(DriftRule):
         Bad(highway(0.8, "  #~"), by=("live",), severity=Severity.ERROR),
     )
     good = (*SOUND, Good(highway(0.18), by=("live",)))
+
+    def lost(self, end: LayerProbe, dtype: str) -> bool:
+        return end.forward_std > largest(dtype)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from initlint.facts import Layer, Parameter
 from initlint.findings import Finding, Severity
 from initlint.rule import PROBE, Bad, Good, Rule
-from initlint.theory.chains import culprit
+from initlint.theory.chains import culprit, gives_most
 
 _SHARE = 0.5
 _SCALES = ("weight", "norm_scale")
@@ -78,8 +78,43 @@ class SaturatedUnits(Rule):
             """,
             by=("live",),
         ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.seen, self.told, self.out = nn.Linear(32, 64), nn.Linear(8, 64), nn.Linear(64, 4)
+                    nn.init.normal_(self.seen.weight, std=2.0)  #~
+
+                def forward(self, x, y):
+                    return self.out(torch.tanh(self.seen(x) + self.told(y)))
+
+            def build():
+                return Net(), (torch.randn(8, 32), torch.randn(8, 8))
+            """,
+            by=("live",),
+        ),
     ]
     good = [
+        Good(
+            """
+            class Cell(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.enter, self.recur, self.head = nn.Linear(4, 48), nn.Linear(48, 48), nn.Linear(48, 4)
+                    nn.init.orthogonal_(self.recur.weight)
+
+                def forward(self, series):
+                    state = series.new_zeros(len(series), 48)
+                    for step in series.unbind(1):
+                        state = torch.tanh(self.enter(step) + self.recur(state))
+                    return self.head(state)
+
+            def build():
+                return Cell(), torch.randn(8, 12, 4)
+            """,
+            by=("live",),
+        ),
         Good(
             """
             class Net(nn.Module):
@@ -121,14 +156,16 @@ class SaturatedUnits(Rule):
         if parameter.role not in _SCALES or layer.normalized:
             return
         share = layer.probe.saturated_fraction
-        if share <= _SHARE or layer.activation is None:
+        if share <= _SHARE or layer.activation is None or not gives_most(layer):
             return
         bias = layer.bias
         if bias is not None and abs(bias.distribution.mean) >= _BIAS:
             return
+        added = ", with what is added to them," if layer.joined else ""
         yield self.at(
             parameter,
-            f"{share:.0%} of the values that {layer.name} gives lie where {layer.activation.name} behind it is flat",
+            f"{share:.0%} of the values that {layer.name} gives{added} lie where "
+            f"{layer.activation.name} behind it is flat",
             help="draw its weights smaller: pre-activations should have a std of about 1",
             evidence={"saturated_fraction": share},
         )

@@ -1,9 +1,13 @@
 """INI701 vanishing-signal."""
 
-from initlint.findings import Severity
+from collections.abc import Iterator
+
+from initlint.facts import Chain, LayerProbe
+from initlint.findings import Finding, Severity
 from initlint.rule import Good
 from initlint.theory.chains import body_flow
-from initlint.theory.drift import least_ratio
+from initlint.theory.drift import beyond, drift, least_ratio
+from initlint.theory.precision import epsilon
 
 from ._drift import SOUND, DriftRule, convolutional, plain
 
@@ -15,7 +19,8 @@ class VanishingSignal(DriftRule):
 
     Runs a batch forward and measures the standard deviation across the batch at every layer. Along a chain of layers
     with no norm between them it compares the last quarter with the first: below 1e-2 is a warning (below 1e-3 where
-    there are fewer than ten layers), below 1e-6 an error.
+    there are fewer than ten layers), below 1e-6 an error. So it is where less is left at the end than 10 eps of the
+    model's dtype (or the one asked for with `--dtype`) beside the total standard deviation: rounding drowns it.
 
     ## Why it matters
 
@@ -36,7 +41,8 @@ class VanishingSignal(DriftRule):
     ## When it is right to do this
 
     Shared queries that do not depend on the input, global pooling, residual branches that start at zero, and an
-    output layer drawn small (a policy's, with gain 0.01) are no collapse: they are left out of the comparison.
+    output layer drawn small (a policy's, with gain 0.01) are no collapse: they are left out of the comparison. So is
+    the last layer of a chain if the signal falls there alone (the log-variance of a variational autoencoder, a gate).
 
     ## Fix safety
 
@@ -48,7 +54,7 @@ class VanishingSignal(DriftRule):
     limits = (1e-2, 1e-6)
     effect = "signal std across the batch falls"
     remedy = "raise the gain of the layers named, or normalise between them"
-    bad = (plain(0.05), convolutional(0.04, Severity.WARNING))
+    bad = (plain(0.05), plain(0.106, Severity.WARNING), convolutional(0.04, Severity.ERROR))
     good = (
         *SOUND,
         Good(
@@ -64,6 +70,23 @@ class VanishingSignal(DriftRule):
 
                 def forward(self, x):
                     return self.actions(self.body(x))
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Encoder(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
+                    self.mean, self.log_variance = nn.Linear(64, 8), nn.Linear(64, 8)
+                    self.decoder = nn.Linear(8, 16)
+                    nn.init.normal_(self.log_variance.weight, std=1e-4)
+
+                def forward(self, x):
+                    x = self.body(x)
+                    mean, log_variance = self.mean(x), self.log_variance(x)
+                    return self.decoder(mean + torch.exp(log_variance / 2) * torch.randn_like(mean)), mean, log_variance
             """,
             by=("live",),
         ),
@@ -86,6 +109,14 @@ class VanishingSignal(DriftRule):
             by=("live",),
         ),
     )
+
+    def check_chain(self, chain: Chain) -> Iterator[Finding]:
+        before = drift([layer.probe.forward_std for layer in chain.layers[:-1]])
+        if beyond(before, self.limit(len(chain.layers))):
+            yield from super().check_chain(chain)
+
+    def lost(self, end: LayerProbe, dtype: str) -> bool:
+        return end.forward_std < 10 * epsilon(dtype) * end.total_std
 
     def limit(self, layers: int) -> float:
         return least_ratio(layers)

@@ -5,12 +5,15 @@ import math
 from collections.abc import Iterator
 from typing import ClassVar
 
-from initlint.facts import Chain, absent
+from initlint.facts import Chain, Layer, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import accounts_for, excess_gain, flow, matrices
 from initlint.theory.drift import beyond, least_ratio
 from initlint.theory.remedies import initializer_for
+
+_STEPS = 4
+"""How often a layer's output must come back to it to be judged as a loop."""
 
 
 class ScaledWeightsRule(Rule):
@@ -24,6 +27,26 @@ class ScaledWeightsRule(Rule):
     excess: ClassVar[float]
     """How far std x sqrt(fan_in) must be off the gain needed for a weight to be named."""
     adverb: ClassVar[str]
+
+    def check_layer(self, layer: Layer) -> Iterator[Finding]:
+        """A recurrent cell written out, which is a chain of one layer."""
+        if layer.returns < _STEPS:
+            return
+        matrix = layer.weight
+        if not matrix.trainable or not matrix.distribution.is_random:
+            return
+        effect = self.effect_of_loop(layer, excess_gain(layer, matrix))
+        if effect is not None:
+            yield self.at(
+                matrix,
+                f"{matrix.name} carries the state from step to step with gain {matrix.gain_as_used:.2g}: {effect}",
+                help="nn.init.orthogonal_(weight) keeps the state",
+                evidence={"gain": matrix.gain_as_used, "steps": layer.returns},
+            )
+
+    def effect_of_loop(self, layer: Layer, excess: float) -> str | None:
+        """What a gain off by that factor does over the steps of a loop, in words; None where it does no harm."""
+        raise NotImplementedError
 
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
         signal = flow(chain)
@@ -109,9 +132,31 @@ def convolutional(std: float) -> Bad:
     )
 
 
+def cell(init: str) -> str:
+    """A recurrent cell written out, run for 24 steps, with that statement on ``self.recur.weight``."""
+    return f"""
+        class Cell(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.enter, self.recur, self.head = nn.Linear(4, 48), nn.Linear(48, 48), nn.Linear(48, 4)
+                {init}
+
+            def forward(self, series):
+                state = series.new_zeros(len(series), 48)
+                for step in series.unbind(1):
+                    state = torch.tanh(self.enter(step) + self.recur(state))
+                return self.head(state)
+
+        def build():
+            return Cell(), torch.randn(8, 24, 4)
+        """
+
+
 def sound(std: float) -> tuple[Good, ...]:
     """The same network at the right scale, and at the wrong one with a norm behind every layer."""
     return (
+        Good(cell("nn.init.orthogonal_(self.recur.weight)"), by=("live",)),
+        Good(cell("nn.init.uniform_(self.recur.weight, -48**-0.5, 48**-0.5)"), by=("live",)),
         Good(
             """
         class Net(nn.Module):

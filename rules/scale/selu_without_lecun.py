@@ -20,8 +20,8 @@ class SeluWithoutLecun(Rule):
 
     ## What it does
 
-    Finds chains of two layers or more with SELU behind them, and no norm between, in which std x sqrt(fan-in) of a
-    weight is not 1 up to 15%.
+    Finds chains of two layers or more with SELU behind them, and no norm between, in which std x sqrt(fan-in) is not 1
+    up to 15% for half of the weights or more.
 
     ## Why it matters
 
@@ -42,8 +42,10 @@ class SeluWithoutLecun(Rule):
 
     ## When it is right to do this
 
-    With a single SELU layer, or a norm in between, nothing normalises itself. `nonlinearity="selu"` (gain 3/4) is
-    torch's own compromise for steadier gradients, and is left alone.
+    With a single SELU layer, or a norm in between, nothing normalises itself. A single layer that is off is brought
+    back by the others: an 8-layer network trains as well with one weight drawn at 1/100 of its scale, or at 7 times it
+    (benchmarks/mutants.py); where the signal does not come back, INI203 or INI204 tells. `nonlinearity="selu"` (gain
+    3/4) is torch's own compromise for steadier gradients, and is left alone.
 
     ## Fix safety
 
@@ -126,6 +128,24 @@ class SeluWithoutLecun(Rule):
                     super().__init__()
                     self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(4)])
                     self.head = nn.Linear(64, 4)
+                    for layer in self.layers:
+                        nn.init.normal_(layer.weight, std=64**-0.5)
+                    nn.init.normal_(self.layers[2].weight, std=0.05)  # one among others, which bring it back
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.selu(layer(x))
+                    return self.head(x)
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(64, 64) for _ in range(4)])
+                    self.head = nn.Linear(64, 4)
                     for m in self.modules():
                         if isinstance(m, nn.Linear):
                             nn.init.kaiming_normal_(m.weight, mode="fan_in", nonlinearity="linear")
@@ -187,6 +207,8 @@ class SeluWithoutLecun(Rule):
         if len(selu) < _LAYERS:
             return
         wrong = [pair for pair in selu if not _is_lecun(pair[1])]
+        if len(wrong) < len(selu) / 2:
+            return
         for layer, matrix in wrong:
             gain = matrix.gain_as_used
             yield self.at(
@@ -200,7 +222,9 @@ class SeluWithoutLecun(Rule):
 
 
 def _before_selu(layer: Layer) -> bool:
-    return layer.activation is not None and layer.activation.name == "selu" and not layer.normalized
+    if layer.activation is None or layer.activation.name != "selu" or layer.normalized:
+        return False
+    return not layer.joined  # in a sum the variances of several weights add up
 
 
 def _is_lecun(matrix: Parameter) -> bool:

@@ -1,20 +1,24 @@
 """INI203 weights-too-large."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from initlint.facts import Chain, Parameter
+from initlint.facts import Chain, Layer, Parameter
 from initlint.findings import Finding
 from initlint.rule import Bad, Good
-from initlint.theory.chains import excess_gain, matrices
+from initlint.theory.chains import excess_gain, growth_through_time, matrices
 from initlint.theory.remedies import initializer_for
 
-from ._scaled_weights import ScaledWeightsRule, convolutional, linear, sound
+from ._scaled_weights import ScaledWeightsRule, cell, convolutional, linear, sound
 
-_HEAD = 10.0
-"""The gain of one output layer from which logits drown what is learned; 1% of sound layers have more than 4.9."""
+_HEADS = ((10.0, 10.0), (4.0, 50.0))
+"""The gain of one output layer, and the std of what it gives, from which logits drown what is learned; 1% of sound
+layers have a gain above 4.9."""
 _LEAP = 30.0
 """How much a hidden layer alone may multiply the signal by, over what the nonlinearity behind it needs."""
+_PERIOD = math.pi
+"""The std from which most of a signal wraps round in a sine. Two layers of 3 train as of 1, two of 4 do not."""
 
 
 class WeightsTooLarge(ScaledWeightsRule):
@@ -25,8 +29,10 @@ class WeightsTooLarge(ScaledWeightsRule):
     Looks at chains of layers with no norm between them. Where the standard deviation of the signal grows by more than
     1e2 from the first layers to the last (an error above 1e3), it names the weights whose std x sqrt(fan-in) exceeds
     the gain that the following nonlinearity needs. Schemes made for another nonlinearity are INI201. A hidden layer
-    that by itself multiplies the signal by more than 30 is named too, and an output layer that does so by more than
-    10, to a measured std above 10, wherever norms stand.
+    that by itself multiplies the signal by more than 30 is named too, and two behind another whose output, of a std
+    above pi, goes into a sine; so is an output layer that multiplies it by more than 10, to a measured std above 10, or
+    by more than 4 to one above 50, wherever norms stand; and the weight that carries the state of a recurrent cell
+    without gates, written out in a loop, where the gradient grows by more than 1e2 over the steps.
 
     ## Why it matters
 
@@ -61,6 +67,7 @@ class WeightsTooLarge(ScaledWeightsRule):
     bad = (
         linear(0.5),
         convolutional(0.5),
+        Bad(cell("nn.init.normal_(self.recur.weight, std=0.5)  #~"), by=("live",)),
         Bad(
             """
             class Net(nn.Module):
@@ -73,6 +80,23 @@ class WeightsTooLarge(ScaledWeightsRule):
 
                 def forward(self, x):
                     return self.head(F.relu(self.norm(self.conv(x))).amax((2, 3)))
+            """,
+            by=("live",),
+        ),
+        Bad(
+            """
+            class Siren(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(2, 64), nn.Linear(64, 64), nn.Linear(64, 64)])
+                    self.head = nn.Linear(64, 1)
+                    for layer in self.layers:
+                        nn.init.normal_(layer.weight)  #~
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = torch.sin(layer(x))
+                    return self.head(x)
             """,
             by=("live",),
         ),
@@ -109,6 +133,24 @@ class WeightsTooLarge(ScaledWeightsRule):
 
                 def forward(self, x):
                     return self.head(self.norm(F.relu(self.second(F.relu(self.first(x))))))
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Siren(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(2, 64), nn.Linear(64, 64), nn.Linear(64, 64)])
+                    self.head = nn.Linear(64, 1)
+                    nn.init.uniform_(self.layers[0].weight, -15.0, 15.0)  # the frequencies that it starts with
+                    for layer in self.layers[1:]:
+                        nn.init.uniform_(layer.weight, -math.sqrt(6 / 64), math.sqrt(6 / 64))
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = torch.sin(layer(x))
+                    return self.head(x)
             """,
             by=("live",),
         ),
@@ -168,32 +210,59 @@ class WeightsTooLarge(ScaledWeightsRule):
 
     def _alone(self, chain: Chain) -> Iterator[Finding]:
         """One layer among sound ones, whose excess the drift from end to end does not show in full."""
-        for (before, _), (layer, matrix) in pairwise(matrices(chain)[:-1]):
-            excess, start, end = excess_gain(layer, matrix), before.probe.forward_std, layer.probe.forward_std
-            if start > 0 and min(excess, end / start) > _LEAP and matrix.distribution.is_random and matrix.trainable:
-                assert layer.activation is not None  # excess_gain is UNKNOWN without one
-                yield self.at(
-                    matrix,
-                    f"{matrix.name} has std {matrix.distribution.std:.3g}, {excess:.2g} times what the layer needs: "
-                    f"signal std goes {start:.2g} -> {end:.2g} from {before.name} to {layer.name}",
-                    help=f"use {initializer_for(layer.activation)}",
-                    evidence={"std": matrix.distribution.std, "fan_in": matrix.fan_in, "signal_ratio": end / start},
-                    layer=layer,
-                )
+        stages = matrices(chain)
+        for (before, _), (layer, matrix) in pairwise(stages[:-1]):
+            start, end = before.probe.forward_std, layer.probe.forward_std
+            if start > 0 and min(excess_gain(layer, matrix), end / start) > _LEAP and _drawn(matrix):
+                yield self._named(layer, matrix, f"signal std goes {start:.2g} -> {end:.2g} from {before.name} to it")
+        wrapped = [pair for pair in stages[1:] if _wraps(*pair)]
+        if len(wrapped) > 1:  # one alone does no harm
+            layer, matrix = wrapped[0]
+            told = f"signal std is {layer.probe.forward_std:.2g} before a sine, in which most of it wraps round"
+            yield self._named(layer, matrix, told, [matrix for _, matrix in wrapped])
+
+    def _named(self, layer: Layer, matrix: Parameter, told: str, several: Sequence[Parameter] = ()) -> Finding:
+        assert layer.activation is not None  # excess_gain is UNKNOWN without one
+        excess = excess_gain(layer, matrix)
+        return self.at(
+            matrix,
+            f"{matrix.name} has std {matrix.distribution.std:.3g}, {excess:.2g} times what the layer needs: {told}",
+            help=f"use {initializer_for(layer.activation)}",
+            evidence={"std": matrix.distribution.std, "fan_in": matrix.fan_in, "excess": excess},
+            parameters=several,
+            layer=layer,
+        )
+
+    def effect_of_loop(self, layer: Layer, excess: float) -> str | None:
+        growth = growth_through_time(layer)
+        if excess <= self.excess or growth <= self.limits[0]:
+            return None
+        return f"over {layer.returns} steps gradient std grows {growth:.2g}-fold"
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
         if parameter.role != "weight" or not parameter.trainable or not parameter.distribution.is_random:
             return
         layer = parameter.layer
-        if not layer.is_head or layer.normalized or parameter.gain_as_used <= _HEAD:
+        if not layer.is_head or layer.normalized:
             return
-        output = layer.probe.total_std
-        if output > _HEAD:
+        gain, output = parameter.gain_as_used, layer.probe.total_std
+        if any(gain > least and output > far for least, far in _HEADS):
             yield self.at(
                 parameter,
                 f"{parameter.name} has std {parameter.distribution.std:.3g}, too large for an output layer (fan-in "
-                f"{parameter.fan_in}): it multiplies the signal by {parameter.gain_as_used:.3g}, and the model's "
+                f"{parameter.fan_in}): it multiplies the signal by {gain:.3g}, and the model's "
                 f"output starts with std {output:.3g}",
                 help="draw an output layer with std 1 / sqrt(fan_in) or less: nn.init.xavier_uniform_",
                 evidence={"std": parameter.distribution.std, "fan_in": parameter.fan_in, "output_std": output},
             )
+
+
+def _drawn(matrix: Parameter) -> bool:
+    return matrix.trainable and matrix.distribution.is_random
+
+
+def _wraps(layer: Layer, matrix: Parameter) -> bool:
+    """Whether a layer's output is spread over more than the period of the sine that it goes into, by its own gain."""
+    if layer.activation is None or layer.activation.name != "sin" or not _drawn(matrix):
+        return False
+    return layer.probe.forward_std > _PERIOD and excess_gain(layer, matrix) > 1.5

@@ -40,8 +40,9 @@ class WrongGainArgument(Rule):
 
     ## When it is right to do this
 
-    Where a norm takes the output; in a head; in one loop over layers that different activations follow; for an
-    activation that torch has no name for, where "relu" stands in for its kin (GELU, SiLU).
+    Where a norm takes the output; where other layers' outputs are added to it first, whose gains count too; in a head;
+    in one loop over layers that different activations follow; for an activation that torch has no name for, where
+    "relu" stands in for its kin (GELU, SiLU).
 
     ## Fix safety
 
@@ -208,7 +209,7 @@ class WrongGainArgument(Rule):
             return
         layer = parameter.layer
         activation = layer.activation
-        if absent(activation) or activation is None or layer.is_head or layer.normalized:
+        if absent(activation) or activation is None or layer.is_head or layer.normalized or layer.joined:
             return
         told, gain = named
         if suits(told, gain, activation) or not _alone(layer, write, activation):

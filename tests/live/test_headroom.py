@@ -124,3 +124,18 @@ def test_a_layer_called_again_is_measured_call_by_call() -> None:
     shrinking = [later / before for before, later in zip(probe.gradient_stds, probe.gradient_stds[1:], strict=False)]
     assert all(0.2 < ratio < 0.7 for ratio in shrinking)
     assert probe.forward_std == probe.forward_stds[0]
+
+
+def test_what_rounding_drowns_is_lost_in_that_format() -> None:
+    """Across the batch a hundredth of what biases hold the signal at: much in float32, nothing in bfloat16."""
+
+    def severities(dtype: str | None) -> set[str]:
+        torch.manual_seed(0)
+        stack = nn.Sequential(*(layer for _ in range(12) for layer in (nn.Linear(64, 64), nn.Tanh())))
+        for parameter in stack.parameters():
+            nn.init.normal_(parameter, std=0.06)
+        found = initlint.audit(stack, torch.randn(16, 64), dtype=dtype, select="INI701").findings
+        return {finding.severity.label for finding in found}
+
+    assert severities(None) == {"warning"}
+    assert severities("bf16") == {"error"}
