@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import ClassVar
 
-from initlint.facts import Chain, Layer, absent
+from initlint.facts import Chain, Layer, Parameter, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import accounts_for, excess_gain, flow, matrices
@@ -14,6 +14,8 @@ from initlint.theory.remedies import initializer_for
 
 _STEPS = 4
 """How often a layer's output must come back to it to be judged as a loop."""
+_PERIOD = math.pi
+"""The std from which most of a signal wraps round in a sine. Two layers of 3 train as of 1, two of 4 do not."""
 
 
 class ScaledWeightsRule(Rule):
@@ -33,7 +35,7 @@ class ScaledWeightsRule(Rule):
         if layer.returns < _STEPS:
             return
         matrix = layer.weight
-        if not matrix.trainable or not matrix.distribution.is_random:
+        if not drawn(matrix):
             return
         effect = self.effect_of_loop(layer, excess_gain(layer, matrix))
         if effect is not None:
@@ -82,6 +84,17 @@ class ScaledWeightsRule(Rule):
                 parameters=[other for _, other in wrong],
                 suspects=signal.upto,
             )
+
+
+def drawn(matrix: Parameter) -> bool:
+    return matrix.trainable and matrix.distribution.is_random
+
+
+def wraps(layer: Layer, matrix: Parameter) -> bool:
+    """Whether a layer's output is spread over more than the period of the sine that it goes into, by its own gain."""
+    if layer.activation is None or layer.activation.name != "sin" or not drawn(matrix):
+        return False
+    return layer.probe.forward_std > _PERIOD and excess_gain(layer, matrix) > 1.5
 
 
 def linear(std: float) -> Bad:

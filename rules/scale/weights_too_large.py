@@ -1,6 +1,5 @@
 """INI203 weights-too-large."""
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -10,15 +9,13 @@ from initlint.rule import Bad, Good
 from initlint.theory.chains import excess_gain, growth_through_time, matrices
 from initlint.theory.remedies import initializer_for
 
-from ._scaled_weights import ScaledWeightsRule, cell, convolutional, linear, sound
+from ._scaled_weights import ScaledWeightsRule, cell, convolutional, drawn, linear, sound, wraps
 
 _HEADS = ((10.0, 10.0), (4.0, 50.0))
 """The gain of one output layer, and the std of what it gives, from which logits drown what is learned; 1% of sound
 layers have a gain above 4.9."""
 _LEAP = 30.0
 """How much a hidden layer alone may multiply the signal by, over what the nonlinearity behind it needs."""
-_PERIOD = math.pi
-"""The std from which most of a signal wraps round in a sine. Two layers of 3 train as of 1, two of 4 do not."""
 
 
 class WeightsTooLarge(ScaledWeightsRule):
@@ -213,9 +210,9 @@ class WeightsTooLarge(ScaledWeightsRule):
         stages = matrices(chain)
         for (before, _), (layer, matrix) in pairwise(stages[:-1]):
             start, end = before.probe.forward_std, layer.probe.forward_std
-            if start > 0 and min(excess_gain(layer, matrix), end / start) > _LEAP and _drawn(matrix):
+            if start > 0 and min(excess_gain(layer, matrix), end / start) > _LEAP and drawn(matrix):
                 yield self._named(layer, matrix, f"signal std goes {start:.2g} -> {end:.2g} from {before.name} to it")
-        wrapped = [pair for pair in stages[1:] if _wraps(*pair)]
+        wrapped = [pair for pair in stages[1:] if wraps(*pair)]
         if len(wrapped) > 1:  # one alone does no harm
             layer, matrix = wrapped[0]
             told = f"signal std is {layer.probe.forward_std:.2g} before a sine, in which most of it wraps round"
@@ -255,14 +252,3 @@ class WeightsTooLarge(ScaledWeightsRule):
                 help="draw an output layer with std 1 / sqrt(fan_in) or less: nn.init.xavier_uniform_",
                 evidence={"std": parameter.distribution.std, "fan_in": parameter.fan_in, "output_std": output},
             )
-
-
-def _drawn(matrix: Parameter) -> bool:
-    return matrix.trainable and matrix.distribution.is_random
-
-
-def _wraps(layer: Layer, matrix: Parameter) -> bool:
-    """Whether a layer's output is spread over more than the period of the sine that it goes into, by its own gain."""
-    if layer.activation is None or layer.activation.name != "sin" or not _drawn(matrix):
-        return False
-    return layer.probe.forward_std > _PERIOD and excess_gain(layer, matrix) > 1.5
