@@ -3,8 +3,8 @@
     python benchmarks/many_models.py [--models 500] [--per-file 25]
 
 Generates a package of small classes, checks it as configured models in runs of growing size, and prints for each run
-the seconds in all and for each model, the peak memory of the reporting process beyond that of the smallest run, and the
-descriptors that it has open afterwards.
+the seconds in all and for each model, the peak memory of the reporting process, and the descriptors that it has open
+afterwards beyond those before.
 """
 
 from __future__ import annotations

@@ -5,15 +5,20 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 import initlint
+from initlint.report import formats
+from initlint.report.text import render as text_of
+from initlint.rulebook import described
 
 torch = pytest.importorskip("torch")
 outputs = pytest.importorskip("tests.hostile.outputs")
 
+has_jinja = find_spec("jinja2") is not None
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 
 
@@ -80,3 +85,12 @@ def test_whatever_is_switched_on_outside(turn: str) -> None:
         torch.use_deterministic_algorithms(False)
     assert report.models[0].status == "audited"
     assert report.findings == ()
+
+
+def test_no_format_lets_a_name_through_that_moves_the_cursor() -> None:
+    report = initlint.audit(outputs.HoldsUnwritten)
+    assert "INI104" in [finding.code for finding in report.findings]
+    shown = {form: formats.render(report, form, described) for form in formats.MACHINE if form != "html" or has_jinja}
+    for form, text in {**shown, "text": text_of(report)}.items():
+        assert "gone" in text, form
+        assert [c for c in text if c not in "\n\t" and not c.isprintable()] == [], form
