@@ -39,6 +39,8 @@ _MOST_AT_ONCE = 1 << 24
 """Bytes that are read between two looks at the clock."""
 _SWEEPS = 400
 """How often, every 5 ms, leftover processes are looked for: to die takes them a moment."""
+_ENDING = 5.0
+"""Seconds that a child without its pipe may take to end: on Linux what it started is ended first."""
 _LONGEST_PHASE = 100
 _MARK = "INITLINT_RUN"
 _BOOTSTRAP = """
@@ -259,7 +261,7 @@ class _Child:
             taken += len(data)
             messages += self._inbox.take(data)
         if closed and not dead:
-            dead = self._wait(1.0)
+            dead = self._wait(_ENDING)
         return messages, (dead and taken < _MOST_AT_ONCE) or closed
 
     def _useless(self, names: list[str], message: dict[str, Any]) -> Iterator[Outcome]:

@@ -21,7 +21,7 @@ __all__ = ["guarded"]
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_PATIENCE = 0.8
+_PATIENCE = 4.0
 """Seconds for what is left to die; the process that reports looks once more."""
 _GOES_FIRST = b"500"
 """Added to what the system chooses by when memory runs out: the models go before the report."""
@@ -69,7 +69,10 @@ def _asked_to_end(*_: object) -> None:
 def _clear() -> None:
     """Kill everything below this process, as often as something appears."""
     end = time.monotonic() + _PATIENCE
-    while (found := descendants(os.getpid())) and time.monotonic() < end:
+    clear = 0
+    while clear < 2 and time.monotonic() < end:  # a process may be born where a look at all of them has just been
+        found = descendants(os.getpid())
+        clear = 0 if found else clear + 1
         kill_all(found)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:

@@ -190,7 +190,8 @@ def left_behind() -> list[str]:
 def examine(file: str, expected: Mapping[str, str], names: list[str]) -> list[dict[str, Any]]:
     """Check models by their names, and a sound one after them; every one of them has to come to what is expected."""
     names = [*names, "Sound"]
-    timeout = TIMEOUT if any(expected.get(name) == LATE for name in names) else 100
+    late = sum(expected.get(name) == LATE for name in names)
+    timeout = (100, 40, TIMEOUT)[min(late, 2)]
     options = ["--format", "json", "--exit-zero", "--no-cache", "--timeout", str(timeout)]
     code, out, err = check(*(f"{file}::{name}" for name in names), *options)
     models = json.loads(out)["models"]
