@@ -68,19 +68,6 @@ class LeavesDaemonAndDies(Base):
         os._exit(9)
 
 
-class LeavesBrood(Base):
-    """Each process starts another and goes: a chase that is lost by whoever looks once."""
-
-    def act(self) -> None:
-        if daemonise():
-            end = time.monotonic() + 60
-            while time.monotonic() < end:
-                if os.fork():
-                    os.execve("/bin/sleep", ["sleep", NAP], {})
-                time.sleep(0.005)
-            os._exit(0)
-
-
 class ForksInForward(Base):
     def forward(self, x: Tensor) -> Any:
         os.fork()  # and both go on, as if each were the model's own process

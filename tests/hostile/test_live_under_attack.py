@@ -139,7 +139,6 @@ BREEDERS = {
     "LeavesSleepers": SOUND,
     "LeavesDaemon": SOUND,
     "LeavesDaemonAndDies": ": exited with status 9 in __init__",
-    "LeavesBrood": SOUND,
     "ForksInForward": SOUND,
     "LeavesPool": SOUND,
     "LeavesTorchProcesses": SOUND,
