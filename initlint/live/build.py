@@ -20,6 +20,7 @@ from torch.nn.parameter import is_lazy
 
 from initlint.facts import UNKNOWN
 from initlint.live.failures import said
+from initlint.live.lazy import give_shapes
 from initlint.live.placement import BUDGETS, Placement
 from initlint.live.record import Recorder, Recording, uninitialized_memory_filled
 from initlint.live.sharded import held
@@ -142,31 +143,37 @@ def build(
     initialize: Callable[[nn.Module], None] | None = None,
     meta: bool = False,
     twice: bool = True,
+    batch: Any = None,
 ) -> Built:
     """Make a model with a class or function, under the recorder, on ``device``.
 
     ``initialize`` is called on it last, as if its constructor ended so. With ``meta`` its large parameters get no
-    memory, wherever it is to go. ``twice`` builds it once more under the same seed, to compare.
+    memory, wherever it is to go. ``twice`` builds it once more under the same seed, to compare. ``batch``, or the one
+    that comes with the model, gives lazy layers their shapes.
 
     Raises NotBuilt where arguments are missing, NotAModel where something else comes out, and what the factory raises.
     """
     arguments = arguments_for(name, factory, given)
+
+    def make() -> tuple[nn.Module, Any]:
+        return _model_of(name, factory(**arguments), initialize, batch)
+
     if meta:
         return _without_weights(name, lambda: factory(**arguments), seed, project_root, initialize)
     started = time.monotonic()
     seed_all(seed)
     with Recorder(project_root) as recorder:
-        module, batch = _model_of(name, factory(**arguments), initialize)
+        module, came = make()
         module = module.to(device=device)
     seconds = time.monotonic() - started
     first = _digests(module) if twice and seconds <= _PATIENCE else None
     recording = recorder.finish(module)
     differing: tuple[str, ...] = UNKNOWN
     if first is not None:
-        second = _again(lambda: _model_of("", factory(**arguments), initialize)[0], seed, device)
+        second = _again(lambda: make()[0], seed, device)
         if second is not None and second.keys() == first.keys():
             differing = tuple(key for key, digest in first.items() if second[key] != digest)
-    return Built(module, batch, recording, differing)
+    return Built(module, came, recording, differing)
 
 
 def keep(
@@ -178,18 +185,19 @@ def keep(
     project_root: str | None = None,
     initialize: Callable[[nn.Module], None] | None = None,
     meta: bool = False,
+    batch: Any = None,
 ) -> Built:
     """Take a model that a module holds ready; ``load`` runs that module again, under the recorder, and returns it.
 
-    ``initialize`` and ``meta`` as for ``build``.
+    ``initialize``, ``meta`` and ``batch`` as for ``build``.
     """
     if meta:
         return _without_weights(name, load, seed, project_root, initialize)
     seed_all(seed)
     with Recorder(project_root) as recorder:
-        module, batch = _model_of(name, load(), initialize)
+        module, came = _model_of(name, load(), initialize, batch)
         module = module.to(device=device)
-    return Built(module, batch, recorder.finish(module), UNKNOWN)
+    return Built(module, came, recorder.finish(module), UNKNOWN)
 
 
 def _without_weights(
@@ -231,12 +239,15 @@ def seed_all(seed: int) -> None:
         numpy.random.seed(seed % 2**32)
 
 
-def _model_of(name: str, made: Any, initialize: Callable[[nn.Module], None] | None = None) -> tuple[nn.Module, Any]:
+def _model_of(
+    name: str, made: Any, initialize: Callable[[nn.Module], None] | None = None, given: Any = None
+) -> tuple[nn.Module, Any]:
     batch = None
     if isinstance(made, (tuple, list)) and len(made) == 2 and isinstance(made[0], nn.Module):
         made, batch = made
     if not isinstance(made, nn.Module):
         raise NotAModel(f"{name} gives a {type(made).__name__}, and neither an nn.Module nor (module, batch)")
+    give_shapes(made, batch if given is None else given)
     if initialize is not None:
         initialize(made)
     return made, batch

@@ -95,6 +95,7 @@ def audit_inprocess(
                 initialize=initialize,
                 meta=meta,
                 twice=each == seed,
+                batch=chosen,
             )
             facts = audit_module(
                 built.module,
@@ -140,9 +141,11 @@ def _built(
     initialize: Callable[[nn.Module], None] | None,
     meta: bool,
     twice: bool,
+    batch: Any,
 ) -> Built:
+    how: dict[str, Any] = {"seed": seed, "device": device, "initialize": initialize, "meta": meta, "twice": twice}
     try:
-        return build(name, factory, given, seed=seed, device=device, initialize=initialize, meta=meta, twice=twice)
+        return build(name, factory, given, **how, batch=batch)
     except NeedsValues as error:
         raise ValueError(str(error).replace("--meta", "meta")) from None
     except NotBuilt as error:

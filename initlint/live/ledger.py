@@ -38,6 +38,8 @@ from initlint.live.rewiring import Computed, Rewiring
 
 __all__ = ["Ledger"]
 
+_FIRST_FORWARD = nn.modules.lazy.LazyModuleMixin._infer_parameters.__code__  # type: ignore[attr-defined]
+"""What gives a lazy layer, which it calls ``module``, its shapes and values."""
 _CROWD = 4096
 """Storages at which those that are gone are first forgotten."""
 
@@ -254,13 +256,20 @@ class Ledger:
             arguments=bound,
             law=law,
             author=author,
-            sites=glance.sites,
+            sites=self._sites(glance),
             extent=extent,
             whole=whole,
             applied=applied,
             shape=tuple(tensor.shape),
             dtype=tensor.dtype,
         )
+
+    def _sites(self, glance: Glance) -> tuple[Site, ...]:
+        """Where an event belongs; what a lazy layer draws in the first forward, to the statement that made it."""
+        for frame in glance.inner:
+            if frame.f_code is _FIRST_FORWARD and (birth := self.births.get(id(frame.f_locals.get("module")))):
+                return birth.sites
+        return glance.sites
 
     def _is_framework(self, glance: Glance) -> bool:
         """Whether torch's layers stand between the event and the statement, and not merely a method of Tensor."""
@@ -311,7 +320,7 @@ class Ledger:
             initializer=function,
             arguments={key: plain(value) for key, value in list(arguments.items())[1:] if key != "generator"},
             author=author,
-            sites=glance.sites,
+            sites=self._sites(glance),
             default=inside,
             key=key,
             extent=Extent.of(target) if isinstance(target, torch.Tensor) and key is not None else None,

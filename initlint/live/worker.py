@@ -260,8 +260,8 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
         takes: tuple[str, ...] | None = ()
         channel.phase("while it was imported again")
 
-        def made(seed: int, twice: bool) -> Built:  # what was kept is not built twice
-            return keep(name, lambda: _attribute(source.again(), name), seed=seed, **how)
+        def made(seed: int, twice: bool, batch: Any) -> Built:  # what was kept is not built twice
+            return keep(name, lambda: _attribute(source.again(), name), seed=seed, batch=batch, **how)
 
     elif isinstance(subject, type) and not issubclass(subject, nn.Module):
         raise NotAModel(f"{name} is a class, and no nn.Module")
@@ -273,9 +273,9 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
         if argument is not None and needs(subject, argument):
             given.setdefault(argument, widths[0])
 
-        def made(seed: int, twice: bool) -> Built:
+        def made(seed: int, twice: bool, batch: Any) -> Built:
             try:
-                return build(name, subject, given, seed=seed, twice=twice, **how)
+                return build(name, subject, given, seed=seed, twice=twice, batch=batch, **how)
             except NeedsArguments as error:
                 others = makers(module, subject) if isinstance(subject, type) else ""
                 where = f"{module.__name__}:" if job["path"] is None else f"{_short(job['path'], job['cwd'])}::"
@@ -285,11 +285,12 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
         raise NotAModel(f"{name} is a {type(subject).__name__}, and no model")
     every = []
     for seed in range(job["seed"], job["seed"] + job["seeds"]):
-        built = made(seed, seed == job["seed"])
+        chosen = _batch(job["batches"], seed)
+        built = made(seed, seed == job["seed"], chosen)
         channel.phase("in the forward or backward pass")
         facts = audit_module(
             built.module,
-            _batch(job["batches"], built.batch, seed),
+            built.batch if chosen is None else chosen,
             recording=built.recording,
             name=name,
             seed=seed,
@@ -308,7 +309,7 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
     ]
     if argument is not None:
         channel.phase(f"at another {argument}")
-        batch = _batch(job["batches"], None, job["seed"])
+        batch = _batch(job["batches"], job["seed"])
         others = arguments_for(name, subject, given)
 
         def at(width: int) -> Any:
@@ -366,10 +367,10 @@ def _device(wanted: str) -> str:
         raise Unmet(str(error)) from None
 
 
-def _batch(given: list[str], made: Any, seed: int) -> Any:
-    """The batch to run: the one on the command line, else the factory's, else None. Raises Unmet for a broken file."""
+def _batch(given: list[str], seed: int) -> Any:
+    """The batch that was asked for, None where none was. Raises Unmet for a broken file."""
     if not given:
-        return made
+        return None
     from initlint.live.batch import make
     from initlint.live.batch_spec import parse_spec
     from initlint.live.build import seed_all

@@ -397,3 +397,16 @@ def test_a_name_that_is_not_there_is_told_once_with_what_is(initlint: Run, tmp_p
     assert "did you mean Net?" in result.err
     assert "did you mean" not in result.out
     assert "it has Net, small" in initlint("check", f"{tmp_path}/offers.py::Quux").err.replace("_sized, ", "")
+
+
+def test_lazy_layers_get_their_shapes_from_the_batch(
+    initlint: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lazy.py").write_text(
+        "import torch\n\ndef body():\n    return torch.nn.Sequential(torch.nn.LazyLinear(4))\n"
+        "\n\ndef both():\n    return body(), torch.randn(8, 3)\n"
+    )
+    for target in (["lazy.py::body", "--batch", "8x3"], ["lazy.py::both"]):
+        (model,) = json.loads(initlint("check", *target, "--no-cache", "--format", "json").out)["models"]
+        assert (model["reason"], model["parameters"]) == (None, 16)
