@@ -38,7 +38,7 @@ from initlint.live.rewiring import Computed, Rewiring
 
 __all__ = ["Ledger"]
 
-_FIRST_FORWARD = nn.modules.lazy.LazyModuleMixin._infer_parameters.__code__  # type: ignore[attr-defined]
+_FIRST_FORWARD = nn.modules.lazy.LazyModuleMixin._infer_parameters.__code__
 """What gives a lazy layer, which it calls ``module``, its shapes and values."""
 _CROWD = 4096
 """Storages at which those that are gone are first forgotten."""
