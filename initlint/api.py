@@ -15,7 +15,6 @@ from initlint.findings import Severity
 from initlint.judgement import Judgement
 from initlint.survey import Survey
 from initlint.theory.precision import FORMATS, canonical
-from initlint.trained import about_loaded
 
 if TYPE_CHECKING:
     import torch
@@ -229,6 +228,8 @@ def audit(
     failures: list[str] = []
     if known(not_run) and not absent(not_run):
         (notes if batch is None and loss is None else failures).append(f"{name} was not run: {not_run}")
+    from initlint.trained import about_loaded
+
     apart = about_loaded((loaded,) if isinstance(loaded, str) else tuple(loaded))
     survey = Survey(alone, judgement, static=True, apart=apart)
     survey.judge(alone.asked, every)

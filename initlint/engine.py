@@ -12,11 +12,12 @@ import functools
 import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from initlint.facts import Fact, Facts, UnknownFact, known
 from initlint.findings import Finding, Severity
 from initlint.location import Location
+from initlint.record import record
 from initlint.rule import SUBJECTS, Entry, Rule
 
 __all__ = [
@@ -98,7 +99,7 @@ def load(code: str) -> Rule:
     raise LookupError(f"{entry.module} defines no rule with code {code}")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Selection:
     """Which rules run. Each pattern is a code, a prefix of codes, or ``ALL``; the longest match wins.
 

@@ -15,6 +15,8 @@ __all__ = ["Judgement"]
 
 @record(frozen=True, slots=True)
 class _Panel:
+    """What one configuration selects."""
+
     config: Config
     selection: Selection
     codes: frozenset[str]

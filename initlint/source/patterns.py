@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Sequence
 
 from initlint.source.values import UNSEEN, Const, Items, Unseen, Value
@@ -65,7 +64,9 @@ def percent(text: str, given: Value) -> Value:
 def formatted(text: str, positional: Sequence[Value], keywords: dict[str, Value]) -> Value:
     """``text.format(...)``."""
     try:
-        parts = list(string.Formatter().parse(text))
+        from string import Formatter  # compiles patterns of its own
+
+        parts = list(Formatter().parse(text))
     except ValueError:
         return UNSEEN
     written, certain, count = "", True, 0
