@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.record import record
+from initlint.regex import pattern
 from initlint.source.files import MAX_BYTES, MAX_NOTEBOOK_BYTES, NOTEBOOK, FileTooLarge, load
 from initlint.source.reader import might_matter
 from initlint.source.suppression import Suppressions, may_silence, may_skip_file
@@ -115,7 +116,7 @@ def shown_path(path: str) -> str:
     return os.path.relpath(full, here).replace(os.sep, "/")
 
 
-_DYNAMIC = re.compile(rb"import\s*\(?\s*\*|\b(?:__getattr__|globals|vars|exec|setattr)\b|\bmodules\s*\[")
+_DYNAMIC = pattern(rb"import\s*\(?\s*\*|\b(?:__getattr__|globals|vars|exec|setattr)\b|\bmodules\s*\[")
 
 
 def defines(data: bytes, name: str) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 
 from initlint.record import record
+from initlint.regex import pattern
 
 __all__ = ["Target", "parse"]
 
-_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_NAME = pattern(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 @record(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from initlint.source.places import place
 from initlint.source.project import Project
 from initlint.source.recorder import Seen
 from initlint.source.repeats import repeats_of
-from initlint.source.scan import INIT_LIKE, Function, Scan
+from initlint.source.scan import Function, Scan, init_like
 from initlint.source.side_effects import rescales_of, seeds_in
 from initlint.source.state import Unit
 
@@ -36,7 +36,7 @@ def initializers_of(
     found: list[Initializer] = []
     for function in sorted(scan.functions, key=lambda function: function.lineno):
         calls = by_function.get(id(function), [])
-        named = INIT_LIKE.match(function.name) is not None and not _is_empty(function)
+        named = init_like(function.name) and not _is_empty(function)
         if function.name.startswith("__") or not (named or _initialises_argument(function, calls)):
             continue
         if mentions is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import field
 from typing import TYPE_CHECKING
 
 from initlint.record import record
+from initlint.regex import pattern
 from initlint.source.constructors import KINDS
 from initlint.source.layers import ABSTRACT, CONTAINERS
 from initlint.source.values import Cell, Class, Ref, Value
@@ -48,7 +48,7 @@ _MODULE_NAMES = (
     "AbsESPnetModel",
     "Module",
 )
-_MODULES_OF_LIBRARIES = re.compile(
+_MODULES_OF_LIBRARIES = pattern(
     r"(?:timm\.(?:models|layers)|torchvision\.(?:models|ops)|torch_geometric\.nn|mmcv\.(?:cnn|ops)|diffusers\.models)\."
     r"(?:\w+\.)*[A-Z]\w*(?<!Weights)(?<!Config)(?<!Output)(?<!Cfg)$|"
     r"transformers\.(?:\w+\.)*[A-Z]\w*(?:Model|Layer|Encoder|Decoder|Attention|MLP|Embeddings|For[A-Z]\w*)$"

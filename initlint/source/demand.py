@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from initlint.source.classes import ClassInfo
 from initlint.source.exposure import uses
-from initlint.source.scan import INIT_LIKE, MARKS, Scan
+from initlint.source.scan import MARKS, Scan, init_like
 
 __all__ = ["demanded"]
 
@@ -27,7 +27,7 @@ def demanded(scan: Scan, infos: list[ClassInfo]) -> tuple[set[int], set[int]]:
     events = holding | scan.events
     applied = _applied_outside(scan)
     helpers = {owner.name for owner in (*scan.initialising, *scan.assigning) if owner in scan.functions}
-    helpers |= {name for name in {each.id for each in scan.names} if INIT_LIKE.match(name)}
+    helpers |= {name for name in {each.id for each in scan.names} if init_like(name)}
     for info in infos:
         mentioned = scan.mentions.get(id(info.node), set())
         marked = not (mentioned.isdisjoint(MARKS) and mentioned.isdisjoint(helpers))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from initlint.regex import pattern
 from initlint.source.classes import torch_layer
 from initlint.source.initializers import ROWS
 from initlint.source.names import LIBRARIES, canonical, imported
@@ -25,7 +26,7 @@ MOST_STARS = 12
 """What the reading of one file may ask of others: so many files, bytes, and star imports on the way to one name."""
 
 _COMPOUND = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
-_GLOBAL = re.compile(r"^\s+global\b", re.MULTILINE)
+_GLOBAL = pattern(r"^\s+global\b", re.MULTILINE)
 
 
 def bindings(node: ast.Import | ast.ImportFrom, path: str, follow: bool) -> Iterator[tuple[str, Ref]]:

@@ -10,7 +10,7 @@ from dataclasses import field
 from initlint.record import record
 from initlint.source.names import LIBRARIES
 from initlint.source.packages import Module, Packages
-from initlint.source.scan import INIT_LIKE, Scan, scan
+from initlint.source.scan import Scan, init_like, scan
 
 _LOADS = frozenset(
     {
@@ -65,7 +65,7 @@ def may_initialise(outline: Outline) -> bool:
     applies = any(getattr(call.func, "attr", "") == "apply" for calls in found.broad.values() for call in calls)
     if found.initialising or _assigns(found) or applies or outline.imports_by_name:
         return True
-    return any(INIT_LIKE.match(name) for name in (*outline.names, *outline.attributes, *outline.imports))
+    return any(init_like(name) for name in (*outline.names, *outline.attributes, *outline.imports))
 
 
 def outlined(tree: ast.Module, path: str) -> Outline:

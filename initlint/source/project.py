@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 
 from initlint.record import record
+from initlint.regex import pattern
 from initlint.source.carriers import Origin, carried
 from initlint.source.mentions import Mentions, deeds, may_initialise
 from initlint.source.names import LIBRARIES, module_name
@@ -21,10 +22,10 @@ MOST_HOLDERS = 60
 MOST_PARSED = 24
 """Where more files mention a name, each is taken to mean what is asked about."""
 
-_INITIALISES = re.compile(
+_INITIALISES = pattern(
     rb"\binit\.|_init\b|init_|\.apply\(|reset_param|load_state_dict|from_pretrained|\.(?:normal|uniform|zero|fill)_\("
 )
-_IMPORTS_BY_NAME = re.compile(rb"\bimport_module\b|\b__import__\b|\bspec_from_file_location\b|\brun_path\b")
+_IMPORTS_BY_NAME = pattern(rb"\bimport_module\b|\b__import__\b|\bspec_from_file_location\b|\brun_path\b")
 _INSTALLED = ("site-packages", "dist-packages")
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 

@@ -10,7 +10,7 @@ from initlint.source import initializers
 from initlint.source.classes import ClassInfo
 from initlint.source.names import spelled
 from initlint.source.places import place
-from initlint.source.scan import INIT_LIKE, Function
+from initlint.source.scan import Function, init_like
 from initlint.source.state import Unit
 
 _RESETS = frozenset(
@@ -108,7 +108,7 @@ def _made(info: ClassInfo, own: str) -> dict[str, str]:
 def _is_initialised(name: str, info: ClassInfo, own: str) -> bool:
     """Whether an attribute is mentioned anywhere that initialises: for all that is known, it is seen to there."""
     for function in info.methods.values():
-        if function.name != "__init__" and INIT_LIKE.match(function.name) is None:
+        if function.name != "__init__" and not init_like(function.name):
             continue
         for node in ast.walk(function):
             if isinstance(node, ast.Attribute) and node.attr == name and isinstance(node.ctx, ast.Load):

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import field
 
 from initlint.record import record
+from initlint.regex import pattern
 from initlint.source import initializers
 from initlint.source.names import imported
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _LAST_NAMES = frozenset(name.rpartition(".")[2] for name in initializers.ROWS)
-INIT_LIKE = re.compile(
-    r"_*(?:re)?(?:init|initiali[sz]e|reset)_?\w*(?:weights?|params?|parameters?|bias(?:es)?|modules?|layers?|model)\w*$|"
-    r"_*weights?_+(?:init|reset)\w*$|_*(?:params?|parameters?|model|module|layer)_+init\w*$|_*init_?$"
-)
-"""Names of functions whose job is to initialise."""
+_BEGINS = ("init", "reset", "reinit", "rereset")
+_INITIALISED = ("weight", "param", "bias", "module", "layer", "model")
+_ONE_OF_THEM = frozenset({"param", "params", "parameter", "parameters", "model", "module", "layer"})
+
+
+def init_like(name: str) -> bool:
+    """Whether a function of that name has the job to initialise: ``_init_weights``, ``reset_parameters``, ``init_``."""
+    bare = name.lstrip("_")
+    if bare in ("init", "init_"):
+        return True
+    for begin in _BEGINS:
+        if bare.startswith(begin):
+            return any(part in bare[len(begin) :] for part in _INITIALISED)
+    first, _, rest = bare.partition("_")
+    begins = ("init", "reset") if first in ("weight", "weights") else ("init",) if first in _ONE_OF_THEM else ()
+    return rest.lstrip("_").startswith(begins)
+
 
 _LIBRARIES = frozenset({"torch", "np", "numpy"})
 
@@ -278,7 +290,7 @@ def _is_values(target: ast.expr) -> bool:
     return type(target) is ast.Attribute and target.attr in ("data", "weight", "bias")
 
 
-_SETTING = re.compile("init|gain|std|requires_grad")
+_SETTING = pattern("init|gain|std|requires_grad")
 """Arguments by which a class settles how its parts start out, wherever these are defined."""
 _ADDING = frozenset({"append", "add_module", "extend", "insert"})
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts import UNKNOWN
+from initlint.regex import pattern
 from initlint.source.modules import Walk, constant
 from initlint.source.values import UNSEEN, Const, Event, Items, Ref, Tensor, Unseen, Value
 
@@ -42,7 +42,7 @@ FACTORIES = frozenset(
 )
 """Functions of torch that make a tensor."""
 
-_NUMBER = re.compile(
+_NUMBER = pattern(
     r"(?:^|[._])(?:dim|features|channels|hidden_size|embed_size|d_model|units|width|heads|classes|(?:n|num|in|out)_\w+)$"
 )
 """Names that are given to one number, never to a shape."""

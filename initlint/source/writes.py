@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from initlint.facts import UNKNOWN, Application, Distribution, Write, known
 from initlint.record import record
+from initlint.regex import pattern
 from initlint.source import initializers
 from initlint.source.modules import constant
 from initlint.source.places import place
@@ -15,7 +15,7 @@ from initlint.source.recorder import drawn
 from initlint.source.values import NONE, Event, Instance, Tensor, Unseen, Value
 from initlint.theory import defaults, fans, schemes
 
-_PADS = re.compile(r"\w*pad\w*")
+_PADS = pattern(r"\w*pad\w*")
 """The names of arguments that are asked for a padding index and have no default."""
 
 

@@ -8,11 +8,11 @@ mark.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from initlint.facts import UNKNOWN, known, layer_family
+from initlint.regex import pattern
 from initlint.theory.contagion import product, size, sizes
 
 __all__ = ["GATES", "IN_OUT", "OUT_IN", "Fans", "axes_fans", "layer_fans", "matrix_fans", "torch_fans"]
@@ -26,7 +26,7 @@ OUT_IN = "out_in"
 GATES = {"RNN": 1, "RNNCell": 1, "GRU": 3, "GRUCell": 3, "LSTM": 4, "LSTMCell": 4}
 """How many maps a recurrent layer stacks along dimension 0 of its weights."""
 
-_CONVOLUTION = re.compile(r"Conv(Transpose)?([123])d")
+_CONVOLUTION = pattern(r"Conv(Transpose)?([123])d")
 
 
 class Fans(NamedTuple):

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from initlint.changes import CallFunction, DropArgument, NameArgument, PassValue
 from initlint.facts import InitCall, close
 from initlint.findings import Finding, Fix, Severity, safe, unsafe
+from initlint.regex import pattern
 from initlint.rule import SOURCE, Bad, Good, Rule
 from initlint.theory.contagion import number
 from initlint.theory.gains import CALCULATE_GAIN_NAMES, torch_gain
 
 _HOMES = ("torch.nn.init", "transformers.initialization")
-_SCALE = re.compile(
-    r"(?<![a-z])(std|stdv?|stddev|sigma|scale|gain|bound|init(ializer)?_?range)(?![a-z])", re.IGNORECASE
-)
-_STD = re.compile(r"(?<![a-z])(std|stdv?|stddev|sigma)(?![a-z])", re.IGNORECASE)
+_SCALE = pattern(r"(?<![a-z])(std|stdv?|stddev|sigma|scale|gain|bound|init(ializer)?_?range)(?![a-z])", re.IGNORECASE)
+_STD = pattern(r"(?<![a-z])(std|stdv?|stddev|sigma)(?![a-z])", re.IGNORECASE)
 _SMALLEST_SLOPE = 0.05
 _USUAL = 0.01
 """The slope of nn.LeakyReLU, the one below 0.05 that activations have."""

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from initlint.changes import BothBounds
 from initlint.facts import InitCall
 from initlint.findings import Finding, Severity, safe, unsafe
+from initlint.regex import pattern
 from initlint.rule import SOURCE, Bad, Good, Rule
 
-_BOUND = re.compile(r"(?<![a-z])(std|stdv|stddev|bound|limit|range|initrange|init_range|scale)(?![a-z])", re.IGNORECASE)
+_BOUND = pattern(r"(?<![a-z])(std|stdv|stddev|bound|limit|range|initrange|init_range|scale)(?![a-z])", re.IGNORECASE)
 _BOUNDS = {"a": "b", "from": "to"}
 
 

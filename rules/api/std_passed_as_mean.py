@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from initlint.changes import NameArgument
 from initlint.facts import InitCall, known, layer_family
 from initlint.findings import Finding, Severity, safe, unsafe
+from initlint.regex import pattern
 from initlint.rule import SOURCE, Bad, Good, Rule
 
-_SPREAD = re.compile(r"(?<![a-z])(std|stdv?|stddev|sigma|scale|init(ializer)?_range)(?![a-z])", re.IGNORECASE)
+_SPREAD = pattern(r"(?<![a-z])(std|stdv?|stddev|sigma|scale|init(ializer)?_range)(?![a-z])", re.IGNORECASE)
 
 _MAPS = ("linear", "bilinear", "convolution", "transposed", "embedding")
 

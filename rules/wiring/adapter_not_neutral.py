@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 from initlint.facts import ClassFacts, InitCall, Model, Parameter
 from initlint.findings import Finding, Severity
+from initlint.regex import pattern
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
-_FACTOR = re.compile(r"(.*lora)_?(up|down|a|b)(?![a-z])(.*)", re.DOTALL)
-_BARE = re.compile(r"()(up|down|a|b)((?:\.weight)?)")
-_GATE = re.compile(r"scal|alpha|gate|gamma", re.IGNORECASE)
+_FACTOR = pattern(r"(.*lora)_?(up|down|a|b)(?![a-z])(.*)", re.DOTALL)
+_BARE = pattern(r"()(up|down|a|b)((?:\.weight)?)")
+_GATE = pattern(r"scal|alpha|gate|gamma", re.IGNORECASE)
 
 
 class AdapterNotNeutral(Rule):
