@@ -8,6 +8,7 @@ place one name.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -91,6 +92,8 @@ class Survey:
         self._complaints: dict[str, tuple[str, ...]] = {}
         """What is amiss with files that were met on the way: of one that is named, too, it is a failure."""
         self._judged: list[str] = []
+        self._asked: dict[str, set[str] | None] = {}
+        """For each file, the names in it that were asked for; None where the whole file was."""
         self._used: dict[str, set[tuple[int, str]]] = {}
 
     def look_at(self, text: str, *, stdin: Callable[[], bytes] | None, stdin_filename: str | None) -> None:
@@ -117,7 +120,7 @@ class Survey:
         elif target.path is not None and target.kind == "directory":
             self._look_below(target.path)
         elif target.path is not None:
-            file = self._read_named(target.path)
+            file = self._read_named(target.path, target.name)
             if file is not None and not self._static:
                 self._plan(target, file)
             elif file is not None and target.name is not None and not defines(file.data, target.name):
@@ -131,7 +134,7 @@ class Survey:
                 continue
             if target.kind == "module" or target.name is not None:
                 self.models.append(Planned(target, True, config, table))
-            file = self._read_named(target.path) if target.path is not None else None
+            file = self._read_named(target.path, target.name) if target.path is not None else None
             if file is not None and target.name is None:
                 self._plan_roots(target, file, config, {None: table})
 
@@ -168,6 +171,8 @@ class Survey:
         if not below:
             self.notes.append(f"{shown_path(top)}: no Python file or notebook in it to read")
         paths = [path for path in below if path not in self.files]
+        for path in below:
+            self._ask_for(path, None)
         for path, verdict in zip(paths, self._bulk.verdicts(paths), strict=True):
             self._take(path, verdict, None, named=False)
         inside = os.path.join(top, "")
@@ -230,9 +235,13 @@ class Survey:
                 if root not in tables
             )
 
-    def _read_named(self, path: str) -> File | None:
-        """A file that was asked for by name, read anew only where what it offers to be built was not asked before."""
+    def _read_named(self, path: str, name: str | None) -> File | None:
+        """A file that was asked for by name, or for something in it that is called so.
+
+        It is read anew only where what it offers to be built was not asked before.
+        """
         full = os.path.abspath(path)
+        self._ask_for(full, None if full.endswith(NOTEBOOK) else name)
         for complaint in self._complaints.pop(full, ()):
             self.notes.remove(complaint)
             self.failures.append(complaint)
@@ -275,7 +284,43 @@ class Survey:
         of_comments = self._of_comments(probed)
         kept += (spoken := [finding for finding in of_comments if not self.silences(finding)])
         left_out = len(found) + len(of_comments) - len(kept)
+        if any(self._asked.values()):
+            kept = self._concerning(kept)
         return sorted(kept, key=order) if spoken else kept, left_out
+
+    def _ask_for(self, path: str, name: str | None) -> None:
+        """Note that something in the file of that absolute path is asked for, None for all of it."""
+        names = self._asked.setdefault(path, set())
+        if name is None:
+            self._asked[path] = None
+        elif names is not None:
+            names.add(name)
+
+    def _concerning(self, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings, but for those that only reading shows in what the names that were asked for never use."""
+        from initlint.source.concern import unconcerned
+
+        kept: list[Finding] = []
+        elsewhere: dict[str, tuple[range, ...]] = {}
+        count: Counter[str] = Counter()
+        for finding in findings:
+            where = finding.location
+            names = self._asked.get(where.path) if where is not None and finding.sources == ("source",) else None
+            if where is not None and names and not finding.consequences:
+                if where.path not in elsewhere:
+                    elsewhere[where.path] = unconcerned(self.file(where.path).data, names)
+                if any(where.line in lines for lines in elsewhere[where.path]):
+                    count[where.path] += 1
+                    continue
+            kept.append(finding)
+        for path, number in count.items():
+            asked = sorted(self._asked[path] or ())
+            others, use = f"{number} findings" if number > 1 else "a finding", "use" if len(asked) > 1 else "uses"
+            self.notes.append(
+                f"{shown_path(path)}: left out {others} on code that {' or '.join(asked)} never {use}; "
+                f"check {shown_path(path)} for all"
+            )
+        return kept
 
     def _of_comments(self, probed: Container[str]) -> list[Finding]:
         """What the rules say of comments that silence findings, once every finding was held against them."""
@@ -321,6 +366,8 @@ class Survey:
         """
         if path and not os.path.exists(path):
             return True
+        if model is None and self._asked.get(path):
+            return False  # it may stand in what was not asked for
         if code not in self._judgement.codes(self._config(path or STDIN)):
             return False
         return self.files.get(path) is not None if model is None else model in probed

@@ -22,7 +22,7 @@ This is the folder's front door. The path of a file from bytes to facts:
   and whose ``tree`` holds them all;
 - ``recorder`` notes every call of an initialiser, ``guards`` the tests around it, ``callers`` who calls the functions
   they stand in, ``exposure`` and ``project`` what other code may write out of sight, ``roots`` what a file offers to be
-  built;
+  built, ``concern`` which lines of it are about one of its names;
 - ``models`` writes the built classes down as facts.
 """
 
