@@ -23,9 +23,9 @@ def attempt(directory: str, name: str) -> dict[str, Any]:
     """One model in a worker: the batch that was inferred, or why there is none."""
     import torch
 
-    from initlint.live.batch import as_batch
-    from initlint.live.inference import infer
-    from initlint.live.state import preserved
+    from initlint.live.batches.batch import as_batch
+    from initlint.live.batches.inference import infer
+    from initlint.live.host.state import preserved
 
     torch.set_num_threads(1)
     zoo = load(directory)

@@ -31,7 +31,7 @@ import torch
 from torch import nn
 
 from initlint.live.inprocess import audit_inprocess
-from initlint.live.probe import Measured, hooked, measure
+from initlint.live.probing.probe import Measured, hooked, measure
 
 PROBE, PER_HOOK, LONG = 1.15, 30e-6, 0.3
 PASSES, BUILDS, SECONDS = 8, 3, 3.0

@@ -45,8 +45,8 @@ def resized(batch: Any, size: int) -> Any:
     """The batch with as many samples, drawn anew around those given where they are too few; None if it has no size."""
     import torch
 
-    from initlint.live.batch import as_batch
-    from initlint.live.variation import batch_size, take, tiled, varied
+    from initlint.live.batches.batch import as_batch
+    from initlint.live.batches.variation import batch_size, take, tiled, varied
 
     whole = as_batch(batch)
     given = batch_size(whole.args, whole.kwargs)

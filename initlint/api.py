@@ -213,8 +213,8 @@ def audit(
     judged = None if dtype is None else canonical(str(dtype))
     if dtype is not None and judged is None:
         raise ValueError(f"{dtype!r} is no dtype: {', '.join(FORMATS)}")
+    from initlint.live.child.process import Outcome
     from initlint.live.inprocess import audit_inprocess
-    from initlint.live.process import Outcome
 
     for name, given in (("widths", widths), ("loss", loss), ("dtype", dtype)):
         if meta and given is not None:

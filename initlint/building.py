@@ -12,9 +12,9 @@ from typing import Any
 
 from initlint.config import Config
 from initlint.facts import Facts, known
-from initlint.live.batch_spec import parse_spec, placed
-from initlint.live.process import LiveJob, Outcome, run
-from initlint.live.width_spec import parse_widths
+from initlint.live.batches.batch_spec import parse_spec, placed
+from initlint.live.child.process import LiveJob, Outcome, run
+from initlint.live.probing.width_spec import parse_widths
 from initlint.settings import ModelTable, bytes_of, is_device, is_loss
 from initlint.survey import Planned
 from initlint.theory.precision import FORMATS, canonical

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from initlint.opened import shown_path
-from initlint.source.garbage import spared
+from initlint.source.text.garbage import spared
 from initlint.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ from initlint.config import Config, Configurations
 from initlint.engine import judges_defaults
 from initlint.judgement import Judgement
 from initlint.opened import File, loaded, opened, shown_path
-from initlint.source.files import FileTooLarge
-from initlint.source.initializers import KNOWN, REQUIRED, Initializers, Row
-from initlint.source.parsing import SourceError
 from initlint.source.reader import Project, might_matter, read
+from initlint.source.tables.initializers import KNOWN, REQUIRED, Initializers, Row
+from initlint.source.text.files import FileTooLarge
+from initlint.source.text.parsing import SourceError
 from initlint.verdict import Verdict
 
 if TYPE_CHECKING:
     from initlint.findings import Finding
     from initlint.settings import InitializerTable
-    from initlint.source.notebook import Notebook
+    from initlint.source.text.notebook import Notebook
 
 __all__ = ["Checker"]
 

@@ -16,7 +16,7 @@ from initlint.result import ModelRun, Report, Summary
 
 if TYPE_CHECKING:
     from initlint.baseline import Baseline
-    from initlint.live.process import Outcome
+    from initlint.live.child.process import Outcome
     from initlint.location import Location
     from initlint.survey import Survey
 

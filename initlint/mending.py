@@ -18,7 +18,7 @@ from initlint.findings import Finding
 from initlint.opened import STDIN, loaded, shown_path
 from initlint.record import record
 from initlint.result import Mended, Report
-from initlint.source.files import NOTEBOOK, FileTooLarge
+from initlint.source.text.files import NOTEBOOK, FileTooLarge
 
 if TYPE_CHECKING:
     from initlint.config import Config

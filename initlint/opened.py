@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from initlint.record import record
 from initlint.regex import pattern
-from initlint.source.files import MAX_BYTES, MAX_NOTEBOOK_BYTES, NOTEBOOK, FileTooLarge, load
 from initlint.source.reader import might_matter
-from initlint.source.suppression import Suppressions, may_silence, may_skip_file
-from initlint.source.suppression import read as read_suppressions
+from initlint.source.text.files import MAX_BYTES, MAX_NOTEBOOK_BYTES, NOTEBOOK, FileTooLarge, load
+from initlint.source.text.suppression import Suppressions, may_silence, may_skip_file
+from initlint.source.text.suppression import read as read_suppressions
 
 if TYPE_CHECKING:
     from initlint.location import Location
-    from initlint.source.notebook import Notebook
+    from initlint.source.text.notebook import Notebook
 
 __all__ = ["STDIN", "File", "defines", "loaded", "opened", "shown_path"]
 
@@ -98,7 +98,7 @@ def opened(path: str, data: bytes, most: int = MAX_BYTES) -> File:
         return File(data)
     if not might_matter(data):
         return File(b"")
-    from initlint.source.notebook import read
+    from initlint.source.text.notebook import read
 
     notebook = read(data)
     if len(notebook.code) > most:

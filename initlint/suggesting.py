@@ -66,8 +66,8 @@ def suggest(
     values alone tell what was meant, so a function or class that makes one gives better advice.
     """
 
+    from initlint.live.child.process import Outcome
     from initlint.live.inprocess import audit_inprocess
-    from initlint.live.process import Outcome
 
     alone = Configurations(discover=False)
 

@@ -10,7 +10,7 @@ from initlint.facts import Facts, Suppression
 from initlint.location import Location
 
 if TYPE_CHECKING:
-    from initlint.source.suppression import Suppressions
+    from initlint.source.text.suppression import Suppressions
 
 __all__ = ["suppressions_of"]
 

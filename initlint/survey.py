@@ -23,8 +23,8 @@ from initlint.opened import STDIN, File, defines, loaded, opened, shown_path
 from initlint.record import record
 from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE
 from initlint.seeds import elected
-from initlint.source.files import NOTEBOOK, Exclusion, FileTooLarge, walk
-from initlint.source.parsing import SourceError
+from initlint.source.text.files import NOTEBOOK, Exclusion, FileTooLarge, walk
+from initlint.source.text.parsing import SourceError
 from initlint.suppressed import suppressions_of
 from initlint.verdict import Verdict
 

@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from initlint.integrations.training import FirstBatch, batch_of
-from initlint.live.batch import Batch
+from initlint.live.batches.batch import Batch
 from initlint.result import Report
 
 __all__ = ["InitAudit"]

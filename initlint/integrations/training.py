@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from initlint.api import audit, codes_of
 from initlint.engine import check_patterns
 from initlint.findings import Finding, Severity
-from initlint.live.batch import Batch, as_batch
-from initlint.live.sharded import is_piece
+from initlint.live.batches.batch import Batch, as_batch
+from initlint.live.host.sharded import is_piece
 from initlint.printable import printable
 from initlint.result import InitError, Report
 

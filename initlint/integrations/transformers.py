@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from initlint.integrations.training import FirstBatch, batch_of
-from initlint.live.batch import Batch
+from initlint.live.batches.batch import Batch
 from initlint.result import Report
 
 __all__ = ["InitAuditCallback"]

@@ -23,15 +23,15 @@ from initlint.facts import (
     known,
     middle,
 )
-from initlint.live.chains import NormReading, chain_names
-from initlint.live.failures import said
-from initlint.live.flow import Fate
-from initlint.live.inference import NoSampleBatch
-from initlint.live.objective import Loss
-from initlint.live.parameters import describe_computed, describe_parameter, layer_kind, moments, owned_tensors
-from initlint.live.running import Run, Unrunnable, run_module
-from initlint.live.sharded import OutOfStep, Ranks, from_first, in_step, own_class, rest
-from initlint.live.streams import stream_names
+from initlint.live.batches.inference import NoSampleBatch
+from initlint.live.host.failures import said
+from initlint.live.host.sharded import OutOfStep, Ranks, from_first, in_step, own_class, rest
+from initlint.live.probing.objective import Loss
+from initlint.live.probing.running import Run, Unrunnable, run_module
+from initlint.live.tracing.chains import NormReading, chain_names
+from initlint.live.tracing.flow import Fate
+from initlint.live.tracing.streams import stream_names
+from initlint.live.values.parameters import describe_computed, describe_parameter, layer_kind, moments, owned_tensors
 from initlint.location import Location
 
 __all__ = ["audit_module"]
@@ -70,7 +70,7 @@ def audit_module(
             rest(module)
             batch, seed = in_step(module, batch, seed, ranks)
         if meta:
-            from initlint.live.symbolic import predict_module  # fake tensors take a second to import
+            from initlint.live.predicting.symbolic import predict_module  # fake tensors take a second to import
 
             predict_module(module, batch, run, seed=seed, laws=_laws(module, recording))
         else:

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from initlint.facts import Facts
 from initlint.live.audit import audit_module
-from initlint.live.batch import as_batch
-from initlint.live.build import Built, NeedsValues, NotAModel, NotBuilt, accepted, build, needs, seed_all
-from initlint.live.device import usable
-from initlint.live.objective import Loss, named_loss
-from initlint.live.sharded import own_class, unwrapped
-from initlint.live.state import preserved
+from initlint.live.batches.batch import as_batch
+from initlint.live.host.device import usable
+from initlint.live.host.sharded import own_class, unwrapped
+from initlint.live.host.state import preserved
+from initlint.live.probing.objective import Loss, named_loss
+from initlint.live.probing.width_spec import parse_widths, width_argument
+from initlint.live.probing.widths import scaled
+from initlint.live.recorder.build import Built, NeedsValues, NotAModel, NotBuilt, accepted, build, needs, seed_all
 from initlint.live.suggested import initializer_of
-from initlint.live.width_spec import parse_widths, width_argument
-from initlint.live.widths import scaled
 
 __all__ = ["audit_inprocess"]
 

@@ -13,8 +13,8 @@ from initlint.findings import Finding
 from initlint.judgement import Judgement
 from initlint.opened import STDIN
 from initlint.record import record
-from initlint.source.files import NOTEBOOK, Exclusion
 from initlint.source.reader import Project
+from initlint.source.text.files import NOTEBOOK, Exclusion
 from initlint.survey import Survey
 
 __all__ = ["Checked", "Checks"]

@@ -18,8 +18,8 @@ from initlint.findings import Finding, Related
 from initlint.location import Location
 from initlint.opened import loaded
 from initlint.record import record
-from initlint.source.files import MAX_BYTES, FileTooLarge
-from initlint.source.parsing import SourceError, decoded
+from initlint.source.text.files import MAX_BYTES, FileTooLarge
+from initlint.source.text.parsing import SourceError, decoded
 
 __all__ = ["NOTEBOOKS", "Documents", "Opened", "encoded", "lines_of", "span"]
 

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from initlint.server.documents import encoded
-from initlint.source.suppression import read, silencing_too
+from initlint.source.text.suppression import read, silencing_too
 
 __all__ = ["Insertion", "silencing"]
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from initlint.source.classes import ClassInfo
-from initlint.source.exposure import uses
-from initlint.source.scan import MARKS, Scan, init_like
+from initlint.source.interpreter.classes import ClassInfo
+from initlint.source.noticing.exposure import uses
+from initlint.source.text.scan import MARKS, Scan, init_like
 
 __all__ = ["demanded"]
 

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from initlint.facts import UNKNOWN, Application, Chain, InitCall, Layer, Model, Parameter, known
 from initlint.record import record
-from initlint.source import sizing
-from initlint.source.classes import ClassInfo
-from initlint.source.constructors import KINDS
-from initlint.source.exposure import Exposure, loads_itself
-from initlint.source.flows import Flow, Flows, Node
-from initlint.source.layouts import Uses
-from initlint.source.loose import loose, refilled
-from initlint.source.modules import constant
-from initlint.source.places import place
-from initlint.source.recorder import Seen
-from initlint.source.scan import Scan
-from initlint.source.shapes import MAYBE
-from initlint.source.state import Unit
-from initlint.source.values import NONE, Applied, Either, Instance, Tensor, Unseen, Value
+from initlint.source.dataflow import sizing
+from initlint.source.dataflow.flows import Flow, Flows, Node
+from initlint.source.dataflow.layouts import Uses
+from initlint.source.interpreter.classes import ClassInfo
+from initlint.source.interpreter.modules import constant
+from initlint.source.interpreter.places import place
+from initlint.source.interpreter.state import Unit
+from initlint.source.interpreter.values import NONE, Applied, Either, Instance, Tensor, Unseen, Value
+from initlint.source.noticing.exposure import Exposure, loads_itself
+from initlint.source.noticing.loose import loose, refilled
+from initlint.source.noticing.recorder import Seen
+from initlint.source.tables.constructors import KINDS
+from initlint.source.tables.shapes import MAYBE
+from initlint.source.text.scan import Scan
 from initlint.source.writes import Subject, law, lost, padding_write, seen, written
 from initlint.theory import fans
 from initlint.theory.misfit import PLAUSIBLE_SIZES

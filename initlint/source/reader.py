@@ -33,10 +33,10 @@ import re
 from initlint.facts import Facts
 from initlint.location import Location
 from initlint.record import record
-from initlint.source import garbage
-from initlint.source.initializers import KNOWN, Initializers
-from initlint.source.parsing import decoded, parsed
-from initlint.source.project import Project
+from initlint.source.project.project import Project
+from initlint.source.tables.initializers import KNOWN, Initializers
+from initlint.source.text import garbage
+from initlint.source.text.parsing import decoded, parsed
 
 __all__ = ["Project", "Source", "might_matter", "read"]
 

@@ -9,31 +9,31 @@ from collections.abc import Iterator, Sequence
 
 from initlint.facts import UNKNOWN, ClassFacts, Facts, Incident, InitCall, Model
 from initlint.location import Location
-from initlint.source.alternatives import left_out
-from initlint.source.callers import initializers_of
-from initlint.source.calls import Calls
-from initlint.source.classes import ClassInfo
+from initlint.source.dataflow.forward import Flows, Graph
+from initlint.source.dataflow.layouts import Uses
 from initlint.source.demand import demanded
-from initlint.source.exposure import Exposures, uses
-from initlint.source.forward import Flows, Graph
-from initlint.source.guards import Guards
-from initlint.source.imports import Imports, bindings
-from initlint.source.initializers import Initializers
-from initlint.source.layouts import Uses
+from initlint.source.interpreter.calls import Calls
+from initlint.source.interpreter.classes import ClassInfo
+from initlint.source.interpreter.imports import Imports, bindings
+from initlint.source.interpreter.modules import Walk
+from initlint.source.interpreter.places import place
+from initlint.source.interpreter.state import Frame, OutOfBudget, Unit
+from initlint.source.interpreter.values import Cell, Class, Func, Instance, Ref, Table, Unseen, Value
 from initlint.source.models import Built, Emission
-from initlint.source.modules import Walk
-from initlint.source.places import place
-from initlint.source.pretrained import finished
-from initlint.source.project import Project
+from initlint.source.noticing.alternatives import left_out
+from initlint.source.noticing.callers import initializers_of
+from initlint.source.noticing.exposure import Exposures, uses
+from initlint.source.noticing.guards import Guards
+from initlint.source.noticing.pretrained import finished
+from initlint.source.noticing.recorder import Recorder, Seen
+from initlint.source.noticing.side_effects import seeds_in
+from initlint.source.project.project import Project
 from initlint.source.reader import Source
-from initlint.source.recorder import Recorder, Seen
 from initlint.source.roots import roots_of, trains_at_import, whole_classes
-from initlint.source.scan import Function, Scan, scan
-from initlint.source.scripts import scripts_of
-from initlint.source.side_effects import seeds_in
+from initlint.source.scripts.scripts import scripts_of
 from initlint.source.speaking import speaks
-from initlint.source.state import Frame, OutOfBudget, Unit
-from initlint.source.values import Cell, Class, Func, Instance, Ref, Table, Unseen, Value
+from initlint.source.tables.initializers import Initializers
+from initlint.source.text.scan import Function, Scan, scan
 
 STEPS_A_CLASS = 30_000
 STEPS_A_FUNCTION = 6_000

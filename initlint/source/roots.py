@@ -6,11 +6,11 @@ import ast
 from collections.abc import Sequence
 
 from initlint.location import Location
-from initlint.source.classes import ClassInfo
-from initlint.source.places import place
-from initlint.source.scan import Scan
-from initlint.source.state import Unit
-from initlint.source.values import Class, Func, Instance, Ref
+from initlint.source.interpreter.classes import ClassInfo
+from initlint.source.interpreter.places import place
+from initlint.source.interpreter.state import Unit
+from initlint.source.interpreter.values import Class, Func, Instance, Ref
+from initlint.source.text.scan import Scan
 
 _BUILDERS = frozenset({"build", "build_model", "make_model", "get_model", "create_model", "model"})
 _TRAINS = frozenset({"backward", "step", "fit", "train_epoch"})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from initlint.source.exposure import Exposure
-from initlint.source.loose import inside
+from initlint.source.interpreter.values import Either, Event, Instance, Items, Table, Tensor, Value
 from initlint.source.models import Built
-from initlint.source.values import Either, Event, Instance, Items, Table, Tensor, Value
+from initlint.source.noticing.exposure import Exposure
+from initlint.source.noticing.loose import inside
 
 __all__ = ["speaks"]
 

@@ -8,11 +8,11 @@ from typing import Any
 from initlint.facts import UNKNOWN, Application, Distribution, Write, known
 from initlint.record import record
 from initlint.regex import pattern
-from initlint.source import initializers
-from initlint.source.modules import constant
-from initlint.source.places import place
-from initlint.source.recorder import drawn
-from initlint.source.values import NONE, Event, Instance, Tensor, Unseen, Value
+from initlint.source.interpreter.modules import constant
+from initlint.source.interpreter.places import place
+from initlint.source.interpreter.values import NONE, Event, Instance, Tensor, Unseen, Value
+from initlint.source.noticing.recorder import drawn
+from initlint.source.tables import initializers
 from initlint.theory import defaults, fans, schemes
 
 _PADS = pattern(r"\w*pad\w*")

@@ -26,9 +26,10 @@ from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, 
 import initlint
 from initlint.engine import judge, registry
 from initlint.facts import Model, known
-from initlint.live import pieces, sharded
 from initlint.live.audit import audit_module
-from initlint.live.sharded import OutOfStep
+from initlint.live.host import sharded
+from initlint.live.host.sharded import OutOfStep
+from initlint.live.values import pieces
 
 
 class Block(nn.Module):

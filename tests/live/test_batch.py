@@ -16,11 +16,11 @@ from torch import nn
 
 from initlint.facts import absent
 from initlint.live.audit import audit_module
-from initlint.live.batch import as_batch, make
-from initlint.live.batch_files import read_safetensors
-from initlint.live.batch_spec import DTYPES, BatchSpec, FileSpec, NestSpec, Spec, parse_spec
-from initlint.live.inference import infer
-from initlint.live.variation import varied
+from initlint.live.batches.batch import as_batch, make
+from initlint.live.batches.batch_files import read_safetensors
+from initlint.live.batches.batch_spec import DTYPES, BatchSpec, FileSpec, NestSpec, Spec, parse_spec
+from initlint.live.batches.inference import infer
+from initlint.live.batches.variation import varied
 
 pytestmark = pytest.mark.torch
 

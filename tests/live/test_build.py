@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from initlint.facts import known  # noqa: E402
-from initlint.live.build import NotAModel, NotBuilt, arguments_for, build, keep, literals  # noqa: E402
+from initlint.live.recorder.build import NotAModel, NotBuilt, arguments_for, build, keep, literals  # noqa: E402
 
 
 class Net(nn.Module):

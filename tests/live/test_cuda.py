@@ -12,7 +12,7 @@ nn = torch.nn
 
 from initlint.facts import known  # noqa: E402
 from initlint.live.audit import audit_module  # noqa: E402
-from initlint.live.probe import hooked  # noqa: E402
+from initlint.live.probing.probe import hooked  # noqa: E402
 
 pytestmark = [pytest.mark.torch, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 

@@ -12,8 +12,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import initlint
-from initlint.live import running
-from initlint.live.device import usable
+from initlint.live.host.device import usable
+from initlint.live.probing import running
 
 pytestmark = pytest.mark.torch
 

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from initlint.facts import LayerProbe, Model, absent, known
 from initlint.live.audit import audit_module
-from initlint.live.probe import hooked, measure
+from initlint.live.probing.probe import hooked, measure
 
 pytestmark = pytest.mark.torch
 

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("torch")
 
 from initlint.facts import known
-from initlint.live.process import LiveJob, Outcome, run
+from initlint.live.child.process import LiveJob, Outcome, run
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups")
 
@@ -245,7 +245,7 @@ def test_leaving_early_ends_the_child(folder: Path) -> None:
 
 def test_control_c_ends_the_child(folder: Path) -> None:
     script = (
-        "import sys; from initlint.live.process import LiveJob, run\n"
+        "import sys; from initlint.live.child.process import LiveJob, run\n"
         "list(run(LiveJob(('Hangs',), path=sys.argv[1], timeout=60, device='cpu')))"
     )
     root = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from initlint.facts import UNKNOWN, Write, known  # noqa: E402
-from initlint.live.record import Recorder, Recording  # noqa: E402
+from initlint.live.recorder.record import Recorder, Recording  # noqa: E402
 
 PRELUDE = "import copy\nimport math\nimport torch\nfrom torch import nn\nfrom torch.nn.init import trunc_normal_\n"
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from initlint.facts import absent, known
 from initlint.live.audit import audit_module
-from initlint.live.state import preserved
+from initlint.live.host.state import preserved
 
 pytestmark = pytest.mark.torch
 

@@ -34,7 +34,7 @@ def read_facts(text: str, path: str, code: str | None = None) -> Facts:
     With a ``code`` it is read as for a user who selects that rule alone, which leaves classes unbuilt.
     """
     from initlint.source.reader import read
-    from initlint.source.suppression import read as read_suppressions
+    from initlint.source.text.suppression import read as read_suppressions
 
     facts, comments = (
         read(text.encode(), path, thorough=code is None or judges_defaults({code})).facts,
@@ -57,9 +57,9 @@ def built_facts(text: str, directory: Path) -> list[Facts]:
     from torch import nn
 
     from initlint.live.audit import audit_module
-    from initlint.live.build import accepted, build
-    from initlint.live.width_spec import WidthSpec, width_argument
-    from initlint.live.widths import scaled
+    from initlint.live.probing.width_spec import WidthSpec, width_argument
+    from initlint.live.probing.widths import scaled
+    from initlint.live.recorder.build import accepted, build
 
     path = directory / "snippet.py"
     path.write_text(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from initlint.source.files import MAX_BYTES, FileTooLarge, load, walk
+from initlint.source.text.files import MAX_BYTES, FileTooLarge, load, walk
 
 
 def make(root: Path, *paths: str) -> None:

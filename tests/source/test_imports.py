@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from initlint.facts import Model, known
-from initlint.source import imports
+from initlint.source.interpreter import imports
 from initlint.source.reader import Project, Source, read
 
 from .reading import PRELUDE, layer, parameter, writers

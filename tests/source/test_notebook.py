@@ -14,7 +14,7 @@ import pytest
 import initlint
 from initlint.report.text import render
 from initlint.result import Report
-from initlint.source.notebook import read
+from initlint.source.text.notebook import read
 
 IMPORT = "import torch.nn as nn\n"
 FLAW = "nn.init.xavier_uniform(w)"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from initlint.facts import UNKNOWN, known
-from initlint.source import tree
+from initlint.source.project import tree
 from initlint.source.reader import Project, read
 
 from .reading import PRELUDE, net, parameter
@@ -251,7 +251,7 @@ class Tagger(PreTrainedModel):
 def test_what_is_offered_to_be_built_finishes_itself_in_a_large_project_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offered: str, expected: object
 ) -> None:
-    monkeypatch.setattr("initlint.source.tree.MOST_FILES", 2)
+    monkeypatch.setattr("initlint.source.project.tree.MOST_FILES", 2)
     for number in range(3):
         (tmp_path / f"a{number}.py").write_text("")
     path = tmp_path / "model.py"

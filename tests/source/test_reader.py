@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from initlint.facts import known
-from initlint.source.parsing import SourceError
 from initlint.source.reader import might_matter, read
+from initlint.source.text.parsing import SourceError
 
 from .reading import PRELUDE, facts, net, source
 

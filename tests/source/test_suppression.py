@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from initlint.source.suppression import read
+from initlint.source.text.suppression import read
 
 
 def silenced(line: str, code: str = "INI101") -> bool:

@@ -1,0 +1,1 @@
+"""The child process that builds models: started, guarded, spoken to, ended."""

@@ -1,0 +1,1 @@
+"""The process that a model is run in, and how it is left: state, devices, ranks, exceptions of the user."""

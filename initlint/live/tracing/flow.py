@@ -1,0 +1,471 @@
+"""What becomes of each layer's output: read from the graph of one traced forward pass."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from torch import nn
+
+from initlint.facts import UNKNOWN, Activation, Consumer, known
+from initlint.live.tracing.activations import Function, describe, gated, prelu, replay
+from initlint.live.tracing.graph import Node, Ref, Trace
+from initlint.live.tracing.signal_operations import ELEMENTWISE
+from initlint.live.tracing.summed import Sum, returns, sum_of
+
+__all__ = ["Fate", "Reader"]
+
+_PASSING = frozenset({"view", "dropout", "bias", "scale", "pool", "resize"})
+_MAX_MEMBERS = 60
+_MAX_VALUES = 500
+"""How many values are looked at for the fate of one; beyond it the fate is unknown."""
+_SINKS = {
+    "sum": "sum",
+    "norm": "norm",
+    "application": "layer",
+    "product": "product",
+    "softmax": "softmax",
+}
+
+
+@dataclass(slots=True)
+class Fate:
+    """What the trace says of one layer; see facts.Layer for what each field means.
+
+    ``function`` is the activation itself, for counting dead and saturated units; ``through`` is the layer whose norm
+    stands between this layer and its activation. ``sums``, call by call: what its output is added to before that.
+    """
+
+    consumers: tuple[Consumer, ...] = UNKNOWN
+    activation: Activation | None = UNKNOWN
+    normalized: bool = UNKNOWN
+    ends_branch: bool = UNKNOWN
+    sum_normalized: bool = UNKNOWN
+    is_head: bool = UNKNOWN
+    function: Function | None = None
+    through: str | None = None
+    sums: tuple[Sum | None, ...] = ()
+    returns: int = UNKNOWN
+
+
+@dataclass(slots=True)
+class _Path:
+    """One way out of a value: the activation met on it (None: none), and what stands at its end."""
+
+    activation: Activation | None
+    function: Function | None
+    sinks: list[tuple[str, str, int]] = field(default_factory=list)  # kind, name, node; "output" has node -1
+
+
+def _merge(calls: list[Fate]) -> Fate:
+    """One fate for a layer applied several times: what all calls agree on whose result anything uses."""
+    calls = [call for call in calls if not known(call.consumers) or call.consumers] or calls[:1]
+    first = calls[0]
+    if len(calls) == 1:
+        return first
+    merged = Fate(function=first.function, through=first.through)
+    merged.sums = tuple(sum for call in calls for sum in call.sums)
+    if all(known(c.consumers) for c in calls):
+        merged.consumers = tuple({(c.kind, str(c.name)): c for call in calls for c in call.consumers}.values())
+    names = {call.activation.name if known(call.activation) and call.activation else None for call in calls}
+    if len(names) == 1 and None not in names:
+        merged.activation = first.activation
+    else:
+        merged.function = None
+    for attribute in ("normalized", "ends_branch", "sum_normalized", "is_head"):
+        values = [getattr(call, attribute) for call in calls]
+        if all(known(v) for v in values) and len(set(values)) == 1:
+            setattr(merged, attribute, values[0])
+    return merged
+
+
+class Reader:
+    """Answers questions about one trace."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.ancestors = _ancestors(trace)
+        self.depths = _depths(trace)
+        self.outputs = trace.outputs
+        self._looked_at = 0
+
+    def fates(self) -> dict[str, Fate]:
+        """The fate of every layer that was applied, by its name."""
+        found: dict[str, list[Fate]] = {}
+        applied: dict[str, list[int]] = {}
+        for node in self.trace.applications():
+            if node.layer in self.trace.modules:
+                found.setdefault(node.layer, []).append(self.fate(node.index))
+                applied.setdefault(node.layer, []).append(node.index)
+        for name, index in self.norms():
+            found.setdefault(name, []).append(self.fate(index))
+        merged = {name: _merge(calls) for name, calls in found.items()}
+        if self.trace.complete:
+            for name, nodes in applied.items():
+                merged[name].returns = returns(self.trace, nodes, self.ancestors, self.depths)
+        for name, fate in merged.items():
+            if isinstance(self.trace.modules[name], (nn.RNNBase, nn.RNNCellBase)):  # its own gates come first
+                fate.activation = UNKNOWN
+                fate.function = None
+        return merged
+
+    def is_norm(self, name: str) -> bool:
+        """Whether a module returns a normalised value."""
+        returned = self.trace.returned.get(name, [])
+        return bool(returned) and self.norm_inside(returned[0], name) is not None
+
+    def gives_own_result(self, name: str, index: int) -> bool:
+        """Whether what a module returned is its own weight's, or norm's, result: viewed, shifted or scaled at most."""
+        if self.norm_inside(index, name) is not None:
+            return True
+        node = self.trace.nodes[index]
+        while node.category in ("view", "bias") and node.inputs and node.module == name:
+            node = self.trace.nodes[node.inputs[0]]
+        return node.category == "application" and node.layer == name
+
+    def norms(self) -> Iterator[tuple[str, int]]:
+        """(layer, value) for each call of a module that returns a normalised value."""
+        for name, returned in self.trace.returned.items():
+            module = self.trace.modules.get(name)
+            if module is None or next(module.parameters(recurse=False), None) is None:
+                continue
+            for index in returned:
+                if self.norm_inside(index, name) is not None:
+                    yield name, index
+
+    def norm_inside(self, index: int, module: str) -> int | None:
+        """The norm computed inside a module that a value is the result of, scaled and shifted at most."""
+        nodes = self.trace.nodes
+        for _ in range(10):
+            node = nodes[index]
+            if node.module != module:
+                return None
+            if node.category == "norm":
+                return index
+            if node.category not in ("view", "bias", "scale") or not node.inputs:
+                return None
+            index = node.inputs[0]
+        return None
+
+    # -- one value
+
+    def fate(self, index: int) -> Fate:
+        """What becomes of one value; all UNKNOWN where it cannot be followed."""
+        joined = sum_of(self.trace, index, self.ancestors, self.depths)
+        if joined is not None:
+            direct = [Consumer(kind="sum", name=self.trace.nodes[joined.node].op)]
+            if self._multiplied(index):
+                direct.append(Consumer(kind="scale", name="scale"))
+            return replace(self.fate(joined.node), consumers=tuple(direct), sums=(joined,))
+        self._looked_at = 0
+        paths = self.paths(index)
+        if paths is None:
+            return Fate(sums=(None,))
+        fate = Fate(sums=(None,))
+        direct = []
+        for path in paths:
+            if path.activation is not None:
+                direct.append(Consumer(kind="activation", name=path.activation.name))
+            else:
+                direct.extend(Consumer(kind=kind, name=name) for kind, name, _ in path.sinks)
+        if not direct:
+            fate.consumers = ()
+            return fate
+        if any(path.activation is None for path in paths) and self._multiplied(index):
+            direct.append(Consumer(kind="scale", name="scale"))
+        fate.consumers = tuple({(c.kind, c.name): c for c in direct}.values())
+        sinks = [sink for path in paths for sink in path.sinks]
+        kinds = {kind for kind, _, _ in sinks}
+        fate.is_head = kinds == {"output"} or self._reaches_primary(paths)
+        firsts = {c.kind for c in fate.consumers}
+        fate.normalized = firsts == {"norm"} if "norm" not in firsts or len(firsts) == 1 else UNKNOWN
+        fate.ends_branch = self._ends_branch(index, paths)
+        if known(fate.ends_branch) and fate.ends_branch:
+            fate.sum_normalized = self._sum_normalized(paths[0])
+        self._name_activation(fate, paths)
+        return fate
+
+    def _multiplied(self, index: int) -> bool:
+        """Whether a constant multiplies a value, or a sum that it goes into, before anything else is done to it."""
+        stack, seen = list(self.trace.consumers[index]), set[int]()
+        while stack and len(seen) < _MAX_MEMBERS:
+            index = stack.pop()
+            node = self.trace.nodes[index]
+            if node.category == "scale" or (node.category == "elementwise" and node.op in ("mul", "div")):
+                return True
+            if index not in seen and node.category in ("view", "bias", "sum", "dropout"):
+                seen.add(index)
+                stack.extend(self.trace.consumers[index])
+        return False
+
+    def _reaches_primary(self, paths: list[_Path]) -> bool:
+        return any(node == -1 and name == "primary" for path in paths for _, name, node in path.sinks)
+
+    def _name_activation(self, fate: Fate, paths: list[_Path]) -> None:
+        gate = self._gate(paths)
+        if gate is not None:
+            fate.activation = gate
+            return
+        if len({p.activation.name if p.activation else "" for p in paths}) != 1:
+            return
+        path = paths[0]
+        if path.activation is not None:
+            fate.activation, fate.function = path.activation, path.function
+            return
+        kinds = {kind for p in paths for kind, _, _ in p.sinks}
+        if kinds <= {"layer", "output"}:
+            fate.activation = Activation(name="identity", gain=1.0, backward_gain=1.0)
+        elif kinds == {"norm"} and len({node for p in paths for _, _, node in p.sinks}) == 1:
+            after = self._after_norm(path.sinks[0][2])
+            beyond = self.fate(after)
+            fate.activation, fate.function = beyond.activation, beyond.function
+            fate.through = self.trace.nodes[after].module or None
+
+    def _after_norm(self, index: int) -> int:
+        """The norm's output with its scale and shift."""
+        trace = self.trace
+        while True:
+            ahead = [i for i in trace.consumers[index] if trace.nodes[i].data]
+            if len(ahead) == 1 and trace.nodes[ahead[0]].category in ("scale", "bias", "view"):
+                if trace.nodes[ahead[0]].module != trace.nodes[index].module:
+                    return index
+                index = ahead[0]
+            else:
+                return index
+
+    def _gate(self, paths: list[_Path]) -> Activation | None:
+        """A gated unit: two parts of one output, one of them through an activation, meet in one product."""
+        if len(paths) == 1 and len(paths[0].sinks) == 1 and paths[0].sinks[0][0] == "glu":
+            return gated(Activation(name="sigmoid"))
+        if len(paths) != 2:
+            return None
+        meeting = [{node for kind, _, node in path.sinks if kind == "product"} for path in paths]
+        one_sink = all(len(path.sinks) == 1 for path in paths)
+        acting = [path.activation for path in paths if path.activation is not None]
+        if one_sink and meeting[0] and meeting[0] == meeting[1] and len(acting) == 1:
+            return gated(acting[0])
+        return None
+
+    def _ends_branch(self, index: int, paths: list[_Path]) -> bool:
+        """Whether the value goes into a residual sum whose other operand passed it by (a norm may come first)."""
+        if len(paths) != 1 or paths[0].activation is not None or len(paths[0].sinks) != 1:
+            return False
+        kind, _, node = paths[0].sinks[0]
+        if kind == "norm":
+            after = self._after_norm(node)
+            if after == index:
+                return False
+            beyond = self.paths(after)
+            return beyond is not None and self._ends_branch(after, beyond)
+        if kind != "sum":
+            return False
+        mine, other = self._operands(node, index)
+        if other is None:
+            return UNKNOWN  # type: ignore[no-any-return]
+        if self.ancestors is not None and mine is not None:
+            before = self.ancestors[mine]
+            if any(before >> addend & 1 for addend in self.trace.addends(other)):
+                return True
+        return self.depths[other] < self.depths[index] or UNKNOWN
+
+    def _sum_normalized(self, path: _Path) -> bool:
+        """Whether nothing but norms takes the sum that a branch ends in (a norm may come before it)."""
+        kind, _, node = path.sinks[0]
+        if kind == "norm":
+            beyond = self.paths(self._after_norm(node))
+            return UNKNOWN if not beyond else self._sum_normalized(beyond[0])
+        after = self.paths(node)
+        if not after:
+            return UNKNOWN  # type: ignore[no-any-return]
+        return all(each.activation is None and sink[0] == "norm" for each in after for sink in each.sinks)
+
+    def _operands(self, node: int, index: int) -> tuple[int | None, int | None]:
+        mine = other = None
+        for operand in dict.fromkeys(self.trace.nodes[node].inputs):
+            if self.ancestors is not None and (operand == index or self.ancestors[operand] >> index & 1):
+                mine = operand
+            else:
+                other = operand
+        return mine, self.trace.source(other) if other is not None else None
+
+    def paths(self, index: int) -> list[_Path] | None:
+        """Every way out of a value; None where there are too many to follow."""
+        self._looked_at += 1
+        members, exits = self._closure(index)
+        if exits is None or self._looked_at > _MAX_VALUES:
+            return None
+        paths: list[_Path] = []
+        for end in exits:
+            special = self._prelu(end)
+            function = None if end == index else replay(self.trace, index, end, members)
+            if end != index and function is None and special is None and not self._passes(index, end, members):
+                return None
+            activation = special or (describe(function) if function is not None else None)
+            sinks: list[tuple[str, str, int]] = []
+            follow: list[int] = []
+            self._sinks(end, members, sinks, follow)
+            if not sinks and not follow:
+                continue
+            if sinks:
+                paths.append(_Path(activation, function if activation is not None else None, sinks))
+            for further in follow:
+                beyond = self.paths(further)
+                if beyond is None:
+                    return None
+                for path in beyond:
+                    if activation is None:
+                        paths.append(path)
+                    else:
+                        paths.append(_Path(activation, function, path.sinks))
+        return _combine(paths)
+
+    def _prelu(self, end: int) -> Activation | None:
+        node = self.trace.nodes[end]
+        if node.op != "_prelu_kernel":
+            return None
+        for parameter in self.trace.nodes[node.inputs[1]].parameters:
+            owner = self.trace.modules.get(self.trace.owners.get(parameter, ""))
+            slopes = getattr(owner, "weight", None)
+            if slopes is not None and id(slopes) == parameter and not slopes.is_meta:
+                return prelu(slopes.detach().flatten().cpu().double().tolist())
+        return Activation(name="prelu")
+
+    def _passes(self, start: int, end: int, members: set[int]) -> bool:
+        return all(self.trace.nodes[i].category in ("view", "dropout", "part") for i in members if start < i <= end)
+
+    def _closure(self, index: int) -> tuple[set[int], list[int] | None]:
+        """The values computed elementwise from one value alone, and those of them that something else uses.
+
+        A part of the value is a value of its own: the closure stops there.
+        """
+        trace = self.trace
+        numel = trace.nodes[index].numel
+        members, exits = {index}, set()
+        queue = list(trace.consumers[index])
+        heapq.heapify(queue)
+        rejected: dict[int, set[int]] = {}
+        seen: set[int] = set()
+        while queue:
+            current = heapq.heappop(queue)
+            if current in seen:
+                continue
+            seen.add(current)
+            node = trace.nodes[current]
+            if self._belongs(node, members, numel):
+                members.add(current)
+                if len(members) > _MAX_MEMBERS:
+                    return members, None
+                for consumer in trace.consumers[current]:
+                    heapq.heappush(queue, consumer)
+            else:
+                rejected[current] = {i for i in node.inputs if i in members}
+        for sources in rejected.values():
+            exits |= sources
+        exits |= members & self.outputs
+        return members, sorted(exits)
+
+    def _belongs(self, node: Node, members: set[int], numel: int) -> bool:
+        trace = self.trace
+        if node.numel != numel:
+            return False
+        if node.category in ("view", "dropout") and node.op != "index_select":
+            return node.inputs[0] in members
+        if node.op == "_prelu_kernel":
+            return node.inputs[0] in members
+        if node.op not in ELEMENTWISE or node.category not in ("elementwise", "product", "sum"):
+            return False
+        moving = [i for i in node.inputs if trace.nodes[i].data]
+        fixed = [i for i in node.inputs if not trace.nodes[i].data]
+        if not moving or not all(i in members for i in moving):
+            return False
+        if any(trace.nodes[i].value is None for i in fixed):
+            return False
+        refs = [a for a in node.arguments if isinstance(a, Ref)]
+        return bool(refs)
+
+    def _sinks(self, end: int, members: set[int], sinks: list[tuple[str, str, int]], follow: list[int]) -> None:
+        """What uses an exit: things that end the walk, and values to walk on from."""
+        trace = self.trace
+        if end in self.outputs:
+            others = any(c not in members and trace.nodes[c].data for c in trace.consumers[end])
+            primary = trace.source(end) in {trace.source(i) for i in trace.primary}
+            if primary or not others:
+                sinks.append(("output", "primary" if primary else "output", -1))
+        for consumer in trace.consumers[end]:
+            if consumer in members:
+                continue
+            node = trace.nodes[consumer]
+            if node.category in _PASSING or node.category == "part":
+                follow.append(consumer)
+            elif node.category == "statistic" or (node.category == "reduce" and self._feeds_norm(end, consumer)):
+                continue
+            elif node.category in _SINKS:
+                name = node.layer if node.category == "application" else node.op
+                if node.category == "norm" and "batch_norm" in name and node.shape[:1] == (1,):
+                    name = "instance_norm"  # which torch computes as the norm of a batch of one: a channel an instance
+                sinks.append((_SINKS[node.category], name, consumer))
+            elif node.category == "glu":
+                sinks.append(("glu", "glu", consumer))
+            elif self._feeds_norm(end, consumer):
+                continue
+            elif node.data:
+                sinks.append(("other", node.op, consumer))
+
+    def _feeds_norm(self, end: int, consumer: int) -> bool:
+        """Whether a value is part of computing a hand-written norm of ``end``."""
+        frontier, trace = {consumer}, self.trace
+        for _ in range(10):
+            ahead: set[int] = set()
+            for index in frontier:
+                for following in trace.consumers[index]:
+                    node = trace.nodes[following]
+                    if node.category == "norm" and node.op in ("mul", "div"):
+                        return True
+                    if node.category in ("reduce", "elementwise", "view", "product", "sum"):
+                        ahead.add(following)
+            if not ahead or len(ahead) > 8:
+                return False
+            frontier = ahead
+        return False
+
+
+def _combine(paths: list[_Path]) -> list[_Path]:
+    """Ways out that are alike (the same activation to the same end) count once."""
+    kept: list[_Path] = []
+    for path in paths:
+        name = path.activation.name if path.activation else ""
+        alike = next(
+            (
+                p
+                for p in kept
+                if (p.activation.name if p.activation else "") == name and set(p.sinks) == set(path.sinks)
+            ),
+            None,
+        )
+        if alike is None:
+            kept.append(path)
+    return kept
+
+
+def _ancestors(trace: Trace) -> list[int] | None:
+    """For each node the set of nodes it depends on, as bits; None where the graph is too large for that."""
+    if len(trace.nodes) > 20_000:
+        return None
+    sets: list[int] = []
+    for node in trace.nodes:
+        bits = 0
+        for source in set(node.inputs):
+            if trace.nodes[source].data:
+                bits |= sets[source] | 1 << source
+        sets.append(bits)
+    return sets
+
+
+def _depths(trace: Trace) -> list[int]:
+    """For each node, how many weights were applied on the longest way to it."""
+    depths: list[int] = []
+    for node in trace.nodes:
+        before = max((depths[i] for i in node.inputs), default=0)
+        depths.append(before + (node.category == "application"))
+    return depths

@@ -1,0 +1,86 @@
+"""How many rows of a softmax are one-hot, hand-written ones and those inside fused attention, and whose doing it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from initlint.live.tracing.graph import Trace
+
+__all__ = ["one_hot_fractions", "one_hot_share"]
+
+_SURE = 0.99
+"""A probability from which the slope p (1 - p) is under 4% of its largest."""
+_MASKED = -9e3
+"""Scores that a mask brought below this are none."""
+_ROWS, _QUERIES = 512, 32
+
+
+def one_hot_share(op: str, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
+    """Share of the rows of one softmax or fused attention that put nearly everything on one of several entries.
+
+    A 0-d tensor, of some of the rows; NaN where no row has a choice. None for an operation that was not understood.
+    """
+    given = {argument.name: value for argument, value in zip(func._schema.arguments, args, strict=False)} | dict(kwargs)
+    if op in ("_softmax", "_safe_softmax"):
+        scores = given["self"].detach().movedim(given["dim"], -1)
+        rows = scores.reshape(-1, scores.shape[-1])
+        return _share(rows[:: max(1, rows.shape[0] // _ROWS)])
+    query, key = given.get("query"), given.get("key")
+    if not isinstance(query, Tensor) or not isinstance(key, Tensor) or query.dim() != 4 or key.shape[1] == 0:
+        return None
+    query, key = query.detach()[:2], key.detach()[:2]
+    key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)[:, :4]
+    step = max(1, query.shape[2] // _QUERIES)
+    picked = query[:, :4, ::step].float()
+    scale = given.get("scale")
+    scores = picked @ key.float().transpose(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    mask = given.get("attn_mask", given.get("attn_bias"))
+    if isinstance(mask, Tensor):
+        mask = mask.reshape((1,) * (4 - mask.dim()) + tuple(mask.shape))
+        mask = mask[:2, :4, ::step] if mask.shape[2] > 1 else mask[:2, :4]
+        scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask.float()
+    if given.get("is_causal"):
+        queries = torch.arange(query.shape[2], device=query.device)[::step, None]
+        scores = scores.masked_fill(torch.arange(key.shape[2], device=query.device) > queries, -math.inf)
+    return _share(scores.reshape(-1, scores.shape[-1]))
+
+
+def _share(rows: Tensor) -> Tensor:
+    rows = rows.float()
+    largest = rows.amax(dim=1, keepdim=True)
+    chosen = 1 / (rows - largest).exp().sum(dim=1)
+    free = (rows > _MASKED).sum(dim=1) >= 2
+    return ((chosen > _SURE) & free).sum() / free.sum()
+
+
+def one_hot_fractions(trace: Trace) -> dict[str, float]:
+    """The largest such share by layer: the one that gives the scores, or of attention the queries."""
+    if not trace.one_hot:
+        return {}
+    shares = torch.stack([share.cpu().double() for share in trace.one_hot.values()]).tolist()
+    found: dict[str, float] = {}
+    for index, share in zip(trace.one_hot, shares, strict=True):
+        if math.isnan(share):
+            continue
+        layer = _behind(trace, trace.nodes[index].inputs[0])
+        if layer is not None:
+            found[layer] = max(share, found.get(layer, 0.0))
+    return found
+
+
+def _behind(trace: Trace, index: int) -> str | None:
+    """The layer that a value comes from, by its first operand throughout; None where there is none."""
+    for _ in range(60):
+        node = trace.nodes[index]
+        if node.category == "application":
+            return node.layer if node.layer in trace.modules else None
+        moving = [i for i in node.inputs if trace.nodes[i].data]
+        if not moving or node.category in ("input", "embedding"):
+            return None
+        index = moving[0]
+    return None

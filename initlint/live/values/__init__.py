@@ -1,0 +1,1 @@
+"""What the values of parameters are: figures of each, whole or in pieces."""

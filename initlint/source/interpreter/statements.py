@@ -1,0 +1,446 @@
+"""Statements: assignments, branches, loops, and what they leave behind."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from initlint.source.interpreter.classes import ClassInfo
+from initlint.source.interpreter.comprehensions import UNROLL
+from initlint.source.interpreter.expressions import UNROLL_WALK, refining
+from initlint.source.interpreter.imports import bindings
+from initlint.source.interpreter.modules import Modules, Walk
+from initlint.source.interpreter.state import BREAK, CONTINUE, MAYBE, NEXT, RAISE, RETURN, Frame
+from initlint.source.interpreter.values import (
+    NONE,
+    UNSEEN,
+    Class,
+    Const,
+    Either,
+    Extent,
+    Flow,
+    Func,
+    Instance,
+    Items,
+    Ref,
+    Table,
+    Tensor,
+    Unseen,
+    Value,
+)
+
+_EXITS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+
+
+def quiet(node: ast.expr) -> bool:
+    """Whether a context manager or decorator may stop gradients from being recorded (one that is not known may)."""
+    if isinstance(node, ast.Call):
+        node = node.func
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return name not in ("staticmethod", "classmethod", "property", "enable_grad", "open", "record_function", "device")
+
+
+def _leaves(body: Sequence[ast.stmt]) -> bool:
+    """Whether a block certainly ends by leaving."""
+    if not body:
+        return False
+    last = body[-1]
+    if isinstance(last, ast.If):
+        return _leaves(last.body) and _leaves(last.orelse)
+    return isinstance(last, _EXITS)
+
+
+class Statements(Modules):
+    """Runs statements."""
+
+    def run(self, body: Sequence[ast.stmt], frame: Frame) -> int:
+        """Run statements; says how the block ended."""
+        for index, statement in enumerate(body):
+            self.spend()
+            if isinstance(statement, ast.If):
+                status, done = self._if(statement, frame, body[index + 1 :])
+                if done:
+                    return status
+            else:
+                method = _RUN.get(type(statement))
+                status = NEXT if method is None else method(self, statement, frame)
+            if status == MAYBE:
+                rest = body[index + 1 :]
+                after = self.fork([functools.partial(self.run, rest, frame), lambda: NEXT]) if rest else NEXT
+                return after if after in (RETURN, RAISE) else MAYBE
+            if status != NEXT:
+                return status
+        return NEXT
+
+    def _if(self, node: ast.If, frame: Frame, rest: Sequence[ast.stmt]) -> tuple[int, bool]:
+        """Run an if; says how it ended, and whether what follows it in its block was run as part of an arm."""
+        verdict, yes, no = self.truth(node.test, frame)
+        if self.recorder is not None and self.depth == 0:
+            self.recorder.guards.branched(node)
+        if verdict is not None:
+            if self.exhaustive:
+                self._look(node, frame, not verdict)
+            with refining(frame, yes if verdict else no, node):
+                return self.run(node.body if verdict else node.orelse, frame), False
+        first, second = _leaves(node.body), _leaves(node.orelse)
+        taken = rest if first != second else ()
+
+        def arm(body: Sequence[ast.stmt], kinds: dict[str, tuple[str, ...]], follow: bool) -> Callable[[], int]:
+            def run() -> int:
+                with refining(frame, kinds, node):
+                    status = self.run(body, frame)
+                    return self.run(taken, frame) if follow and status == NEXT else status
+
+            return run
+
+        arms = [arm(node.body, yes, second and not first), arm(node.orelse, no, first and not second)]
+        return self.fork(arms, doubtful=not self._asks_for_options(node.test, frame)), first != second
+
+    def _asks_for_options(self, test: ast.expr, frame: Frame) -> bool:
+        """Whether a test asks for nothing but options that a function was given, or that its object keeps."""
+        given = getattr(frame.function, "args", None)
+        if given is None or self.incidents is None:
+            return False
+        names = {argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
+        for part in ast.walk(test):
+            if isinstance(part, ast.Call):
+                return False
+            if isinstance(part, ast.Name):
+                held = self.lookup(part.id, frame)
+                if part.id not in names or (held is not frame.receiver and not isinstance(held, (Unseen, Const))):
+                    return False
+        return True
+
+    def _look(self, node: ast.If, frame: Frame, arm: bool) -> None:
+        """Run the arm that defaults rule out, only to see what calls stand in it."""
+        body = node.body if arm else node.orelse
+        if not body:
+            return
+        tested = [part.id for part in ast.walk(node.test) if isinstance(part, ast.Name)]
+        held = [value for value in (self.lookup(name, frame) for name in tested) if value is not frame.receiver]
+        if any(isinstance(value, (Instance, Tensor, Either)) for value in held):
+            return  # what rules it out is the module at hand, not a default
+
+        def run() -> int:
+            for name in tested:
+                if isinstance(frame.scopes[0].get(name), Const):
+                    self.bind(frame, name, Unseen(name))
+            self.run(body, frame)
+            return RAISE
+
+        self.fork([run, lambda: NEXT])
+
+    def _for(self, node: ast.For | ast.AsyncFor, frame: Frame) -> int:
+        value = self.eval(node.iter, frame)
+        known, rest = self.iterate(value)
+        if len(known) > (UNROLL_WALK if isinstance(value, Walk) else UNROLL):
+            for element in known:  # each is written by its own turn, which nobody follows
+                self.taint(element)
+            known, rest = (), self.join(known)
+        walk = self.walking(value, node, frame) if isinstance(value, Walk) else None
+        status = self._turns(node, list(known), rest, frame)
+        if walk is not None:
+            self.application = walk
+        if node.orelse and status in (NEXT, MAYBE):
+            return self.run(node.orelse, frame)
+        return status
+
+    def _turns(self, node: ast.For | ast.AsyncFor, turns: list[Value], rest: Value | None, frame: Frame) -> int:
+        for index, turn in enumerate(turns):
+            self.assign(node.target, turn, frame)
+            status = self.run(node.body, frame)
+            if status == BREAK:
+                return NEXT
+            if status in (RETURN, RAISE):
+                return status
+            if status == MAYBE and _jumps(node.body):
+                left = turns[index + 1 :]
+                if left or rest is not None:
+                    self.fork([lambda left=left: self._turns(node, left, rest, frame), lambda: NEXT])  # type: ignore[misc]
+                return MAYBE if _returns(node.body) else NEXT
+        if rest is not None:
+            return self._many(node.body, frame, node.target, rest)
+        return NEXT
+
+    def _many(self, body: Sequence[ast.stmt], frame: Frame, target: ast.expr | None, element: Value) -> int:
+        """Run a loop's body once for what may happen any number of times (with each of the elements once)."""
+        for name in _assigned(body):
+            if name in frame.scopes[0]:
+                held = frame.scopes[0][name]
+                if not isinstance(held, (Items, Table, Instance)):
+                    self.bind(frame, name, self.graph.merge([held, UNSEEN]) if self._flows(held) else Unseen(name))  # type: ignore[union-attr]
+        certain = frozenset(id(cell) for cell in self.cells(element)) if target is not None else frozenset()
+
+        def turn() -> int:
+            with self.repeated(True):
+                if target is not None:
+                    self.assign(target, element, frame)
+                return self.run(body, frame)
+
+        status = self.fork_each(turn, certain)
+        return MAYBE if status in (RETURN, MAYBE) and _returns(body) else NEXT
+
+    def _flows(self, value: object) -> bool:
+        return self.graph is not None and isinstance(value, Flow)
+
+    def _while(self, node: ast.While, frame: Frame) -> int:
+        return self._many(node.body, frame, None, UNSEEN)
+
+    def _try(self, node: ast.Try, frame: Frame) -> int:
+        self.doubts += bool(node.handlers)
+        try:
+            status = self.run(node.body, frame)
+        finally:
+            self.doubts -= bool(node.handlers)
+        if status == NEXT and node.orelse:
+            status = self.run(node.orelse, frame)
+        arms: list[Callable[[], int]] = [lambda: status]
+        for handler in node.handlers:
+
+            def handle(handler: ast.ExceptHandler = handler) -> int:
+                if handler.name:
+                    self.bind(frame, handler.name, UNSEEN)
+                return self.run(handler.body, frame)
+
+            arms.append(handle)
+        if len(arms) > 1:
+            status = self.fork(arms)
+        if node.finalbody:
+            last = self.run(node.finalbody, frame)
+            return last if last != NEXT else status
+        return status
+
+    def _with(self, node: ast.With | ast.AsyncWith, frame: Frame) -> int:
+        before = self.records_gradients
+        try:
+            for item in node.items:
+                value = self.eval(item.context_expr, frame)
+                self.records_gradients &= not quiet(item.context_expr)
+                if item.optional_vars is not None:
+                    self.assign(item.optional_vars, value if isinstance(value, Unseen) else UNSEEN, frame)
+            return self.run(node.body, frame)
+        finally:
+            self.records_gradients = before
+
+    def _match(self, node: ast.Match, frame: Frame) -> int:
+        subject = self.eval(node.subject, frame)
+        arms: list[Callable[[], int]] = []
+        total = False
+        for case in node.cases:
+            verdict, kinds = self.matched(case.pattern, subject, node.subject, frame)
+            total = total or (isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None and not case.guard)
+            if verdict is False and not self.exhaustive:
+                continue
+
+            def arm(case: ast.match_case = case, kinds: dict[str, tuple[str, ...]] = kinds) -> int:
+                for part in ast.walk(case.pattern):
+                    if isinstance(part, (ast.MatchAs, ast.MatchStar)) and part.name:
+                        whole = part is case.pattern and isinstance(part, ast.MatchAs)
+                        self.bind(frame, part.name, subject if whole else Unseen(part.name))
+                with refining(frame, kinds, case.body[0]):
+                    return self.run(case.body, frame)
+
+            if verdict is True and case.guard is None and not self.exhaustive:
+                if not arms:
+                    return arm()
+                total = True
+            arms.append(arm)
+            if total:
+                break
+        if not total:
+            arms.append(lambda: NEXT)
+        return self.fork(arms)
+
+    def _expression(self, node: ast.Expr, frame: Frame) -> int:
+        if isinstance(node.value, ast.Constant):
+            return NEXT
+        if frame.function is None and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
+            called = self.lookup(node.value.func.id, frame)
+            if isinstance(called, Func) or (
+                isinstance(called, Ref) and called.origin is not None
+            ):  # a script's main(): read as a function of its own
+                for argument in (*node.value.args, *(keyword.value for keyword in node.value.keywords)):
+                    self.taint(self.eval(argument, frame))
+                return NEXT
+        self.eval(node.value, frame)
+        return NEXT
+
+    def _return(self, node: ast.Return, frame: Frame) -> int:
+        frame.returns.append(NONE if node.value is None else self.eval(node.value, frame))
+        return RETURN
+
+    def _raise(self, node: ast.Raise, frame: Frame) -> int:
+        return RAISE
+
+    def _break(self, node: ast.Break, frame: Frame) -> int:
+        return BREAK
+
+    def _continue(self, node: ast.Continue, frame: Frame) -> int:
+        return CONTINUE
+
+    def _assign(self, node: ast.Assign, frame: Frame) -> int:
+        value = self.eval(node.value, frame)
+        for target in node.targets:
+            self.assign(target, value, frame)
+        return NEXT
+
+    def _annotated(self, node: ast.AnnAssign, frame: Frame) -> int:
+        if node.value is not None:
+            self.assign(node.target, self.eval(node.value, frame), frame)
+        return NEXT
+
+    def _augmented(self, node: ast.AugAssign, frame: Frame) -> int:
+        held = self.eval(node.target, frame)
+        value = self.eval(node.value, frame)
+        if isinstance(held, Items) and isinstance(node.op, ast.Add):
+            self.extend(held, value)
+            return NEXT
+        if isinstance(held, Instance) and held.kind == "ModuleList":
+            self.extend_module(held, value)
+            return NEXT
+        if isinstance(held, Tensor):
+            self.in_place(held, type(node.op).__name__.lower(), node.target, frame)
+            self.changed(held)
+            return NEXT
+        self.assign(node.target, self.operate(node.op, held, value), frame)
+        return NEXT
+
+    def operate(self, op: ast.operator, left: Value, right: Value) -> Value:
+        """``left op right``."""
+        if self.graph is not None and (isinstance(left, Flow) or isinstance(right, Flow)):
+            return self.graph.binary(op, left, right)
+        if isinstance(left, Const) and isinstance(right, Const):
+            from initlint.source.interpreter import folding
+
+            value = folding.binary(op, left.value, right.value)
+            return UNSEEN if value is folding.FAILED else Const(value)
+        return self.combined(op, left, right)
+
+    def assign(self, target: ast.expr, value: Value, frame: Frame) -> None:
+        """``target = value``."""
+        if isinstance(target, ast.Name):
+            if isinstance(value, Unseen) and not value.text:
+                if isinstance(value, Extent):
+                    value.named = (frame.unit, target)
+                value = value.spelled(target.id)
+            self.bind(frame, target.id, value)
+            if target.id in frame.refined:
+                frame.refined = {text: kinds for text, kinds in frame.refined.items() if text != target.id}
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            self._unpack(target, value, frame)
+        elif isinstance(target, ast.Attribute):
+            self.set_attribute(self.eval(target.value, frame), target.attr, value, (frame.unit, target))
+        elif isinstance(target, ast.Subscript):
+            holder = self.eval(target.value, frame)
+            self.in_place(holder, "__setitem__", target, frame)
+            if isinstance(holder, Tensor) and isinstance(value, Const) and type(value.value) in (int, float):
+                part, fills = self.eval(target, frame), {"value": value.value}
+                self.write(part, "torch.Tensor.fill_", fills, (frame.unit, target), overwrites=False)
+                return
+            self.set_element(holder, self.eval(target.slice, frame), value)
+        elif isinstance(target, ast.Starred):
+            self.assign(target.value, value, frame)
+
+    def _unpack(self, target: ast.Tuple | ast.List, value: Value, frame: Frame) -> None:
+        known, rest = self.iterate(value)
+        star = next((i for i, part in enumerate(target.elts) if isinstance(part, ast.Starred)), None)
+        if isinstance(value, Flow) and self.graph is not None:
+            known, rest = (), self.graph.part(value)
+        if rest is None and star is None and len(known) == len(target.elts):
+            for part, item in zip(target.elts, known, strict=True):
+                self.assign(part, item, frame)
+            return
+        options = [*known, rest] if rest is not None else list(known)
+        whole = self.join(options) if options and star is None else (rest if rest is not None else UNSEEN)
+        for part in target.elts:
+            if isinstance(part, ast.Starred):
+                self.assign(part.value, self.items("list", (), whole), frame)
+            else:
+                self.assign(part, Unseen() if isinstance(whole, Unseen) and not whole.made else whole, frame)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, frame: Frame) -> int:
+        self.bind(frame, node.name, Func(node, frame.unit, frame.scopes))
+        if self.recorder is not None and self.depth == 0 and frame.function is not None:
+            self.recorder.inner(node, frame)
+        return NEXT
+
+    def _class(self, node: ast.ClassDef, frame: Frame) -> int:
+        self.bind(frame, node.name, Class(self.make_class(node, frame)))
+        return NEXT
+
+    def make_class(self, node: ast.ClassDef, frame: Frame) -> ClassInfo:
+        """The class that a statement defines."""
+        bases = tuple(self.eval(base, frame) for base in node.bases if not isinstance(base, ast.Starred))
+        cell = self.cell()
+        info = ClassInfo(node.name, node, frame.unit, bases, cell, frame.scopes)
+        inside = Frame(frame.unit, (cell, *frame.scopes), node)
+        for statement in node.body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                info.methods[statement.name] = statement
+            elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
+                self.run([statement], inside)
+        if frame.function is None:
+            self.classes.setdefault(node.name, Class(info))
+        return info
+
+    def _import(self, node: ast.Import | ast.ImportFrom, frame: Frame) -> int:
+        for local, ref in bindings(node, frame.unit.path, self.imports is not None):
+            if local == "*":
+                frame.unit.stars.append(ref)
+            else:
+                self.bind(frame, local, ref)
+        return NEXT
+
+    def _delete(self, node: ast.Delete, frame: Frame) -> int:
+        for target in node.targets:
+            if isinstance(target, ast.Attribute):
+                holder = self.eval(target.value, frame)
+                if isinstance(holder, Instance) and target.attr in holder.cell:
+                    self.put(holder.cell, target.attr, UNSEEN)
+            elif isinstance(target, ast.Subscript):
+                self.taint(self.eval(target.value, frame))
+        return NEXT
+
+
+def _assigned(body: Sequence[ast.stmt]) -> Iterator[str]:
+    for statement in body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                yield node.id
+
+
+def _jumps(body: Sequence[ast.stmt]) -> bool:
+    return any(isinstance(node, (ast.Break, ast.Return)) for statement in body for node in ast.walk(statement))
+
+
+def _returns(body: Sequence[ast.stmt]) -> bool:
+    return any(isinstance(node, ast.Return) for statement in body for node in ast.walk(statement))
+
+
+_RUN: dict[type[ast.stmt], Callable[[Any, Any, Frame], int]] = {
+    ast.Expr: Statements._expression,
+    ast.Assign: Statements._assign,
+    ast.AnnAssign: Statements._annotated,
+    ast.AugAssign: Statements._augmented,
+    ast.For: Statements._for,
+    ast.AsyncFor: Statements._for,
+    ast.While: Statements._while,
+    ast.Try: Statements._try,
+    ast.With: Statements._with,
+    ast.AsyncWith: Statements._with,
+    ast.Match: Statements._match,
+    ast.Return: Statements._return,
+    ast.Raise: Statements._raise,
+    ast.Break: Statements._break,
+    ast.Continue: Statements._continue,
+    ast.FunctionDef: Statements._function,
+    ast.AsyncFunctionDef: Statements._function,
+    ast.ClassDef: Statements._class,
+    ast.Import: Statements._import,
+    ast.ImportFrom: Statements._import,
+    ast.Delete: Statements._delete,
+}
+if hasattr(ast, "TryStar"):
+    _RUN[ast.TryStar] = Statements._try

@@ -1,0 +1,232 @@
+"""What stands in the other files of a project: looked up by reading, within bounds."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
+
+from initlint.record import record
+from initlint.regex import pattern
+from initlint.source.project.carriers import Origin, carried
+from initlint.source.project.mentions import Mentions, deeds, may_initialise
+from initlint.source.project.packages import Packages
+from initlint.source.project.tree import Tree
+from initlint.source.text.names import LIBRARIES, module_name
+
+MOST_HOLDERS = 60
+"""Where more classes and functions hold one, one after another, somebody may initialise it."""
+MOST_PARSED = 24
+"""Where more files mention a name, each is taken to mean what is asked about."""
+
+_INITIALISES = pattern(
+    rb"\binit\.|_init\b|init_|\.apply\(|reset_param|load_state_dict|from_pretrained|\.(?:normal|uniform|zero|fill)_\("
+)
+_IMPORTS_BY_NAME = pattern(rb"\bimport_module\b|\b__import__\b|\bspec_from_file_location\b|\brun_path\b")
+_INSTALLED = ("site-packages", "dist-packages")
+_MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+
+
+@record(slots=True)
+class Project:
+    """Looks other files up. One serves a whole run: what it has read it keeps."""
+
+    trees: dict[str, Tree] = field(default_factory=dict)
+    roots: dict[str, str] = field(default_factory=dict)
+    packages: Packages = field(default_factory=Packages)
+    looks: dict[str, Mentions] = field(default_factory=dict)
+    treated: dict[tuple[str, str], tuple[bool, bool, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
+    _instead: Mapping[str, bytes] = field(default_factory=dict)
+
+    def renew(self, instead: Mapping[str, bytes]) -> None:
+        """Forget what no longer holds: files may have changed since, and some are taken to hold what ``instead`` says.
+
+        ``instead`` maps real paths to bytes, as they stand in an editor that has not saved them.
+        """
+        self._instead = instead
+        for tree in self.trees.values():
+            tree.renew(instead)
+        self.packages.renew(instead)
+        self.roots.clear()
+        self.looks.clear()
+        self.treated.clear()
+
+    def mentions(self, name: str, path: str) -> bool | None:
+        """Whether some other file holds ``name`` as a word; None where not all of them could be looked at."""
+        found = next(self._mentioning(path, name), "")
+        return None if found is None else found != ""
+
+    def derives(self, name: str, path: str) -> bool | None:
+        """Whether some other file derives a class from one of that name; None as in ``mentions``."""
+        bases = re.compile(rb"\bclass\s+\w+\s*\([^)]*(?<!\w)" + re.escape(name.encode()) + rb"(?!\w)[^)]*\)\s*:")
+        found = next(self._mentioning(path, name, bases), "")
+        return None if found is None else found != ""
+
+    def calls(self, name: str, path: str, lineage: frozenset[tuple[str, str]] = frozenset()) -> bool | None:
+        """Whether some other file may call the function ``name`` of this one; None where not all could be looked at.
+
+        Of a method, ``lineage`` holds the (path, name) of its class and of the classes that it derives from.
+        """
+        mentions, found = self._looked_at(path, self._mentioning(path, name))
+        if mentions is None:
+            return False if not found else None if None in found else True
+        own = frozenset((os.path.realpath(file), one) for file, one in lineage)
+        if lineage:
+            return any(mentions.may_call(other, name, own) for other in found if other)
+        return any(mentions.may_name(other, name, os.path.realpath(path)) for other in found if other)
+
+    def treats(self, name: str, path: str, within: Iterable[str] = ()) -> tuple[bool, bool]:
+        """Whether some other file may initialise what a class of this one holds, and whether one may load it.
+
+        ``within`` are the classes and functions of this file that use the class: who has one of theirs has one of it.
+        Where not all files could be looked at, both. Such a file mentions the class by name, and means this one of
+        the classes that may share it. Where mentions are not looked into, some file (a package may pass the class on)
+        must also mention the module that it would be imported from, or the one that names it import by a string.
+        """
+        seen: set[tuple[str, str]] = set()
+        pending = [(one, path) for one in (name, *within)]
+        loads = False
+        while pending:
+            one, file = pending.pop(0)
+            if (one, file) in seen:
+                continue
+            seen.add((one, file))
+            initialises, loading, more = self._treated(one, file)
+            loads = loads or loading
+            if initialises or len(seen) > MOST_HOLDERS:
+                return True, True
+            pending += more
+        return False, loads
+
+    def _treated(self, name: str, path: str) -> tuple[bool, bool, tuple[tuple[str, str], ...]]:
+        """The same for what stands directly under a name, and the (name, path) of what other files make of it."""
+        mark = (name, path)
+        if mark not in self.treated:
+            self.treated[mark] = self._treat(name, path)
+        return self.treated[mark]
+
+    def _treat(self, name: str, path: str) -> tuple[bool, bool, tuple[tuple[str, str], ...]]:
+        mentions, found = self._looked_at(path, self._mentioning(path, name))
+        if mentions is None:
+            first = next(self._mentioning(path, name, _INITIALISES), "")
+            guilty = first is None or (first != "" and self._may_import(path, name))
+            return guilty, guilty, ()
+        initialises = loads = False
+        more: list[tuple[str, str]] = []
+        for other in found:
+            if other is not None and mentions.may_name(other, name, os.path.realpath(path)):
+                outline = mentions.outline(other)
+                if outline is None:
+                    return True, True, ()
+                does = deeds(outline, name)
+                goes = carried(outline, name)
+                initialises = initialises or does[0] or goes.out_of_sight
+                initialises = initialises or any(self._may_initialise(mentions, other, each) for each in goes.taken_by)
+                loads = loads or does[1]
+                more += [(one, other) for one in goes.leading]
+        return initialises, loads, tuple(more)
+
+    def _may_initialise(self, mentions: Mentions, path: str, origin: Origin, hops: int = 4) -> bool:
+        """Whether what a file imports may initialise what it is called with: unless it is found in a file of the
+        project in which nothing initialises, and nothing is named as if it did."""
+        level, parts, member = origin
+        module = self.packages.find(path, self.root(path), level, parts)
+        below = self.packages.submodule(module, member) if module is not None and member else None
+        file = below.file if below is not None else module.file if module is not None else None
+        outline = mentions.outline(file) if file is not None else None
+        if file is None or outline is None or below is not None:
+            return True
+        again = outline.imports.get(member)
+        if again and hops:
+            return any(self._may_initialise(mentions, file, each, hops - 1) for each in again)
+        own = {node.name for node in outline.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+        return member not in own or may_initialise(outline)
+
+    def _may_import(self, path: str, name: str) -> bool:
+        module = os.path.basename(path).split(".", 1)[0]
+        if module == "__init__":
+            module = os.path.basename(os.path.dirname(os.path.abspath(path)))
+        return any(True for _ in self._mentioning(path, module)) or any(
+            True for _ in self._mentioning(path, name, _IMPORTS_BY_NAME)
+        )
+
+    def _looked_at(self, path: str, mentioning: Iterator[str | None]) -> tuple[Mentions | None, list[str | None]]:
+        """What tells the mentions of a name apart, and the files that have them; None where each is taken for it.
+
+        So they are in the files of a library that is known by name, where there are many, and where some are left.
+        """
+        if module_name(path)[:1] and module_name(path)[0] in LIBRARIES:
+            return None, list(itertools.islice(mentioning, 1))
+        found = list(itertools.islice(mentioning, MOST_PARSED + 1))
+        if len(found) > MOST_PARSED or None in found:
+            return None, found
+        root = self.root(path)
+        if root not in self.looks:
+            self.looks[root] = Mentions(self.packages, root)
+        return self.looks[root], found
+
+    def _mentioning(self, path: str, word: str, besides: re.Pattern[bytes] | None = None) -> Iterator[str | None]:
+        """The files other than ``path`` that hold a whole word, and what ``besides`` matches; None if some are left."""
+        tree = self._tree(path)
+        own = os.path.realpath(path)
+        for other, data in tree.holding(word.encode("utf-8", "surrogatepass")):
+            if other != own and (besides is None or besides.search(data)):
+                yield other
+        if not tree.complete:
+            yield None
+
+    def in_package(self, path: str) -> bool:
+        """Whether a file belongs to a package, which others may import."""
+        return os.path.exists(os.path.join(os.path.dirname(os.path.abspath(path)), "__init__.py"))
+
+    def root(self, path: str) -> str:
+        """The directory that the files of a file's project lie in."""
+        directory = os.path.dirname(os.path.realpath(path))
+        root = self.roots.get(directory)
+        if root is None:
+            root = self.roots[directory] = _root(directory)
+        return root
+
+    def _tree(self, path: str) -> Tree:
+        root = self.root(path)
+        tree = self.trees.get(root)
+        if tree is None:
+            tree = self.trees[root] = Tree(root, self._instead)
+        return tree
+
+
+def _root(directory: str) -> str:
+    """The directory that a project's files lie in: the topmost package's, or the nearest that is marked as one.
+
+    Where none is marked, scripts in the directory above may use what lies here, as may scripts above those.
+    """
+    top = directory
+    while os.path.isfile(os.path.join(top, "__init__.py")) and os.path.isfile(
+        os.path.join(os.path.dirname(top), "__init__.py")
+    ):
+        top = os.path.dirname(top)
+    current = top
+    for _ in range(6):
+        above = os.path.dirname(current)
+        if os.path.basename(current) in _INSTALLED or above == current:
+            break
+        if any(os.path.exists(os.path.join(current, marker)) for marker in _MARKERS):
+            return current
+        current = above
+    for _ in range(6):
+        above = os.path.dirname(top)
+        if above == top or os.path.basename(above) in _INSTALLED or not _holds_scripts(above):
+            break
+        top = above
+    return top
+
+
+def _holds_scripts(directory: str) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            return any(entry.name.endswith(".py") for entry in itertools.islice(entries, 1000))
+    except OSError:
+        return False

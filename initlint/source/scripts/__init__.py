@@ -1,0 +1,1 @@
+"""What a script does in order: seeds, builds, loads, makes optimisers, trains."""

@@ -1,0 +1,1 @@
+"""What is known of torch and its libraries: layers, their parameters, initialisers, operations."""
