@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from initlint.record import record
-from initlint.source.parsing import SourceError, decoded, parsed
+from initlint.source.text.parsing import SourceError, decoded, parsed
 
 __all__ = ["unconcerned"]
 
