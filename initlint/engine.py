@@ -216,11 +216,9 @@ def ask(
         more = f", and on {len(others)} more" if others else ""
         assert notes is not None
         notes.append(f"{code} failed on {first}{more}; what it says of all else stands, please report this")
-    for index, finding in enumerate(said if severity_of is not None else ()):
-        severity = severity_of(finding.code) if severity_of is not None else None
-        if severity not in (None, finding.severity):
-            said[index] = replace(finding, severity=severity)
-    return said
+    if severity_of is None:
+        return said
+    return [replace(finding, severity=severity_of(finding.code) or finding.severity) for finding in said]
 
 
 def conclude(said: Iterable[Finding], apart: Callable[[Finding], bool] = lambda _: False) -> list[Finding]:
@@ -259,16 +257,13 @@ def _subjects(facts: Facts) -> Iterator[tuple[str, Fact]]:
         ("model", facts.models),
         ("suppression", facts.suppressions),
     ):
-        if known(several):
-            for fact in several:
-                yield kind, fact
-    for model in facts.models if known(facts.models) else ():
-        if known(model.layers):
-            for layer in model.layers:
-                yield "layer", layer
-                if known(layer.parameters):
-                    for parameter in layer.parameters:
-                        yield "parameter", parameter
+        for fact in several:
+            yield kind, fact
+    for model in facts.models:
+        for layer in model.layers:
+            yield "layer", layer
+            for parameter in layer.parameters:
+                yield "parameter", parameter
         if known(model.chains):
             for chain in model.chains:
                 yield "chain", chain
@@ -407,8 +402,6 @@ def _without_echoes(findings: list[Finding]) -> list[Finding]:
 
 def _explains(cause: Finding, effect: Finding) -> bool:
     if cause.severity == Severity.ADVICE or (cause.code in CONSEQUENCES and cause.code >= effect.code):
-        return False
-    if cause.model != effect.model and cause.model is not None and cause.location is None:
         return False
     if effect.code == "INI707" and cause.code in STUCK:
         return cause.model == effect.model
