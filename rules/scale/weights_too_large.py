@@ -9,7 +9,7 @@ from initlint.rule import Bad, Good
 from initlint.theory.chains import excess_gain, growth_through_time, matrices
 from initlint.theory.remedies import initializer_for
 
-from ._scaled_weights import ScaledWeightsRule, cell, convolutional, drawn, linear, sound, wraps
+from ._scaled_weights import ScaledWeightsRule, cell, convolutional, drawn, linear, outside_chains, sound, wraps
 
 _HEADS = ((10.0, 10.0), (4.0, 50.0))
 """The gain of one output layer, and the std of what it gives, from which logits drown what is learned; 1% of sound
@@ -25,11 +25,12 @@ class WeightsTooLarge(ScaledWeightsRule):
 
     Looks at chains of layers with no norm between them. Where the standard deviation of the signal grows by more than
     1e2 from the first layers to the last (an error above 1e3), it names the weights whose std x sqrt(fan-in) exceeds
-    the gain that the following nonlinearity needs. Schemes made for another nonlinearity are INI201. A hidden layer
-    that by itself multiplies the signal by more than 30 is named too, and two behind another whose output, of a std
-    above pi, goes into a sine; so is an output layer that multiplies it by more than 10, to a measured std above 10, or
-    by more than 4 to one above 50, wherever norms stand; and the weight that carries the state of a recurrent cell
-    without gates, written out in a loop, where the gradient grows by more than 1e2 over the steps.
+    the gain that the following nonlinearity needs. Schemes made for another nonlinearity are INI201. It also names a
+    hidden layer that alone multiplies the signal by more than 30 (in no chain: whose gain is 30 times too large, and
+    whose output has a std above 10); two behind another whose outputs, of a std above pi, go into sines; an output
+    layer that multiplies the signal by more than 10, to a std above 10, or by 4, to one above 50, wherever norms stand;
+    and the weight that carries the state of a recurrent cell without gates, written out in a loop, if the gradient
+    grows by more than 1e2 over the steps.
 
     ## Why it matters
 
@@ -77,6 +78,23 @@ class WeightsTooLarge(ScaledWeightsRule):
 
                 def forward(self, x):
                     return self.head(F.relu(self.norm(self.conv(x))).amax((2, 3)))
+            """,
+            by=("live",),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.windows = nn.ModuleList([nn.Conv1d(8, 16, size) for size in (2, 3)])
+                    self.head = nn.Linear(32, 4)
+                    nn.init.normal_(self.windows[0].weight, std=20.0)  #~
+
+                def forward(self, x):
+                    return self.head(torch.cat([F.relu(window(x)).amax(2) for window in self.windows], dim=1))
+
+            def build():
+                return Net(), torch.randn(8, 8, 12)
             """,
             by=("live",),
         ),
@@ -130,6 +148,25 @@ class WeightsTooLarge(ScaledWeightsRule):
 
                 def forward(self, x):
                     return self.head(self.norm(F.relu(self.second(F.relu(self.first(x))))))
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.windows = nn.ModuleList([nn.Conv1d(8, 16, size) for size in (2, 3)])
+                    self.norm = nn.LayerNorm(32)
+                    self.head = nn.Linear(32, 4)
+                    nn.init.normal_(self.windows[0].weight, std=20.0)
+
+                def forward(self, x):
+                    x = torch.cat([window(x).amax(2) for window in self.windows], dim=1)
+                    return self.head(F.relu(self.norm(x)))
+
+            def build():
+                return Net(), torch.randn(8, 8, 12)
             """,
             by=("live",),
         ),
@@ -237,13 +274,11 @@ class WeightsTooLarge(ScaledWeightsRule):
         return f"over {layer.returns} steps gradient std grows {growth:.2g}-fold"
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
-        if parameter.role != "weight" or not parameter.trainable or not parameter.distribution.is_random:
-            return
         layer = parameter.layer
-        if not layer.is_head or layer.normalized:
+        if parameter.role != "weight" or not drawn(parameter) or layer.normalized:
             return
         gain, output = parameter.gain_as_used, layer.probe.total_std
-        if any(gain > least and output > far for least, far in _HEADS):
+        if layer.is_head and any(gain > least and output > far for least, far in _HEADS):
             yield self.at(
                 parameter,
                 f"{parameter.name} has std {parameter.distribution.std:.3g}, too large for an output layer (fan-in "
@@ -252,3 +287,5 @@ class WeightsTooLarge(ScaledWeightsRule):
                 help="draw an output layer with std 1 / sqrt(fan_in) or less: nn.init.xavier_uniform_",
                 evidence={"std": parameter.distribution.std, "fan_in": parameter.fan_in, "output_std": output},
             )
+        elif output > _LEAP / 3 and outside_chains(layer) and excess_gain(layer, parameter) > _LEAP:
+            yield self._named(layer, parameter, f"what it gives has std {output:.2g}")
