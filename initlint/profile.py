@@ -114,6 +114,7 @@ def _row(layer: Layer, own: _Stds, before: _Stds, kept: Sequence[Layer]) -> Laye
         gradient_ratio=_ratio(own.gradient, before.gradient),
         dead_fraction=_figure(probe.dead_fraction) if probe else None,
         total_std=_figure(probe.total_std) if probe else None,
+        gradients=tuple((p.name, p.gradient) for each in (layer, *kept) for p in each.parameters if known(p.gradient)),
         values=tuple(values for each in (layer, *kept) for values in spreads(each)),
     )
 

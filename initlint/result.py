@@ -71,7 +71,7 @@ class LayerRow:
     above that has the figure. There is none to or from a figure of exactly 0, as in a branch that starts at zero.
     ``verdict`` is "ok", or the codes of the findings about the layer, separated by spaces. ``forward_std`` is that
     across the batch, ``total_std`` that over all values of the output. ``values`` are those of its parameters that have
-    more than one.
+    more than one; ``gradients`` the root mean square of the loss's gradient for each parameter, None where none came.
     """
 
     name: str
@@ -88,6 +88,7 @@ class LayerRow:
     verdict: str = "ok"
     total_std: float | None = None
     values: tuple[Values, ...] = ()
+    gradients: tuple[tuple[str, float | None], ...] = ()
 
 
 @record(frozen=True, slots=True)
@@ -315,6 +316,7 @@ def _model(run: ModelRun) -> dict[str, Any]:
                 "gradient_std": _plain(row.gradient_std),
                 "gradient_ratio": _plain(row.gradient_ratio),
                 "dead_fraction": _plain(row.dead_fraction),
+                "gradients": {name: _plain(size) for name, size in row.gradients},
                 "verdict": row.verdict,
             }
             for row in run.layers

@@ -38,6 +38,8 @@ class Parameter(Fact):
     logit sums at least; else None. ``gain``: std x sqrt(fan_in), where it follows from the scheme whatever the sizes
     that were not read are. ``sharding``: how it lies over the ranks of a distributed run, None where it lies in one
     process. ``histogram``: how its values spread, None where they are all one or not all finite.
+    ``gradient``: the root mean square of the loss's gradient with respect to it at the first backward, None where none
+    reaches it.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Parameter(Fact):
     statistics: Statistics = UNKNOWN
     measured: Distribution = UNKNOWN
     escape: Escape = UNKNOWN
+    gradient: float | None = UNKNOWN
     computed_by: str | None = UNKNOWN
     lost: tuple[Write, ...] = UNKNOWN
     padding_write: Write | None = UNKNOWN

@@ -127,6 +127,7 @@ class _Assembly:
                     child,
                     self.run.trace,
                     self.run.escapes.get(id(tensor.tensor), UNKNOWN),
+                    self.run.gradients.get(id(tensor.tensor), UNKNOWN),
                     self.recording,
                     self.ranks,
                 )

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import initlint
 from initlint.facts import LayerProbe, Model, absent, known
 from initlint.live.audit import audit_module
 from initlint.live.probing.probe import hooked, measure
@@ -60,7 +61,7 @@ def test_one_read_back_for_all_figures() -> None:
     with hooked(model, names, 16, dict.fromkeys(names, 0), dict.fromkeys(names, 1)) as measured:
         model(torch.randn(16, 8)).sum().backward()
     with Counter() as counter:
-        figures = measure(measured, {})
+        figures = measure(measured, {}, {})
     assert len(figures) == 6
     assert counter.names.count("_local_scalar_dense") == 0  # tolist() of one stacked tensor is no scalar read
 
@@ -119,7 +120,7 @@ def test_figures_of_a_sample_are_those_of_the_whole(zero: bool, side: int, layou
     with hooked(model, names, 8, dict.fromkeys(names, 0), dict.fromkeys(names, 1)) as measured:
         predicted = model(images)
         (predicted - torch.randn_like(predicted)).square().mean().backward()
-    figures = measure(measured, {})
+    figures = measure(measured, {}, {})
     for name in names:
         spread = float(outputs[name].var(dim=0).mean().sqrt())
         slope = float(gradients[name].square().mean().sqrt())
@@ -249,3 +250,16 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     third = audit(module, seed=3)
     assert probe(first, "3").forward_std == probe(second, "3").forward_std == probe(third, "3").forward_std
     assert first.probe.loss == third.probe.loss
+
+
+def test_the_gradient_of_each_parameter_is_measured() -> None:
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    model.register_parameter("idle", nn.Parameter(torch.ones(3)))
+    nn.init.zeros_(model[2].weight)
+    (facts,) = audit_module(model, torch.randn(8, 6), name="m").models
+    gradients = {parameter.name: parameter.gradient for parameter in facts.parameters}
+    assert gradients["0.weight"] == 0
+    assert gradients["idle"] is None
+    with_loss = initlint.audit(model, torch.randn(8, 6), loss=lambda output: 3 * output.sum()).to_dict()
+    rows = {row["name"]: row["gradients"] for row in with_loss["models"][0]["layers"]}
+    assert rows["2"]["2.bias"] == 24  # eight samples, each with a gradient of 3

@@ -39,6 +39,7 @@ from initlint.live.tracing.summed import calls_of
 from initlint.live.tracing.trace import trace_forward
 from initlint.live.values.parameters import layer_kind
 from initlint.live.values.pieces import extent
+from initlint.live.values.statistics import gradient_sizes
 
 __all__ = ["Run", "Unrunnable", "enlarged", "measurable", "run_module"]
 
@@ -66,6 +67,7 @@ class Run:
     one_hot: dict[str, float] = field(default_factory=dict)
     probes: dict[str, LayerProbe] = field(default_factory=dict)
     escapes: dict[int, Escape] = field(default_factory=dict)
+    gradients: dict[int, float | None] = field(default_factory=dict)
     probe: Probe = UNKNOWN
 
 
@@ -255,6 +257,8 @@ def _probed(
     if value is None or not value.requires_grad:
         run.reason = "no output has a gradient: nothing to run backward from"
         return
+    if not ranks.shared:  # of a tensor in pieces each process has the gradient of its own
+        run.gradients = gradient_sizes(module)
     escape.watched = _alike(module, ranks)
     fewer = given if run.trace is not None and _elements(run.trace) > _LARGE else batch
     with quiet_dropout(module), torch.enable_grad():

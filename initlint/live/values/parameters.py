@@ -150,6 +150,7 @@ def describe_parameter(
     child: nn.Module,
     trace: Trace | None,
     escape: Escape,
+    gradient: float | None,
     recording: Any | None,
     ranks: Ranks,
 ) -> Parameter:
@@ -187,6 +188,7 @@ def describe_parameter(
         statistics=facts,
         measured=law,
         escape=escape,
+        gradient=gradient,
         computed_by=None,
         padding_write=padding,
         bare_rows=bare,

@@ -7,13 +7,13 @@ import hashlib
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from initlint.facts import UNKNOWN, Distribution, Histogram, Statistics
 from initlint.live.host.device import exact
 from initlint.theory.recognition import Summary, recognise
 
-__all__ = ["fourth_moment", "histogram", "measured", "row_split", "statistics"]
+__all__ = ["fourth_moment", "gradient_sizes", "histogram", "measured", "row_split", "statistics"]
 
 _CHUNK = 1 << 22
 _SAMPLE = 4096
@@ -21,6 +21,20 @@ _BINS = 40
 _COUNTED = 1 << 16
 _REACH = 5.0
 """A histogram ends at so many standard deviations from the mean: a few strays are not to squeeze all the rest."""
+
+
+def gradient_sizes(module: nn.Module) -> dict[int, float | None]:
+    """The root mean square of each parameter's gradient, by identity; None for one without. Read back at once."""
+    found: dict[int, float | None] = {id(p): None for p in module.parameters() if p.requires_grad}
+    held = {id(p): p.grad for p in module.parameters() if p.grad is not None and not p.grad.is_sparse and p.numel()}
+    norms = [
+        torch.linalg.vector_norm(g.detach(), dtype=torch.float32 if g.dtype.itemsize < 4 else None)
+        for g in held.values()
+    ]
+    if norms:
+        sizes = torch.stack([norm.to(norms[0].device, torch.float32) for norm in norms]).tolist()
+        found |= {key: size / math.sqrt(g.numel()) for (key, g), size in zip(held.items(), sizes, strict=True)}
+    return found
 
 
 def _moments(values: Tensor) -> tuple[float, float, float]:
