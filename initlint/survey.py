@@ -298,7 +298,7 @@ class Survey:
 
     def _concerning(self, findings: Iterable[Finding]) -> list[Finding]:
         """The findings, but for those that only reading shows in what the names that were asked for never use."""
-        from initlint.source.concern import unconcerned
+        from initlint.source.text.concern import unconcerned
 
         kept: list[Finding] = []
         elsewhere: dict[str, tuple[range, ...]] = {}

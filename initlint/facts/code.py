@@ -66,6 +66,8 @@ class InitCall(Fact):
     ``fan_name``: the name ("fan_in") of a number that was taken from sizes of a tensor, and that an argument was then
     computed from; None where there is none. ``fan_axes``: the axes that it is taken from, on one branch or another:
     "0" for the first, "1:" for the product of all others. ``fan_at``: where it is, on the branch of the first.
+    ``evaluated``: it writes what a model holds that is in ``eval()`` by then, and that the code at hand has no other
+    use for than to call it: a comparison of two forms of one model, for instance.
     """
 
     function: str
@@ -85,6 +87,7 @@ class InitCall(Fact):
     fan_name: str | None = UNKNOWN
     fan_axes: tuple[str, ...] = UNKNOWN
     fan_at: Location | None = UNKNOWN
+    evaluated: bool = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

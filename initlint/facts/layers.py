@@ -89,6 +89,8 @@ class Layer(Fact):
     ``activation`` is what acts on its output before the next linear map, None if it is known that the
     question has no answer (several different ones), ``Activation(name="identity")`` for none.
     ``normalized``: a norm consumes its output before any nonlinearity or linear map does.
+    ``product_normalized``: a norm does so with what products of its output and other values come to, so that how large
+    it is makes no difference.
     ``ends_branch``: its output goes into a residual sum, directly or through dropout, scale or norm.
     ``sum_normalized``: of a layer that ends a branch, whether nothing but a norm takes the residual sum.
     ``joined``: the other layers to whose outputs its own is added first, as in ``tanh(i(x) + h(state))``; what is said
@@ -116,6 +118,7 @@ class Layer(Fact):
     consumers: tuple[Consumer, ...] = UNKNOWN
     activation: Activation | None = UNKNOWN
     normalized: bool = UNKNOWN
+    product_normalized: bool = UNKNOWN
     ends_branch: bool = UNKNOWN
     sum_normalized: bool = UNKNOWN
     joined: tuple[str, ...] = UNKNOWN

@@ -188,6 +188,7 @@ class _Assembly:
             consumers=fate.consumers,
             activation=fate.activation,
             normalized=fate.normalized,
+            product_normalized=fate.product_normalized,
             ends_branch=fate.ends_branch,
             sum_normalized=fate.sum_normalized,
             joined=self._joined(name, fate),

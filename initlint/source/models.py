@@ -213,6 +213,7 @@ class Emission:
             consumers=flow.consumers if flow is not None else UNKNOWN,
             activation=flow.activation if flow is not None else UNKNOWN,
             normalized=flow.normalized if flow is not None else UNKNOWN,
+            product_normalized=flow.product_normalized if flow is not None else UNKNOWN,
             ends_branch=flow.ends_branch if flow is not None else UNKNOWN,
             joined=flow.joined if flow is not None else UNKNOWN,
             is_head=flow.is_head if flow is not None else UNKNOWN,

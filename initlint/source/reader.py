@@ -21,8 +21,9 @@ This is the folder's front door. The path of a file from bytes to facts:
 - ``imports`` follows names into other files of the ``project``, which ``packages`` finds by the names of their modules
   and whose ``tree`` holds them all;
 - ``recorder`` notes every call of an initialiser, ``guards`` the tests around it, ``callers`` who calls the functions
-  they stand in, ``exposure`` and ``project`` what other code may write out of sight, ``roots`` what a file offers to be
-  built, ``concern`` which lines of it are about one of its names;
+  they stand in, ``exposure`` and ``project`` what other code may write out of sight, ``evaluated`` what is written
+  for a comparison alone, ``roots`` what a file offers to be built, ``concern`` which lines of it are about one of its
+  names;
 - ``models`` writes the built classes down as facts.
 """
 

@@ -40,7 +40,8 @@ class NormScaleOff(Rule):
 
     N(1, 0.02) is a scale (DCGAN), and so is N(0.1, 0.1), which is positive on average (RepVGG's parallel branches).
     Constant 0 is right for the last norm of a residual branch (Goyal et al. 2017, arXiv 1706.02677), and for norms
-    that multiply by 1 + weight.
+    that multiply by 1 + weight. A model that is only evaluated may hold anything: code that compares two forms of it
+    after `eval()` gives norms scales that tell them apart.
 
     ## Fix safety
 
@@ -220,11 +221,34 @@ class NormScaleOff(Rule):
                     elif isinstance(module, nn.BatchNorm2d):
                         module.weight.data.normal_(0.0, self.config.std)
             """),
+        Good("""
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.conv = nn.Conv2d(3, 8, 3)
+                    self.bn = nn.BatchNorm2d(8)
+
+                def forward(self, x):
+                    return self.bn(self.conv(x))
+
+            if __name__ == "__main__":
+                net = Net()
+                x = torch.randn(1, 3, 8, 8)
+                net.eval()
+                for module in net.modules():
+                    if isinstance(module, nn.BatchNorm2d):
+                        nn.init.uniform_(module.running_var, 0, 0.1)
+                        nn.init.uniform_(module.weight, 0, 0.1)
+                before = net(x)
+                net.fuse()
+                print(((net(x) - before) ** 2).sum())
+            """),
     ]
 
     def check_call(self, call: InitCall) -> Iterator[Finding]:
         norms = [kind for kind in call.target.held if layer_family(kind) == "norm"]
-        if norms and call.target.attribute == "weight" and self._is_off(call.distribution):
+        off = norms and call.target.attribute == "weight" and self._is_off(call.distribution)
+        if off and not call.evaluated:
             yield self.at(
                 call,
                 f"{call.written} draws the scale of {', '.join(norms)} {self._around(call.distribution)}",

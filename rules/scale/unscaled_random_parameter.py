@@ -39,7 +39,7 @@ class UnscaledRandomParameter(Rule):
 
     For what is added, looked up or compared instead of summed over: position, class and query embeddings, prompts,
     codebooks, buffers; for random Fourier features; where the matrix is scaled, normalised or demodulated before the
-    product, or a norm takes the product.
+    product, or a norm takes the product, by itself or multiplied by something else.
 
     ## Fix safety
 
@@ -174,6 +174,26 @@ class UnscaledRandomParameter(Rule):
         ),
         Good(
             """
+            class Interactions(nn.Module):
+                def __init__(self, features=16, rank=8):
+                    super().__init__()
+                    self.projection = nn.Parameter(torch.randn(features, rank))
+                    self.norm = nn.LayerNorm(features * rank)
+                    self.fc = nn.Linear(features * rank, 4)
+
+                def forward(self, x: torch.Tensor):
+                    return self.fc(self.norm(self.interactions(x)))
+
+                def interactions(self, x):
+                    return torch.bmm(x, x.transpose(1, 2) @ self.projection).flatten(start_dim=1)
+
+            def build():
+                return Interactions(), torch.randn(8, 16, 8)
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
             class Small(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -197,7 +217,7 @@ class UnscaledRandomParameter(Rule):
         if law.family != "normal" or law.std < _UNIT or not parameter.last_write.is_deliberate:
             return
         growth = law.std * math.sqrt(parameter.least_fan_in)
-        if growth < _GROWTH or parameter.layer.normalized:
+        if growth < _GROWTH or parameter.layer.normalized or parameter.layer.product_normalized:
             return
         for consumer in parameter.layer.consumers:
             if consumer.kind == "scale" or consumer.name in ("sin", "cos"):

@@ -235,3 +235,26 @@ def test_a_function_in_a_method_has_arguments_of_its_own(statements: str) -> Non
     call = only_call(net("self.fc = nn.Linear(3, 4)\n" + statements))
     assert call.target.text == "m.weight"
     assert not known(call.target.kinds)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "evaluated"),
+    [
+        ("", "print(net(x))", True),
+        ("", "for p in net.buffers():\n        print(p)\n    net.fuse()", True),
+        ("", "net.train()", False),
+        ("", "return net", False),
+        ("", "train(net)", False),
+        ("", "self.net = net", False),
+        ("", "optimizer = SGD(net.parameters())", False),
+        ("optimizer = SGD(net.parameters())", "optimizer.step()", False),
+        ("keep(net)", "print(net(x))", False),
+        ("net = net or make()", "print(net(x))", False),
+    ],
+)
+def test_what_is_written_into_a_model_that_is_only_evaluated(before: str, after: str, evaluated: bool) -> None:
+    found = only_call(
+        f"def f(x):\n    net = make()\n    {before or 'pass'}\n    net.eval()\n    for m in net.modules():\n"
+        f"        nn.init.uniform_(m.weight)\n    {after}\n"
+    )
+    assert found.evaluated is evaluated

@@ -319,6 +319,7 @@ class Recording:
             spellings={} if named is None else _spellings(named, ("tensor", *names)),
             distribution=NOTHING_KNOWN if law is None else law.distribution(),
             within=_within(run.sites[0]),
+            evaluated=False,
         )
 
     def _method_call(self, event: Event, owners: list[Owner]) -> InitCall:
@@ -343,6 +344,7 @@ class Recording:
             spellings={} if named is None else _spellings(named, names),
             distribution=NOTHING_KNOWN if event.law is None else event.law.distribution(),
             within=_within(event.sites[0]),
+            evaluated=False,
         )
 
 

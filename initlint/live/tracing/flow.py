@@ -40,6 +40,7 @@ class Fate:
     consumers: tuple[Consumer, ...] = UNKNOWN
     activation: Activation | None = UNKNOWN
     normalized: bool = UNKNOWN
+    product_normalized: bool = UNKNOWN
     ends_branch: bool = UNKNOWN
     sum_normalized: bool = UNKNOWN
     is_head: bool = UNKNOWN
@@ -73,7 +74,7 @@ def _merge(calls: list[Fate]) -> Fate:
         merged.activation = first.activation
     else:
         merged.function = None
-    for attribute in ("normalized", "ends_branch", "sum_normalized", "is_head"):
+    for attribute in ("normalized", "product_normalized", "ends_branch", "sum_normalized", "is_head"):
         values = [getattr(call, attribute) for call in calls]
         if all(known(v) for v in values) and len(set(values)) == 1:
             setattr(merged, attribute, values[0])
@@ -180,6 +181,7 @@ class Reader:
         fate.is_head = kinds == {"output"} or self._reaches_primary(paths)
         firsts = {c.kind for c in fate.consumers}
         fate.normalized = firsts == {"norm"} if "norm" not in firsts or len(firsts) == 1 else UNKNOWN
+        fate.product_normalized = self._product_normalized(paths)
         fate.ends_branch = self._ends_branch(index, paths)
         if known(fate.ends_branch) and fate.ends_branch:
             fate.sum_normalized = self._sum_normalized(paths[0])
@@ -279,6 +281,24 @@ class Reader:
         if not after:
             return UNKNOWN  # type: ignore[no-any-return]
         return all(each.activation is None and sink[0] == "norm" for each in after for sink in each.sinks)
+
+    def _product_normalized(self, paths: list[_Path]) -> bool:
+        """Whether nothing but norms takes a value's products with other values."""
+        for path in paths:
+            for kind, _, node in path.sinks:
+                if path.activation is not None:
+                    return False
+                if kind == "norm":
+                    continue
+                if node < 0 or self.trace.nodes[node].category not in ("product", "attention"):
+                    return False
+                beyond = self.paths(node)
+                if not beyond:
+                    return UNKNOWN  # type: ignore[no-any-return]
+                after = self._product_normalized(beyond)
+                if not known(after) or not after:
+                    return after
+        return True
 
     def _operands(self, node: int, index: int) -> tuple[int | None, int | None]:
         mine = other = None

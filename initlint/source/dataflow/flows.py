@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _PASSING = frozenset({"shape", "reduce", "scale"})
 """Nodes that pass on what they take, up to shape and scale."""
 
+_PRODUCTS = frozenset({"matmul", "bmm"})
+"""What matrix products of two values are called."""
+
 _LINEAR = ("linear", "convolution", "transposed")
 
 
@@ -41,6 +44,7 @@ class Flow:
     consumers: Any = UNKNOWN
     activation: Any = UNKNOWN
     normalized: Any = UNKNOWN
+    product_normalized: Any = UNKNOWN
     ends_branch: Any = UNKNOWN
     joined: Any = UNKNOWN
     is_head: Any = UNKNOWN
@@ -76,6 +80,7 @@ class Flows:
             consumers=tuple(Consumer(kind=kind, name=name) for kind, name in consumers),
             activation=self._activation(nodes),
             normalized=self._normalized(nodes),
+            product_normalized=self._product_normalized(nodes),
             ends_branch=ends_branch,
             joined=() if ends_branch is False else UNKNOWN,  # of a sum it is not read what the terms are
             is_head=self._is_head(nodes),
@@ -138,6 +143,19 @@ class Flows:
             return UNKNOWN
         norms = [node.kind == "norm" for node in taken]
         return norms[0] if all(norm is norms[0] for norm in norms) else UNKNOWN
+
+    def _product_normalized(self, nodes: list[Node]) -> Any:
+        found: list[Node] = []
+        products = nodes
+        while products:
+            taken = self._taken(products, _PASSING | {"product"})
+            if taken is None:
+                return UNKNOWN
+            products = [node for node in taken if node.name in _PRODUCTS]
+            found += [node for node in taken if node.name not in _PRODUCTS]
+        if not found or (not self.root and {node.kind for node in found} <= {"norm", "output"}):
+            return UNKNOWN if any(node.kind == "output" for node in found) or not found else True
+        return all(node.kind == "norm" for node in found)
 
     def _ends_branch(self, nodes: list[Node]) -> Any:
         taken = self._taken(nodes, _PASSING | {"norm"})

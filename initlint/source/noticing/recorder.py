@@ -13,6 +13,7 @@ from initlint.source.interpreter.binding import Bound, bind_call
 from initlint.source.interpreter.places import place
 from initlint.source.interpreter.state import Frame, Unit
 from initlint.source.interpreter.values import Cell, Either, Instance, Ref, Tensor, Unseen, Value
+from initlint.source.noticing.evaluated import Scope, only_evaluated
 from initlint.source.noticing.guards import Guards
 from initlint.source.noticing.pretrained import held
 from initlint.source.tables import initializers
@@ -227,9 +228,18 @@ class Recorder:
 
     def facts(self) -> list[tuple[InitCall, list[Seen]]]:
         """Every call that was seen, once each, in the order of the source."""
-        calls = [(_merged(seen, self.scan), seen) for seen in self.seen.values()]
+        evaluated = self._evaluated()
+        calls = [(_merged(seen, self.scan, evaluated), seen) for seen in self.seen.values()]
         calls.sort(key=lambda pair: (pair[0].location.line, pair[0].location.column))
         return calls
+
+    def _evaluated(self) -> set[int]:
+        """The calls (by their id) that write into a model which is only evaluated."""
+        if not any(node.attr == "eval" for node in self.scan.attributes):
+            return set()
+        first = [seen[0] for seen in self.seen.values()]
+        scopes = {id(scope): scope for one in first if isinstance(scope := one.function or one.unit.tree, Scope)}
+        return {id(call) for scope in scopes.values() for call in only_evaluated(scope)}
 
 
 def kinds_of(value: Value) -> tuple[str, ...] | None:
@@ -260,7 +270,7 @@ def _argument(node: ast.Call, where: int | str) -> ast.expr | None:
     return next((keyword.value for keyword in node.keywords if keyword.arg == where), None)
 
 
-def _merged(seen: list[Seen], scan: Scan) -> InitCall:
+def _merged(seen: list[Seen], scan: Scan, evaluated: set[int]) -> InitCall:
     first = seen[0]
     arguments = dict(first.bound.arguments)
     target = first.target
@@ -296,6 +306,7 @@ def _merged(seen: list[Seen], scan: Scan) -> InitCall:
         class_name=owner.name if owner is not None else None,
         discarded=id(first.node) in scan.discarded,
         caught=scan.catches(first.node),
+        evaluated=id(first.node) in evaluated,
     )
 
 
