@@ -359,7 +359,8 @@ def explain(code: str) -> None:
 def rules(codes: tuple[str, ...], severity: str | None, needs: str | None, fixable: bool, format_: str) -> None:
     """List the rules: code, name, severity, what each looks at, and whether it has a fix.
 
-    CODE is a code, a prefix (INI5) or a family (scale); without one, all are listed.
+    CODE is a code, a prefix (INI5) or a family (scale); without one, all are listed. "warning (error)" is a
+    rule that warns, and says error where what it measured is bad enough.
     """
     from initlint.rulebook import catalogue
 
@@ -380,12 +381,13 @@ def rules(codes: tuple[str, ...], severity: str | None, needs: str | None, fixab
         complain("no rule is all of that", kind="note")
 
 
-@commands.command()
+@commands.command(short_help="Talk to an editor.")
 @click.option("--stdio", is_flag=True, hidden=True, help="The only way there is; some editors say so.")
 def server(stdio: bool) -> None:
     """Talk to an editor on standard input and output (language server protocol).
 
-    Texts are read as they are typed, and nothing in them is run. docs/guide/editors.md has settings for editors.
+    Texts are read as they are typed, and nothing in them is run. The page "In an editor" of the
+    documentation has settings for Neovim, Helix and VS Code.
     """
     from initlint.server.starting import require, serve
 

@@ -169,7 +169,10 @@ class Survey:
         found = map(os.path.abspath, walk(directory, self.notes.append, exclusion))
         below = list(dict.fromkeys(found))
         if not below:
-            self.notes.append(f"{shown_path(top)}: no Python file or notebook in it to read")
+            self.notes.append(
+                f"{shown_path(top)}: no Python file or notebook in it to read "
+                "(excluded, hidden and git-ignored directories are read if they are named)"
+            )
         paths = [path for path in below if path not in self.files]
         for path in below:
             self._ask_for(path, None)

@@ -198,9 +198,10 @@ class SchemeActivationMismatch(Rule):
             if activation is None:
                 continue
             gain = matrix.gain_as_used
+            scheme = "torch's default" if law.scheme == "default" else law.scheme
             yield self.at(
                 matrix,
-                f"{law.scheme} gives {matrix.name} gain {gain:.2f} and the {activation.name} that follows needs "
+                f"{scheme} gives {matrix.name} gain {gain:.2f} and the {activation.name} that follows needs "
                 f"{activation.gain:.2f}: over {signal.length} layers signal std "
                 f"{'goes' if signal.measured else 'moves'} "
                 f"{signal.told}",

@@ -234,7 +234,7 @@ class _Reader:
     def square(self, dtype: str, shape: tuple[int, ...]) -> bool:
         """True for what can be an adjacency matrix."""
         if len(shape) < 2 or shape[-1] != shape[-2] or not dtype.startswith(("float", "bfloat")):
-            raise self.wrong("a graph is a square of floating point numbers, 64x64:graph; something else stands", 0)
+            raise self.wrong("a graph is a square of floating point numbers such as 64x64:graph, and none stands", 0)
         return True
 
     def sizes(self, between: str) -> tuple[int, ...]:
