@@ -186,7 +186,7 @@ class Sharding(Fact):
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
 class Escape(Fact):
-    """What the escape test saw of one parameter (DESIGN.md, Live front end).
+    """What the escape test saw of one parameter.
 
     ``reached``: some backward gave it a gradient (not None), and not one that is zero whatever the parameters hold
     (behind a slice that leaves it out, or times an input that is zero by construction). ``received``: some backward

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from initlint.printable import printable
 from initlint.report.places import run_of
 from initlint.report.table import middle
-from initlint.report.wording import about, evidence, excerpt, place
+from initlint.report.wording import about, evidence, excerpt, ground, place
 from initlint.version import __version__
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Shown:
         self.place = place(finding)
         self.about = about(finding)
         self.evidence = evidence(finding)
-        self.read = finding.sources == ("source",)
+        self.ground = ground(finding)
         where = finding.location
         line = None if where is None else report.lines.get(where)
         self.excerpt = None if where is None or line is None else excerpt(where, line)

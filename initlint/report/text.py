@@ -14,7 +14,7 @@ from initlint.location import Location
 from initlint.printable import printable
 from initlint.report.places import file_of
 from initlint.report.sheet import Sheet
-from initlint.report.wording import about, account, amounts, evidence, excerpt, nothing, place, scope
+from initlint.report.wording import about, account, amounts, evidence, excerpt, ground, nothing, place, scope
 
 if TYPE_CHECKING:
     from initlint.result import ModelRun, Report
@@ -82,8 +82,7 @@ def _finding(finding: Finding, lines: Mapping[Location, str], page: Sheet, unsaf
     if parameters := about(finding):
         yield page.wrapped(("  in: ", ""), text=printable(parameters))
     if finding.evidence:
-        label = "read" if finding.sources == ("source",) else "measured"
-        yield page.wrapped((f"  {label}: ", ""), text=printable(evidence(finding)))
+        yield page.wrapped((f"  {ground(finding)}: ", ""), text=printable(evidence(finding)))
     for consequence in finding.consequences:
         yield page.wrapped(("  consequence: ", ""), text=printable(consequence))
     for other in finding.related[:_MOST_RELATED]:

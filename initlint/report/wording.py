@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from initlint.location import Location
     from initlint.result import ModelRun, Report, Summary
 
-__all__ = ["about", "account", "amounts", "counted", "evidence", "excerpt", "nothing", "place", "scope"]
+__all__ = ["about", "account", "amounts", "counted", "evidence", "excerpt", "ground", "nothing", "place", "scope"]
 
 _MOST_PARAMETERS = 4
 
@@ -53,7 +53,19 @@ def about(finding: Finding) -> str:
 
 def evidence(finding: Finding) -> str:
     """What was read or measured, in words."""
-    return ", ".join(f"{_words(key)} {_value(value)}" for key, value in finding.evidence.items())
+    predicted = ground(finding) == "predicted"
+    return ", ".join(
+        f"{_words(key)} {_range(value) if predicted else _value(value)}"
+        for key, value in finding.evidence.items()
+        if key != "known_by"
+    )
+
+
+def ground(finding: Finding) -> str:
+    """How the evidence came about: ``read``, ``measured`` or, without a pass, ``predicted``."""
+    if finding.evidence.get("known_by") == "predicted":
+        return "predicted"
+    return "read" if finding.sources == ("source",) else "measured"
 
 
 def counted(number: int, word: str) -> str:
@@ -103,6 +115,13 @@ def scope(report: Report) -> str:
 
 def _words(key: str) -> str:
     return key.replace("_", " ")
+
+
+def _range(value: Any) -> str:
+    """A figure that is predicted: a pair is the ends of its range."""
+    if isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(end, float) for end in value):
+        return " to ".join(map(_value, value))
+    return _value(value)
 
 
 def _value(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from torch import nn
 
 import initlint
 from initlint.facts import Range, UnknownFact
+from initlint.report.text import render as as_text
 from initlint.theory.drift import beyond, drift
 
 pytestmark = pytest.mark.torch
@@ -72,6 +74,7 @@ def test_a_badly_scaled_stack_is_found_and_the_finding_says_that_it_is_predicted
         assert finding.evidence["known_by"] == "predicted"
         low, high = finding.evidence["signal_ratio"]
         assert low < high
+        assert re.search(r"^  predicted: .*signal ratio \S+ to \S+$", as_text(report), re.MULTILINE)
 
 
 @pytest.mark.parametrize(
