@@ -13,17 +13,18 @@ __all__ = ["number", "product", "size", "sizes"]
 
 def number(value: object) -> float:
     """``value`` as a float; UNKNOWN where it is unknown, NaN or no number (a bool is none: torch refuses it too)."""
-    if not known(value) or isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return UNKNOWN  # type: ignore[no-any-return]
     try:
-        return float(value)
+        result = float(value)
     except OverflowError:
         return UNKNOWN  # type: ignore[no-any-return]
+    return UNKNOWN if math.isnan(result) else result
 
 
 def size(value: object) -> int:
     """``value`` as a positive whole number (a dimension, a number of groups); UNKNOWN where it is none."""
-    if not known(value) or isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         return UNKNOWN  # type: ignore[no-any-return]
     return value
 

@@ -78,3 +78,48 @@ def test_what_has_no_default_is_wholly_unknown() -> None:
         default_distribution("Linear", UNKNOWN),
     ):
         assert not known(law.family)
+
+
+def test_the_running_moments_of_a_norm_are_those_of_a_standard_signal() -> None:
+    values = {
+        name: default_distribution("BatchNorm2d", name).value
+        for name in ("weight", "bias", "running_mean", "running_var")
+    }
+    assert values == {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
+    assert not known(default_distribution("BatchNorm2d", "num_batches_tracked").family)
+
+
+def test_a_weight_whose_shape_is_not_known_has_the_fan_that_is_told() -> None:
+    weight = default_distribution("Linear", "weight", fan_in=48)
+    assert (weight.mode, weight.scheme) == ("fan_in", "default")
+    assert weight.gain == pytest.approx(3**-0.5)
+    bias = default_distribution("Linear", "bias", fan_in=48)
+    assert (bias.scheme, known(bias.gain), known(bias.mode)) == ("default", False, False)
+    assert default_distribution("Bilinear", "weight", fan_in=48).high == pytest.approx(48**-0.5)
+    assert default_distribution("Bilinear", "weight", (5, 48)).family == "uniform"
+    assert not known(default_distribution("Bilinear", "weight", (5, 48)).std)
+
+
+def test_a_recurrent_layers_hidden_size_is_what_is_told_or_read_off_the_shape() -> None:
+    assert default_distribution("GRU", "weight_ih_l0", (3 * 64, 10), hidden_size=16).high == pytest.approx(0.25)
+    assert default_distribution("GRU", "weight_ih_l0", (3 * 64, 10)).high == pytest.approx(0.125)
+    assert default_distribution("LSTM", "weight_hr_l0", (10, 64)).high == pytest.approx(0.125)
+    assert not known(default_distribution("LSTM", "weight_ih_l0", (66, 10)).high), "no four gates"
+    assert not known(default_distribution("LSTM", "weight_hr_l0", (64,)).high)
+    square, other = (default_distribution("GRU", "weight_hh_l0", (3 * 64, columns)) for columns in (64, 10))
+    assert square.mode == "fan_in"
+    assert not known(other.mode)
+    assert not known(default_distribution("GRU", "other", (3 * 64, 10)).family)
+
+
+def test_attention_starts_without_biases_and_its_output_as_a_linear_layer() -> None:
+    for name in ("in_proj_bias", "out_proj.bias"):
+        assert default_distribution("MultiheadAttention", name).is_zero
+    law = default_distribution("MultiheadAttention", "out_proj.weight", (64, 64))
+    assert (law.scheme, law.mode) == ("default", "fan_in")
+    assert law.high == pytest.approx(0.125)
+    for name in ("q_proj_weight", "k_proj_weight", "v_proj_weight", "in_proj_weight"):
+        assert default_distribution("MultiheadAttention", name, (64, 64)).scheme == "xavier_uniform"
+    for name in ("bias_k", "bias_v"):
+        assert default_distribution("MultiheadAttention", name, (1, 1, 64)).scheme == "xavier_normal"
+    assert not known(default_distribution("MultiheadAttention", "other", (64, 64)).family)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from initlint.facts import UNKNOWN, known
-from initlint.theory.fans import IN_OUT, OUT_IN, Fans, layer_fans, matrix_fans, torch_fans
+from initlint.theory.fans import IN_OUT, OUT_IN, Fans, axes_fans, layer_fans, matrix_fans, torch_fans
 
 
 def counted(module: Any, *inputs: Any) -> tuple[float, float]:
@@ -124,3 +124,35 @@ def test_fans_never_raise(kind: str, shape: list[Any], groups: Any, stride: Any)
         fans = layer_fans(kind, shape, name=name, groups=groups, stride=stride, orientation=OUT_IN)
         for fan in fans:
             assert not known(fan) or (isinstance(fan, int) and 1 <= fan <= math.prod([9] * 5))
+
+
+def test_gates_of_cells_and_layers() -> None:
+    for kind, gates in (("RNN", 1), ("RNNCell", 1), ("GRU", 3), ("GRUCell", 3), ("LSTM", 4), ("LSTMCell", 4)):
+        assert layer_fans(kind, (gates * 20, 10), name="weight_ih") == (10, 20)
+        assert not known(layer_fans(kind, (gates * 20, 10, 2), name="weight_ih").fan_in)
+
+
+def test_axes_say_what_is_summed_and_what_is_made() -> None:
+    assert axes_fans((2, 3, 4), (0,), (1, 2)) == (2, 12)
+    fans = axes_fans((UNKNOWN, 3), (0,), (1,))
+    assert (known(fans.fan_in), fans.fan_out) == (False, 3)
+    assert not known(axes_fans(UNKNOWN, (0,), (1,)).fan_out)
+
+
+def test_an_orientation_makes_no_linear_map_of_what_is_none() -> None:
+    for kind, shape in (("LayerNorm", (8, 16)), ("PReLU", (8, 16)), ("BatchNorm2d", (8, 16))):
+        assert not known(layer_fans(kind, shape, orientation=OUT_IN).fan_in), kind
+    for kind, shape in (("Embedding", (8,)), ("Linear", (8, 4, 2)), ("Bilinear", (8, 4)), ("Conv1d", (8, 4, 3, 3))):
+        assert not known(layer_fans(kind, shape, orientation=OUT_IN).fan_out), kind
+    assert matrix_fans((2, 3), "in_out") == (2, 3)
+    assert matrix_fans((2, 3), "out_in") == (3, 2)
+    assert not known(matrix_fans((2, 3), "sideways").fan_in)
+
+
+def test_a_transposed_convolution_meets_fewer_taps_the_wider_its_steps() -> None:
+    assert layer_fans("ConvTranspose1d", (1, 4, 2), stride=4) == (1, 8), "at least one"
+    fans = layer_fans("ConvTranspose2d", (8, 4, 3, 3), stride=UNKNOWN)
+    assert (known(fans.fan_in), fans.fan_out) == (False, 36)
+    assert not known(layer_fans("ConvTranspose2d", (8, 4, 3, 3), stride=(2,)).fan_in), "two steps for two dimensions"
+    assert not known(layer_fans("Conv2d", (9, 4, 3, 3), groups=2).fan_out), "nine do not come in two groups"
+    assert all(isinstance(fan, int) for fan in layer_fans("Conv2d", (8, 4, 3, 3), groups=2))
