@@ -175,6 +175,11 @@ def put(mutant: Mutant) -> None:
     if not graft(old, new):
         replace_constant(space, mutant.name, new)
         derived(module, mutant.name)
+    forget()
+
+
+def forget() -> None:
+    """Empty every cache of ours, whose answers the original gave."""
     for each in ours():
         for value in list(vars(each).values()):
             if type(value) is functools._lru_cache_wrapper:
@@ -258,9 +263,9 @@ class Runner:
         if self.remember:
             remember_facts()
         items = self.measure(session.items)
-        for path in {mutant.path for mutant in self.drawn}:
-            outcome = self.fork(unchanged(path), items)
-            assert outcome == "survived", f"{path} does not stand being replaced by itself: {outcome}"
+        paths = sorted({mutant.path for mutant in self.drawn})
+        control = self.fork([each for path in paths for each in unchanged(path)], items)
+        assert control == "survived", f"a module does not stand being replaced by itself: {control}"
         self.out.parent.mkdir(parents=True, exist_ok=True)
         with self.out.open("a") as results:
             for mutant in self.drawn:
@@ -283,6 +288,7 @@ class Runner:
         for number, item in enumerate(items):
             measuring.switch_context(item.nodeid)
             self.failed = False
+            forget()  # or only the first test that asks would run what is remembered
             started = time.process_time()
             following = items[number + 1] if number + 1 < len(items) else None
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -307,15 +313,18 @@ class Runner:
         if not wanted:
             value = getattr(module_of(mutant.path), mutant.name)
             if not isinstance(value, types.FunctionType | functools._lru_cache_wrapper):
-                contexts = self.contexts_naming(mutant)
-                return [item for item in items if item.nodeid in contexts]
+                wanted = self.contexts_naming(mutant, items)
         return [item for item in items if item.nodeid in wanted]
 
-    def contexts_naming(self, mutant: Mutant) -> set[str]:
-        whole = self.running[str((ROOT / mutant.path).resolve())]
-        text = (ROOT / mutant.path).read_text().splitlines()
-        own = [whole[number] for number, line in enumerate(text, 1) if re.search(rf"\b{mutant.name}\b", line)]
-        return set().union(*own) - {""} or set().union(*whole.values())
+    def contexts_naming(self, mutant: Mutant, items: list[pytest.Item]) -> set[str]:
+        """Tests that run a line with the constant's name in it, or have it in their own file; all, where none has."""
+        word = re.compile(rf"\b{mutant.name}\b")
+        found = {item.nodeid for item in items if word.search(_text(item.path))}
+        for path, lines in self.running.items():
+            for number, line in enumerate(_text(Path(path)).splitlines(), 1):
+                if word.search(line):
+                    found |= lines.get(number, set())
+        return found - {""} or {item.nodeid for item in items}
 
     def fork(self, mutants: list[Mutant], chosen: list[pytest.Item]) -> str:
         child = os.fork()
@@ -347,6 +356,11 @@ class Runner:
             if self.failed:
                 return 1
         return 0
+
+
+@functools.cache
+def _text(path: Path) -> str:
+    return path.read_text()
 
 
 def remember_facts() -> None:
