@@ -60,6 +60,7 @@ class Bulk:
         finally:
             cache.close()
             self._checker.digest = None
+            self._checker.project.packages.asked = None
         yield from map(known.__getitem__, paths)
 
     def _known(self, cache: Cache, paths: list[str], settings: dict[str, str]) -> dict[str, Verdict]:
@@ -75,13 +76,16 @@ class Bulk:
         """The verdicts on files that are read now, and put by for the next run."""
         from initlint.cache import Entry
 
-        seen: set[str] = set()
+        told: set[str] = set()
+        self._checker.project.renew({})  # what it answers from memory it would not ask for again
 
         def work(path: str) -> tuple[Verdict, tuple[str, ...]]:
+            asked: set[str] = set()
+            self._checker.project.packages.asked = asked
             verdict = self._verdict(path)
-            new = self._checker.project.packages.asked - seen
-            seen.update(new)
-            return verdict, tuple(each for each in new if not cache.covers(each))
+            new = [each for each in asked if each not in told and not cache.covers(each)]
+            told.update(new)
+            return verdict, tuple(new)
 
         entries: list[Entry] = []
         outside: set[str] = set()

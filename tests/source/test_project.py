@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from initlint.facts import UNKNOWN, known
-from initlint.source.project import tree
+from initlint.source.project import mentions, packages, project, tree
 from initlint.source.reader import Project, read
 
 from .reading import PRELUDE, net, parameter
@@ -303,3 +305,45 @@ def test_a_project_that_lasts_follows_imports_anew(tmp_path: Path) -> None:
     assert shape() == 45
     assert shape(base="SIZE = 6") == 6
     assert shape() == 45
+
+
+def test_what_is_forgotten_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = []
+    for number in range(3):
+        (root := tmp_path / f"root{number}").mkdir()
+        (root / "pyproject.toml").write_text("")
+        (root / "encoder.py").write_text(ENCODER)
+        (root / "other.py").write_text("from encoder import Net\nprint(Net())\n")
+        (root / "train.py").write_text("import encoder\nNet = encoder.Net\n" + INITIALISES * (number == 1))
+        paths.append(root / "encoder.py")
+
+    def told() -> list[str]:
+        lasting = Project()
+        return [repr(read(path.read_bytes(), str(path), project=lasting)) for path in [*paths, *paths[::-1]]]
+
+    first = told()
+    assert len(set(first)) == 3
+    monkeypatch.setattr(project, "MOST_HELD_BYTES", 0)
+    monkeypatch.setattr(mentions, "MOST_KEPT_CHARACTERS", 0)
+    monkeypatch.setattr(packages, "MOST_KEPT_BYTES", 0)
+    monkeypatch.setattr(packages, "MOST_KEPT_PATHS", 1)
+    assert told() == first
+
+
+def test_memory_does_not_grow_with_the_projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project, "MOST_HELD_BYTES", 50_000)
+    lasting = Project()
+    held = []
+    tracemalloc.start()
+    try:
+        for number in range(24):
+            (root := tmp_path / f"root{number}").mkdir()
+            (root / "pyproject.toml").write_text("")
+            words = "\n".join(f"word{number}_{each} = {each}" for each in range(500))
+            (root / "train.py").write_text(f"from encoder import Net\nprint(Net())\n{words}\n")
+            is_known(root, project=lasting)
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert held[-1] - held[11] < (held[11] - held[0]) / 4

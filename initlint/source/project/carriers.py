@@ -12,7 +12,7 @@ from initlint.record import record
 from initlint.source.text.names import BUILTINS, LIBRARIES
 
 if TYPE_CHECKING:
-    from initlint.source.project.mentions import Outline
+    from initlint.source.project.mentions import Whole
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _PUTTING = frozenset({"append", "add", "add_module", "extend", "insert", "register_module", "setdefault", "update"})
@@ -48,12 +48,13 @@ class Carried:
     leading: tuple[str, ...]
 
 
-def carried(found: Outline, name: str) -> Carried:
+def carried(found: Whole, name: str) -> Carried:
     """Follow what a class ``name`` makes through a file."""
     looking = _Carriers(found, name)
     looking.settle()
     own = {node.name for node in found.tree.body if isinstance(node, (ast.ClassDef, *_FUNCTIONS))}
-    leading = (looking.makers & own) | {each for each in looking.held.get(None, ()) if each not in found.imports}
+    imports = found.outline.imports
+    leading = (looking.makers & own) | {each for each in looking.held.get(None, ()) if each not in imports}
     return Carried(looking.out_of_sight, tuple(sorted(looking.taken_by)), tuple(sorted(leading - {name})))
 
 
@@ -61,7 +62,7 @@ def carried(found: Outline, name: str) -> Carried:
 class _Carriers:
     """What leads to an instance of one class in one file; grows until nothing new is met."""
 
-    found: Outline
+    found: Whole
     name: str
     makers: set[str] = field(default_factory=set)
     """Names whose call gives one."""
@@ -80,9 +81,9 @@ class _Carriers:
 
     def settle(self) -> None:
         """Follow names and calls until nothing is added."""
-        found = self.found
+        found, imports = self.found, self.found.outline.imports
         self.makers = {self.name} | {
-            local for local, taken in found.imports.items() if any(member == self.name for _, _, member in taken)
+            local for local, taken in imports.items() if any(member == self.name for _, _, member in taken)
         }
         if self.name in found.classes:
             self.makers.discard(self.name)  # its own, of the same name
@@ -146,13 +147,13 @@ class _Carriers:
             elif callee.id in self.makers or callee.id in self.held.get(scope, ()):
                 if callee.id not in functions:
                     return
-            elif callee.id not in functions and callee.id not in self.found.defined and callee.id in BUILTINS:
+            elif callee.id not in functions and callee.id not in self.found.outline.defined and callee.id in BUILTINS:
                 return
             elif callee.id not in functions:
                 self._taken(callee.id)
         elif isinstance(callee, ast.Attribute):
             within = callee.attr
-            if root is not None and within in _PUTTING and root not in self.found.imports:
+            if root is not None and within in _PUTTING and root not in self.found.outline.imports:
                 self._bind(callee.value, scope)
             elif within not in functions and within not in _TELLING and not self._carries(callee.value, scope):
                 self._taken(root if isinstance(callee.value, ast.Name) else None)
@@ -167,10 +168,10 @@ class _Carriers:
     def _taken(self, name: str | None) -> None:
         """It is handed to what a name stands for, or to a method of what that was called to make."""
         for one in self.made_by.get(name or "", {name or ""}):
-            if one not in self.found.imports:
+            if one not in self.found.outline.imports:
                 self.out_of_sight = True
             elif not self._of_library(one):
-                self.taken_by.update(self.found.imports[one])
+                self.taken_by.update(self.found.outline.imports[one])
 
     def _bound(self, target: ast.expr | None, value: ast.expr | None, scope: Scope) -> None:
         if target is None or value is None or not self._carries(value, scope):
@@ -245,7 +246,7 @@ class _Carriers:
         module = callee.value
         text = ast.unparse(module)
         root, _, rest = text.partition(".")
-        for _, parts, member in self.found.imports.get(root, ()):
+        for _, parts, member in self.found.outline.imports.get(root, ()):
             full = ".".join(part for part in (*parts, member, rest) if part)
             if full in ("torch.optim", "torch.nn.functional"):
                 return True
@@ -253,7 +254,7 @@ class _Carriers:
 
     def _of_library(self, root: str) -> bool:
         """Whether a name is taken from a known library, or from the standard library."""
-        taken = self.found.imports.get(root)
+        taken = self.found.outline.imports.get(root)
         return bool(taken) and all(
             level == 0
             and parts

@@ -24,6 +24,9 @@ _LOADS = frozenset(
     }
 )
 
+MOST_KEPT_CHARACTERS = 500_000
+"""How much source is kept as trees that were walked, whose outlines are kept longer."""
+
 _IMPORTERS = ("import_module", "__import__", "spec_from_file_location", "run_path")
 
 
@@ -32,7 +35,6 @@ class Outline:
     """One file's imports, classes and mentions."""
 
     path: str
-    tree: ast.Module
     imports: dict[str, list[tuple[int, tuple[str, ...], str]]] = field(default_factory=dict)
     """By local name: the dots, the module, and what is taken from it ("": the module itself)."""
     stars: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
@@ -43,34 +45,44 @@ class Outline:
     bases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     methods: dict[str, set[str]] = field(default_factory=dict)
     strings: set[str] = field(default_factory=set)
-    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
-    _scan: Scan | None = None
+    """Those that may be a name."""
 
     @property
     def imports_by_name(self) -> bool:
         """Whether it may import a module that only a string names."""
         return any(name in self.names or name in self.attributes for name in _IMPORTERS)
 
+
+@record(slots=True)
+class Whole:
+    """One file's outline and its tree, which takes many times the space; ``classes`` by their names."""
+
+    outline: Outline
+    tree: ast.Module
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    _scan: Scan | None = None
+
     @property
     def scan(self) -> Scan:
         """Where calls of initialisers stand in it."""
         if self._scan is None:
-            self._scan = scan(self.tree, self.path)
+            self._scan = scan(self.tree, self.outline.path)
         return self._scan
 
 
-def may_initialise(outline: Outline) -> bool:
+def may_initialise(whole: Whole) -> bool:
     """Whether something in a file initialises, or is named as if it did."""
-    found = outline.scan
+    outline, found = whole.outline, whole.scan
     applies = any(getattr(call.func, "attr", "") == "apply" for calls in found.broad.values() for call in calls)
     if found.initialising or _assigns(found) or applies or outline.imports_by_name:
         return True
     return any(init_like(name) for name in (*outline.names, *outline.attributes, *outline.imports))
 
 
-def outlined(tree: ast.Module, path: str) -> Outline:
+def outlined(tree: ast.Module, path: str) -> Whole:
     """Walk a file's tree once."""
-    found = Outline(path, tree)
+    found = Outline(path)
+    whole = Whole(found, tree)
     stack: list[tuple[ast.AST, str]] = [(tree, "")]
     while stack:
         node, holder = stack.pop()
@@ -79,7 +91,8 @@ def outlined(tree: ast.Module, path: str) -> Outline:
         elif isinstance(node, ast.Attribute):
             found.attributes.setdefault(node.attr, []).append((_dotted(node.value), holder))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.strings.add(node.value)
+            if node.value.isidentifier():
+                found.strings.add(node.value)
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 parts = tuple(alias.name.split("."))
@@ -94,7 +107,7 @@ def outlined(tree: ast.Module, path: str) -> Outline:
                     local = alias.asname or alias.name
                     found.imports.setdefault(local, []).append((node.level, module, alias.name))
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            if holder and node in found.classes[holder].body:
+            if holder and node in whole.classes[holder].body:
                 found.methods[holder].add(node.name)
             else:
                 found.defined.add(node.name)
@@ -102,7 +115,7 @@ def outlined(tree: ast.Module, path: str) -> Outline:
             found.defined.add(node.arg)
         elif isinstance(node, ast.ClassDef):
             found.defined.add(node.name)
-            found.classes[node.name] = node
+            whole.classes[node.name] = node
             found.bases[node.name] = tuple(
                 _dotted(base.value if isinstance(base, ast.Subscript) else base) for base in node.bases
             )
@@ -113,7 +126,7 @@ def outlined(tree: ast.Module, path: str) -> Outline:
         elif isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
             continue  # what a file exports of its own
         stack.extend((child, holder) for child in ast.iter_child_nodes(node))
-    return found
+    return whole
 
 
 def _dotted(node: ast.expr) -> str:
@@ -127,19 +140,48 @@ def _dotted(node: ast.expr) -> str:
 
 
 @record(slots=True)
+class Wholes:
+    """The files that were last looked into, within bounds. One serves a whole run."""
+
+    packages: Packages = field(default_factory=Packages)
+    _kept: dict[str, tuple[int, Whole]] = field(default_factory=dict)
+
+    def whole(self, path: str) -> Whole | None:
+        """A file's tree with what stands in it; None where it cannot be parsed."""
+        held = self._kept.pop(path, None)
+        if held is None:
+            parsed = self.packages.parsed(path)
+            if parsed is None:
+                return None
+            held = len(parsed[0]), outlined(parsed[1], path)
+        self._kept[path] = held  # the latest used come last
+        while len(self._kept) > 1 and sum(size for size, _ in self._kept.values()) > MOST_KEPT_CHARACTERS:
+            del self._kept[next(iter(self._kept))]
+        return held[1]
+
+    def forget(self) -> None:
+        """Forget them: they may have changed."""
+        self._kept.clear()
+
+
+@record(slots=True)
 class Mentions:
     """Answers for the files of one project, whose directory is ``root``."""
 
-    packages: Packages
+    wholes: Wholes
     root: str
     outlines: dict[str, Outline | None] = field(default_factory=dict)
 
     def outline(self, path: str) -> Outline | None:
         """What a file mentions; None where it cannot be parsed."""
         if path not in self.outlines:
-            parsed = self.packages.parsed(path)
-            self.outlines[path] = None if parsed is None else outlined(parsed[1], path)
+            whole = self.wholes.whole(path)
+            self.outlines[path] = None if whole is None else whole.outline
         return self.outlines[path]
+
+    def forget(self) -> None:
+        """Forget them: files may have changed."""
+        self.outlines.clear()
 
     def may_name(self, other: str, name: str, path: str) -> bool:
         """Whether the file ``other`` may mean the function or class ``name`` of the file ``path``."""
@@ -189,7 +231,7 @@ class Mentions:
         inner = self.outline(held.file)
         if inner is None:
             return True
-        if name in inner.classes or (name in inner.defined and name not in inner.imports):
+        if name in inner.bases or (name in inner.defined and name not in inner.imports):
             return False
         if name in inner.imports or inner.stars:
             return True  # it may pass it on
@@ -197,9 +239,9 @@ class Mentions:
 
     def _located(self, found: Outline, level: int, module: tuple[str, ...]) -> Module | None:
         """The module itself, or the one that its last part is taken from."""
-        held = self.packages.find(found.path, self.root, level, module)
+        held = self.wholes.packages.find(found.path, self.root, level, module)
         if held is None and module:
-            held = self.packages.find(found.path, self.root, level, module[:-1])
+            held = self.wholes.packages.find(found.path, self.root, level, module[:-1])
         return held
 
     def _related(
@@ -242,7 +284,7 @@ class Mentions:
                 elif first in file.imports:
                     level, module, member = file.imports[first][-1]
                     parts = tuple(part for part in (*module, member, *rest.split(".")) if part)
-                    held = self.packages.find(file.path, self.root, level, parts[:-1])
+                    held = self.wholes.packages.find(file.path, self.root, level, parts[:-1])
                     inner = self.outline(held.file) if held is not None and held.file is not None else None
                     if inner is not None and parts[-1] in inner.bases:
                         stack.append((inner, parts[-1]))
@@ -260,7 +302,7 @@ class Mentions:
         )
 
 
-def deeds(found: Outline, name: str) -> tuple[bool, bool]:
+def deeds(found: Whole, name: str) -> tuple[bool, bool]:
     """Whether a file may initialise what a class ``name`` holds that it knows, and whether it may load it."""
     initialises = loads = False
     for sites in (found.scan.initialising, found.scan.broad):
@@ -297,7 +339,7 @@ def _of_self(node: ast.stmt) -> bool:
     )
 
 
-def _is_its_own(found: Outline, call: ast.Call, name: str) -> bool:
+def _is_its_own(found: Whole, call: ast.Call, name: str) -> bool:
     """Whether an initialiser's call writes a layer of torch's that an attribute of the class it stands in holds."""
     targets = [*call.args, *(keyword.value for keyword in call.keywords)]
     if isinstance(call.func, ast.Attribute):
@@ -317,7 +359,7 @@ def _is_its_own(found: Outline, call: ast.Call, name: str) -> bool:
         for target in node.targets
         if _dotted(target) == f"self.{attributes[0]}"
     ]
-    return bool(values) and all(isinstance(value, ast.Call) and _is_layer(found, value) for value in values)
+    return bool(values) and all(isinstance(value, ast.Call) and _is_layer(found.outline, value) for value in values)
 
 
 def _is_layer(found: Outline, call: ast.Call) -> bool:

@@ -19,6 +19,11 @@ LARGEST_NOTEBOOK = 8_000_000
 MOST_KEPT_BYTES = 1_000_000
 """How much source is kept parsed: a tree takes a hundred times the space of its text."""
 
+MOST_KEPT_TREES = 1000
+"""How many files are kept parsed, those that cannot be parsed among them."""
+MOST_KEPT_PATHS = 50_000
+"""Of how many paths it is kept whether they are files."""
+
 Parsed = tuple[str, ast.Module]
 _INSTALLED = ("site-packages", "dist-packages")
 
@@ -33,12 +38,13 @@ class Module:
 
 @record(slots=True)
 class Packages:
-    """Finds modules and parses them. One serves a whole run; what it has found and looked for in vain it keeps.
+    """Finds modules and parses them. One serves a whole run; what it has found and looked for in vain it keeps,
+    within bounds.
 
-    ``asked`` holds every path whose being there, or content, an answer has depended on.
+    ``asked``, where somebody gives a set, gets every path whose being there, or content, an answer depends on.
     """
 
-    asked: set[str] = field(default_factory=set)
+    asked: set[str] | None = None
     _files: dict[str, bool] = field(default_factory=dict)
     _tops: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _trees: dict[str, Parsed | None] = field(default_factory=dict)
@@ -82,7 +88,8 @@ class Packages:
 
     def parsed(self, path: str) -> Parsed | None:
         """The text and tree of a file; None where it cannot be had, or is too large to be looked into."""
-        self.asked.add(path)
+        if self.asked is not None:
+            self.asked.add(path)
         if path in self._trees:
             self._trees[path] = found = self._trees.pop(path)  # the latest used come last
             return found
@@ -90,8 +97,8 @@ class Packages:
         self._trees[path] = found = _parse(path, origin if isinstance(origin, bytes) else None)
         if found is not None:
             self._kept += len(found[0])
-            while self._kept > MOST_KEPT_BYTES and len(self._trees) > 1:
-                self._drop(next(iter(self._trees)))
+        while len(self._trees) > 1 and (self._kept > MOST_KEPT_BYTES or len(self._trees) > MOST_KEPT_TREES):
+            self._drop(next(iter(self._trees)))
         return found
 
     def _origin(self, path: str) -> bytes | Stamp | None:
@@ -99,6 +106,7 @@ class Packages:
         return stamp_of(path) if held is None else held
 
     def _drop(self, path: str) -> None:
+        self._origins.pop(path, None)
         dropped = self._trees.pop(path)
         self._kept -= len(dropped[0]) if dropped is not None else 0
 
@@ -136,9 +144,12 @@ class Packages:
         return Module(init if self._is_file(init) else None, directory)
 
     def _is_file(self, path: str) -> bool:
-        self.asked.add(path)
+        if self.asked is not None:
+            self.asked.add(path)
         found = self._files.get(path)
         if found is None:
+            if len(self._files) >= MOST_KEPT_PATHS:
+                self._files.clear()
             found = self._files[path] = os.path.isfile(path)
         return found
 

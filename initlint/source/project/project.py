@@ -12,7 +12,7 @@ from dataclasses import field
 from initlint.record import record
 from initlint.regex import pattern
 from initlint.source.project.carriers import Origin, carried
-from initlint.source.project.mentions import Mentions, deeds, may_initialise
+from initlint.source.project.mentions import Mentions, Wholes, deeds, may_initialise
 from initlint.source.project.packages import Packages
 from initlint.source.project.tree import Tree
 from initlint.source.text.names import LIBRARIES, module_name
@@ -21,6 +21,8 @@ MOST_HOLDERS = 60
 """Where more classes and functions hold one, one after another, somebody may initialise it."""
 MOST_PARSED = 24
 """Where more files mention a name, each is taken to mean what is asked about."""
+MOST_HELD_BYTES = 16_000_000
+"""How much source of projects is held in all, each of which has bounds of its own: it takes four times that space."""
 
 _INITIALISES = pattern(
     rb"\binit\.|_init\b|init_|\.apply\(|reset_param|load_state_dict|from_pretrained|\.(?:normal|uniform|zero|fill)_\("
@@ -30,16 +32,31 @@ _INSTALLED = ("site-packages", "dist-packages")
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
+_Treated = tuple[bool, bool, tuple[tuple[str, str], ...]]
+
+
+@record(slots=True)
+class _Held:
+    """What is known of the files below one root."""
+
+    tree: Tree
+    mentions: Mentions
+    treated: dict[tuple[str, str], _Treated] = field(default_factory=dict)
+
+
 @record(slots=True)
 class Project:
-    """Looks other files up. One serves a whole run: what it has read it keeps."""
+    """Looks other files up. One serves a whole run: of the projects it has read, the last ones, within bounds."""
 
-    trees: dict[str, Tree] = field(default_factory=dict)
     roots: dict[str, str] = field(default_factory=dict)
-    packages: Packages = field(default_factory=Packages)
-    looks: dict[str, Mentions] = field(default_factory=dict)
-    treated: dict[tuple[str, str], tuple[bool, bool, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
+    _held: dict[str, _Held] = field(default_factory=dict)
+    _wholes: Wholes = field(default_factory=Wholes)
     _instead: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def packages(self) -> Packages:
+        """What finds modules and parses them."""
+        return self._wholes.packages
 
     def renew(self, instead: Mapping[str, bytes]) -> None:
         """Forget what no longer holds: files may have changed since, and some are taken to hold what ``instead`` says.
@@ -47,12 +64,13 @@ class Project:
         ``instead`` maps real paths to bytes, as they stand in an editor that has not saved them.
         """
         self._instead = instead
-        for tree in self.trees.values():
-            tree.renew(instead)
+        for held in self._held.values():
+            held.tree.renew(instead)
+            held.mentions.forget()
+            held.treated.clear()
         self.packages.renew(instead)
         self.roots.clear()
-        self.looks.clear()
-        self.treated.clear()
+        self._wholes.forget()
 
     def mentions(self, name: str, path: str) -> bool | None:
         """Whether some other file holds ``name`` as a word; None where not all of them could be looked at."""
@@ -101,14 +119,16 @@ class Project:
             pending += more
         return False, loads
 
-    def _treated(self, name: str, path: str) -> tuple[bool, bool, tuple[tuple[str, str], ...]]:
+    def _treated(self, name: str, path: str) -> _Treated:
         """The same for what stands directly under a name, and the (name, path) of what other files make of it."""
         mark = (name, path)
-        if mark not in self.treated:
-            self.treated[mark] = self._treat(name, path)
-        return self.treated[mark]
+        treated = self._of(path).treated
+        found = treated.get(mark)
+        if found is None:
+            found = treated[mark] = self._treat(name, path)
+        return found
 
-    def _treat(self, name: str, path: str) -> tuple[bool, bool, tuple[tuple[str, str], ...]]:
+    def _treat(self, name: str, path: str) -> _Treated:
         mentions, found = self._looked_at(path, self._mentioning(path, name))
         if mentions is None:
             first = next(self._mentioning(path, name, _INITIALISES), "")
@@ -118,11 +138,11 @@ class Project:
         more: list[tuple[str, str]] = []
         for other in found:
             if other is not None and mentions.may_name(other, name, os.path.realpath(path)):
-                outline = mentions.outline(other)
-                if outline is None:
+                whole = mentions.wholes.whole(other)
+                if whole is None:
                     return True, True, ()
-                does = deeds(outline, name)
-                goes = carried(outline, name)
+                does = deeds(whole, name)
+                goes = carried(whole, name)
                 initialises = initialises or does[0] or goes.out_of_sight
                 initialises = initialises or any(self._may_initialise(mentions, other, each) for each in goes.taken_by)
                 loads = loads or does[1]
@@ -136,14 +156,14 @@ class Project:
         module = self.packages.find(path, self.root(path), level, parts)
         below = self.packages.submodule(module, member) if module is not None and member else None
         file = below.file if below is not None else module.file if module is not None else None
-        outline = mentions.outline(file) if file is not None else None
-        if file is None or outline is None or below is not None:
+        whole = mentions.wholes.whole(file) if file is not None else None
+        if file is None or whole is None or below is not None:
             return True
-        again = outline.imports.get(member)
+        again = whole.outline.imports.get(member)
         if again and hops:
             return any(self._may_initialise(mentions, file, each, hops - 1) for each in again)
-        own = {node.name for node in outline.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
-        return member not in own or may_initialise(outline)
+        own = {node.name for node in whole.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+        return member not in own or may_initialise(whole)
 
     def _may_import(self, path: str, name: str) -> bool:
         module = os.path.basename(path).split(".", 1)[0]
@@ -163,14 +183,11 @@ class Project:
         found = list(itertools.islice(mentioning, MOST_PARSED + 1))
         if len(found) > MOST_PARSED or None in found:
             return None, found
-        root = self.root(path)
-        if root not in self.looks:
-            self.looks[root] = Mentions(self.packages, root)
-        return self.looks[root], found
+        return self._of(path).mentions, found
 
     def _mentioning(self, path: str, word: str, besides: re.Pattern[bytes] | None = None) -> Iterator[str | None]:
         """The files other than ``path`` that hold a whole word, and what ``besides`` matches; None if some are left."""
-        tree = self._tree(path)
+        tree = self._of(path).tree
         own = os.path.realpath(path)
         for other, data in tree.holding(word.encode("utf-8", "surrogatepass")):
             if other != own and (besides is None or besides.search(data)):
@@ -190,12 +207,19 @@ class Project:
             root = self.roots[directory] = _root(directory)
         return root
 
-    def _tree(self, path: str) -> Tree:
+    def _of(self, path: str) -> _Held:
+        """What is known of the project of a file; of the others as much is forgotten as the bound asks."""
         root = self.root(path)
-        tree = self.trees.get(root)
-        if tree is None:
-            tree = self.trees[root] = Tree(root, self._instead)
-        return tree
+        held = self._held.pop(root, None)
+        if held is None:
+            size = sum(other.tree.size for other in self._held.values())
+            while size > MOST_HELD_BYTES:
+                oldest = self._held.pop(next(iter(self._held))).tree
+                size -= oldest.size
+                oldest.close()
+            held = _Held(Tree(root, self._instead), Mentions(self._wholes, root))
+        self._held[root] = held  # the latest used come last
+        return held
 
 
 def _root(directory: str) -> str:

@@ -6,7 +6,7 @@ import bisect
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 
 from initlint.regular import contents
 
@@ -15,6 +15,8 @@ __all__ = ["Stamp", "Tree", "stamp_of"]
 MOST_FILES = 400
 MOST_BYTES = 8_000_000
 MOST_ENTRIES = 20_000
+BYTES_AN_ENTRY = 100
+"""What having listed a file or directory counts for."""
 
 _PICTURES = re.compile(rb"[A-Za-z0-9+/=]{1000,}")
 _WORD = re.compile(rb"\w+")
@@ -84,6 +86,15 @@ class Tree:
                     self._words.setdefault(found, []).append(index)
         yield from (self.read[index] for index in self._words.get(word, ()))
 
+    @property
+    def size(self) -> int:
+        """How much has been read and listed, in bytes."""
+        return self._bytes + BYTES_AN_ENTRY * self._entries
+
+    def close(self) -> None:
+        """Let go of what a search that ended early would go on with."""
+        self._left.close()
+
     def renew(self, instead: Mapping[str, bytes]) -> None:
         """Look at what has changed since, and read that; ``instead`` as for a new tree.
 
@@ -103,7 +114,7 @@ class Tree:
             if old is not new and old != new and self._words is not None:
                 _enter(self._words, index, old, new)
 
-    def _reading(self) -> Iterator[tuple[str, bytes]]:
+    def _reading(self) -> Generator[tuple[str, bytes], None, None]:
         pending = [self._root]
         while pending:
             entries = self._listed(pending.pop())
