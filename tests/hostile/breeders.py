@@ -68,6 +68,28 @@ class LeavesDaemonAndDies(Base):
         os._exit(9)
 
 
+BROOD = """
+import os, signal, time
+end = time.monotonic() + 30
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+while time.monotonic() < end:
+    time.sleep(0.005)
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+"""
+
+
+class LeavesBrood(Base):
+    """Daemons each of which starts the next, and ends."""
+
+    def act(self) -> None:
+        for _ in range(3):
+            if daemonise():
+                os.execve(sys.executable, [sys.executable, "-c", BROOD, NAP], {})
+        time.sleep(0.5)
+
+
 class ForksInForward(Base):
     def forward(self, x: Tensor) -> Any:
         os.fork()  # and both go on, as if each were the model's own process
@@ -95,6 +117,13 @@ class LeavesThreads(Base):
     def act(self) -> None:
         for daemon in (False, True):
             threading.Thread(target=time.sleep, args=(1e5,), daemon=daemon).start()
+
+
+class LeavesNoFolder(Base):
+    def act(self) -> None:
+        folder = tempfile.mkdtemp()
+        os.chdir(folder)
+        os.rmdir(folder)
 
 
 class LeavesFiles(Base):

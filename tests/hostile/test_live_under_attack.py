@@ -139,10 +139,12 @@ BREEDERS = {
     "LeavesSleepers": SOUND,
     "LeavesDaemon": SOUND,
     "LeavesDaemonAndDies": ": exited with status 9 in __init__",
+    "LeavesBrood": SOUND,
     "ForksInForward": SOUND,
     "LeavesPool": SOUND,
     "LeavesTorchProcesses": SOUND,
     "LeavesThreads": SOUND,
+    "LeavesNoFolder": SOUND,
     "LeavesFiles": SOUND,
     "RunsAnother": LATE,
 }
@@ -237,7 +239,7 @@ def test_models_that_take_it_along_and_what_they_leave(here: Path) -> None:
 
 
 def test_a_daemon_that_left_everything_behind_is_found(here: Path) -> None:
-    examine("breeders.py", BREEDERS, ["LeavesDaemon", "LeavesFiles", "LeavesDaemonAndDies"])
+    examine("breeders.py", BREEDERS, ["LeavesBrood", "LeavesDaemon", "LeavesFiles", "LeavesDaemonAndDies"])
 
 
 @pytest.mark.slow

@@ -332,6 +332,8 @@ def test_what_is_forgotten_is_found_again(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_memory_does_not_grow_with_the_projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(project, "MOST_HELD_BYTES", 50_000)
+    monkeypatch.setattr(mentions, "MOST_KEPT_CHARACTERS", 50_000)
+    monkeypatch.setattr(packages, "MOST_KEPT_BYTES", 50_000)
     lasting = Project()
     held = []
     tracemalloc.start()

@@ -180,9 +180,14 @@ class _Child:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # What is left behind is found below the warden, which therefore goes last; until it is reaped, its number
-        # cannot become another group's.
+        # The warden ends what is below it, and itself; what it leaves, or what others left that ended it, is looked
+        # for here. Until it is reaped, its number cannot become another group's.
         warden = self._process.pid
+        if sys.platform == "linux" and self._status() is None:
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(warden, number)
+            self._wait(_ENDING)
         mark = f"{_MARK}={self._mark}".encode()
         ours: set[int] = set()
         for _ in range(_SWEEPS):

@@ -15,7 +15,7 @@ import sys
 import time
 from typing import NoReturn
 
-from initlint.live.child.processes import descendants, kill_all
+from initlint.live.child.processes import children, descendants, kill_all
 
 __all__ = ["guarded"]
 
@@ -23,6 +23,8 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PATIENCE = 4.0
 """Seconds for what is left to die; the process that reports looks once more."""
+_CLEAR_LOOKS = 3
+"""How often nothing has to be found: a list may lack a process that was handed on while it was read."""
 _GOES_FIRST = b"500"
 """Added to what the system chooses by when memory runs out: the models go before the report."""
 
@@ -67,17 +69,24 @@ def _asked_to_end(*_: object) -> None:
 
 
 def _clear() -> None:
-    """Kill everything below this process, as often as something appears."""
+    """Kill everything below this process, as often as something appears.
+
+    Whose parent has been killed becomes a child of this process: it is enough to look for those. A look takes less
+    time than to be born, so that daemons which start one another and end cannot outrun it.
+    """
     end = time.monotonic() + _PATIENCE
     clear = 0
-    while clear < 2 and time.monotonic() < end:  # a process may be born where a look at all of them has just been
-        found = descendants(os.getpid())
-        clear = 0 if found else clear + 1
+    while clear < _CLEAR_LOOKS and time.monotonic() < end:
+        found = children()
+        if found is None:
+            found = descendants(os.getpid())
         kill_all(found)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        time.sleep(0.002)
+        clear = 0 if found else clear + 1
+        if clear:
+            time.sleep(0.001)
 
 
 def _die_of(number: int) -> None:
