@@ -78,4 +78,6 @@ def test_a_model_has_the_figures_that_it_has_alone(tmp_path: Path) -> None:
     for model in together["models"]:
         name = model["target"].removeprefix("models.py::")
         if name != "Noisy":  # made in the order of a set, which is its own
-            assert report(tmp_path, 5, name, threads=2)["models"] == [model]
+            alone = report(tmp_path, 5, name, threads=2)
+            assert alone["models"] == [model]
+            assert alone["findings"] == [found for found in together["findings"] if found["model"] == name]
