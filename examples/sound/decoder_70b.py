@@ -113,5 +113,5 @@ class Decoder(nn.Module):
         return self.head(self.norm(x))
 
 
-def decoder_70b():
-    return Decoder(Config())
+def decoder_70b(layers=80):
+    return Decoder(Config(layers=layers))
