@@ -78,8 +78,8 @@ def test_the_loss_asked_for_is_used_and_reported(initlint: Run) -> None:
     [
         ("cross entropy", "cross-entropy, mse, module:function"),
         ("huber", "nets has no function huber"),
-        ("absent:fn", "No module named"),
-        ("math:nothing", "math has no function nothing"),
+        pytest.param("absent:fn", "No module named", marks=pytest.mark.slow),
+        pytest.param("math:nothing", "math has no function nothing", marks=pytest.mark.slow),
         ("two", "takes the model's output and nothing else"),
         ("cross-entropy", "(8, 1)"),
     ],

@@ -129,7 +129,7 @@ def test_what_means_nothing_is_one_line(initlint: Run, options: list[str], said:
     assert "Traceback" not in got.err
 
 
-@pytest.mark.parametrize("target", ["net.py::Plain", "net.py::Net"])
+@pytest.mark.parametrize("target", ["net.py::Plain", pytest.param("net.py::Net", marks=pytest.mark.slow)])
 def test_a_width_that_no_model_takes(initlint: Run, target: str) -> None:
     got = initlint("check", target, "--widths", "size=8,16" if target.endswith("Net") else "8,16")
     assert got.code == 2

@@ -116,6 +116,7 @@ def test_names_that_hold_quotes_commas_and_line_ends_are_spelled_as_source(initl
     assert page.count("<svg") > 2
 
 
+@pytest.mark.slow
 def test_the_proof_is_a_pass_although_the_configuration_predicts_one(initlint: Run, models: Path) -> None:
     (models / "initlint.toml").write_text('[[model]]\ntarget = "models.py::Deep"\nmeta = true\n')
     result = initlint("suggest", "models.py::Deep")
