@@ -162,13 +162,19 @@ class Report:
         """Nothing at or above ``fail_on``, and nothing that could not be done."""
         return not self.failures and not any(f.severity >= self.fail_on for f in self.findings)
 
+    def __str__(self) -> str:
+        """What the command line prints of it: the findings, the models' tables, and how much was looked at."""
+        from initlint.report.text import render
+
+        return render(self).rstrip("\n")
+
     def raise_for_findings(self) -> None:
         """Raise InitError with the findings as its text unless ``ok``: the one line a test needs."""
         if self.ok:
             return
         count = len(self.findings)
         head = [f"{count} {'finding' if count == 1 else 'findings'}"] if self.findings else []
-        raise InitError("\n".join([*head, *map(_line, self.findings), *self.failures]))
+        raise InitError("\n".join([*head, *map(_told, self.findings), *self.failures]))
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, in the layout of ``--format json`` (schema version 1).
@@ -243,8 +249,10 @@ def _where(finding: Finding) -> str:
     return finding.subject if finding.location is None else str(finding.location)
 
 
-def _line(finding: Finding) -> str:
-    return printable(f"{_where(finding)}: {finding.code} [{finding.severity.label}] {finding.message}")
+def _told(finding: Finding) -> str:
+    """A finding in one line, and what to write instead in another."""
+    line = printable(f"{_where(finding)}: {finding.code} [{finding.severity.label}] {finding.message}")
+    return f"{line}\n  help: {printable(finding.help)}" if finding.help else line
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

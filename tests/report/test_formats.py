@@ -272,8 +272,9 @@ def test_statistics_count_codes() -> None:
 
 def test_ok_and_raising() -> None:
     assert not REPORT.ok
-    with pytest.raises(InitError, match=r"models/net\.py:21: INI501 \[error\]"):
+    with pytest.raises(InitError, match=r"models/net\.py:21: INI501 \[error\] .*\n  help: name the argument: "):
         REPORT.raise_for_findings()
+    assert f"{REPORT!s}\n" == as_text(REPORT)
     lenient = replace(REPORT, findings=(BARE,), fail_on=Severity.ERROR)
     assert lenient.ok
     lenient.raise_for_findings()

@@ -130,7 +130,7 @@ def check(code: str, bundles: list[Facts]) -> int:
     ("code", "example"), [pytest.param(c, e, id=f"{c}-{n}") for c, n, e in examples("bad", "source")]
 )
 def test_what_was_read(code: str, example: Bad) -> None:
-    assert check(code, [read_facts(snippet(example), "snippet.py")]) > 0
+    assert check(code, [read_facts(snippet(example), "snippet.py")]) > 0, "not found with everything known, either"
 
 
 @pytest.mark.torch
@@ -138,4 +138,4 @@ def test_what_was_read(code: str, example: Bad) -> None:
     ("code", "example"), [pytest.param(c, e, id=f"{c}-{n}") for c, n, e in examples("bad", "live")]
 )
 def test_what_was_run(code: str, example: Bad, tmp_path: Path) -> None:
-    assert check(code, built_facts(snippet(example), tmp_path)) > 0
+    assert check(code, built_facts(snippet(example), tmp_path)) > 0, "not found with everything known, either"
