@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from initlint.facts import UNKNOWN, ClassFacts, Facts, Incident, InitCall, Model
+from initlint.facts import UNKNOWN, ClassFacts, Facts, Incident, InitCall, Model, Script
 from initlint.location import Location
 from initlint.source.dataflow.forward import Flows, Graph
 from initlint.source.dataflow.layouts import Uses
@@ -30,7 +30,7 @@ from initlint.source.noticing.side_effects import seeds_in
 from initlint.source.project.project import Project
 from initlint.source.reader import Source
 from initlint.source.roots import roots_of, trains_at_import, whole_classes
-from initlint.source.scripts.scripts import scripts_of
+from initlint.source.scripts.script_kind import is_script
 from initlint.source.speaking import speaks
 from initlint.source.tables.initializers import Initializers
 from initlint.source.text.scan import Function, Scan, scan
@@ -91,11 +91,18 @@ class Reading:
                 initializers=initializers,
                 classes=classes,
                 models=models,
-                scripts=scripts_of(self.unit, self.scan, self.project),
+                scripts=self._scripts(),
             ),
             roots=roots_of(self.scan, self.infos, self.unit) if roots else (),
             trains_at_import=trains_at_import(self.unit) if roots else None,
         )
+
+    def _scripts(self) -> tuple[Script, ...]:
+        if not is_script(self.unit):
+            return ()
+        from initlint.source.scripts.scripts import scripts_of
+
+        return scripts_of(self.unit, self.scan, self.project)
 
     def _top(self) -> None:
         """Bind the names of the module: first what is defined and imported, then what statements compute."""

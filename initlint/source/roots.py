@@ -10,6 +10,7 @@ from initlint.source.interpreter.classes import ClassInfo
 from initlint.source.interpreter.places import place
 from initlint.source.interpreter.state import Unit
 from initlint.source.interpreter.values import Class, Func, Instance, Ref
+from initlint.source.scripts.script_kind import is_main
 from initlint.source.text.scan import Scan
 
 _BUILDERS = frozenset({"build", "build_model", "make_model", "get_model", "create_model", "model"})
@@ -81,16 +82,10 @@ def trains_at_import(unit: Unit) -> Location | None:
         node = stack.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
             continue
-        if isinstance(node, ast.If) and _is_main(node.test):
+        if isinstance(node, ast.If) and is_main(node.test):
             stack.extend(reversed(node.orelse))
             continue
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _TRAINS:
             return place(unit, node)
         stack.extend(reversed(list(ast.iter_child_nodes(node))))
     return None
-
-
-def _is_main(test: ast.expr) -> bool:
-    return isinstance(test, ast.Compare) and any(
-        isinstance(part, ast.Name) and part.id == "__name__" for part in (test.left, *test.comparators)
-    )

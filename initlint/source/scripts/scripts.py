@@ -8,7 +8,6 @@ branches by the arms of the ifs that a statement stands in: what happens on anot
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from initlint.source.interpreter.classes import torch_layer
 from initlint.source.interpreter.places import place
 from initlint.source.interpreter.state import Unit
 from initlint.source.interpreter.values import Func, Ref
+from initlint.source.scripts.script_kind import is_main
 from initlint.source.scripts.script_log import Log
 from initlint.source.scripts.script_steps import (
     NOTHING,
@@ -57,9 +57,7 @@ Env = dict[str, Any]
 
 
 def scripts_of(unit: Unit, scan: Scan, project: Project | None) -> tuple[Script, ...]:
-    """The script that a file is; empty for a library or a test."""
-    if _is_test(unit.path) or not _runs(unit):
-        return ()
+    """The script that a file is, which ``script_kind.is_script`` says it is."""
     flow = _Flow(unit, scan)
     try:
         flow.run([node for node in unit.tree.body if not isinstance(node, (ast.ClassDef, *_FUNCTIONS))], flow.globals)
@@ -74,33 +72,6 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 class _TooLong(Exception):
     """There is more of it than is worth following."""
-
-
-def _is_test(path: str) -> bool:
-    *folders, name = os.path.normpath(path).split(os.sep)
-    stem = name.partition(".")[0]
-    return stem.startswith("test_") or stem.endswith("_test") or stem == "conftest" or "tests" in folders[-3:]
-
-
-def _runs(unit: Unit) -> bool:
-    """Whether a file's top level does anything beyond defining."""
-    for node in unit.tree.body:
-        if isinstance(node, ast.If) and is_main(node.test):
-            return True
-        if isinstance(node, (ast.For, ast.While, ast.With)):
-            return True
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            callee = node.value.func
-            if isinstance(callee, ast.Name) and isinstance(unit.globals.get(callee.id), Func):
-                return True
-            if isinstance(callee, ast.Attribute) and callee.attr in ("fit", "train", "backward"):
-                return True
-    return False
-
-
-def is_main(test: ast.expr) -> bool:
-    """``__name__ == "__main__"``."""
-    return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
 
 
 class _Flow:
