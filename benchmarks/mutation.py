@@ -367,7 +367,7 @@ def remember_facts() -> None:
     """A rule says something of facts and does not make them: the examples' facts are made once."""
     import tempfile
 
-    from tests.rules import harness, test_examples, test_fixes, test_unknown
+    from tests.rules import harness, test_edges, test_examples, test_fixes, test_unknown
 
     read, built = functools.cache(harness.read_facts), {}
 
@@ -377,7 +377,7 @@ def remember_facts() -> None:
         return built[text]
 
     harness_built = harness.built_facts
-    for module in (harness, test_examples, test_fixes, test_unknown):
+    for module in (harness, test_edges, test_examples, test_fixes, test_unknown):
         for name, value in (("read_facts", read), ("built_facts", build)):
             if hasattr(module, name):
                 setattr(module, name, value)
@@ -441,8 +441,8 @@ def main() -> None:
     arguments = ["-n", "0", "-p", "no:cacheprovider", "-q", "--no-header"]
     if options.rules:
         codes = [value.code for path in options.modules for value in _rules_in(path)]
-        names = ("test_examples", "test_unknown", "test_fixes", "test_docs")
-        arguments += ["-k", " or ".join(codes), *(f"tests/rules/{name}.py" for name in names)]
+        names = ("test_examples", "test_unknown", "test_fixes", "test_docs", "test_edges")
+        arguments += ["-k", " or ".join([*codes, "test_edges"]), *(f"tests/rules/{name}.py" for name in names)]
     raise SystemExit(pytest.main([*arguments, *options.tests], plugins=[Runner(chosen, options.out, options.rules)]))
 
 
