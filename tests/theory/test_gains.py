@@ -174,3 +174,8 @@ def test_torch_gain_is_calculate_gain() -> None:
             gains.torch_gain("leaky_relu", wrong)  # type: ignore[arg-type]
     assert not known(gains.torch_gain("leaky_relu", UNKNOWN))
     assert not known(gains.torch_gain(UNKNOWN))
+
+
+def test_every_nonlinearity_without_a_slope_has_its_gains_at_hand() -> None:
+    """A misspelt row would cost each static check a quadrature, and nothing else would tell."""
+    assert gains._GAINS.keys() == names() - DEFAULT_SLOPES.keys()

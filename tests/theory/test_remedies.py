@@ -67,6 +67,8 @@ def test_stand_ins_are_names_that_calculate_gain_has() -> None:
             assert given == pytest.approx(needed, rel=0.37), name  # hardswish is the farthest
     assert {STAND_INS[each] for each in ("prelu", "rrelu", "leakyrelu", "leaky", "lrelu")} == {"leaky_relu"}
     assert {STAND_INS[each] for each in ("none", "identity")} == {"linear"}
+    smooth = ("gelu", "silu", "swish", "mish", "elu", "celu", "hardswish", "relu6", "softplus")
+    assert {STAND_INS[each] for each in smooth} == {"relu"}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from initlint.facts import UNKNOWN, Distribution, known
-from initlint.theory.schemes import drawn, truncated_normal, uniform
-from initlint.theory.truncation import truncated_moments
+from initlint.theory.schemes import DEPRECATED, drawn, torch_initializers, truncated_normal, uniform
+from initlint.theory.truncation import parent_std, truncated_moments
 
 Agree = Callable[[Distribution, Any], None]
 
@@ -191,3 +191,111 @@ def test_drawn_never_raises_and_never_says_nan(function: str, arguments: dict[st
     for moment in (law.mean, law.std, law.low, law.high, law.gain):
         assert not known(moment) or not math.isnan(moment)
     assert not known(law.std) or law.std >= 0
+
+
+@pytest.mark.torch
+def test_the_functions_are_those_of_torch() -> None:
+    torch = pytest.importorskip("torch")
+    public = {name for name in dir(torch.nn.init) if name[0].islower() and callable(getattr(torch.nn.init, name))}
+    assert set(torch_initializers()) == {name for name in public if name.endswith("_")}
+    assert set(DEPRECATED) == {name for name in public if f"{name}_" in public}
+
+
+def test_arguments_by_every_name_that_torch_gives_them() -> None:
+    for low, high in (("a", "b"), ("from", "to"), ("from_", "to"), ("low", "high")):
+        law = drawn("torch.Tensor.uniform_", {low: -3.0, high: 5.0})
+        assert (law.low, law.high) == (-3.0, 5.0)
+    for name in ("val", "value", "fill_value"):
+        assert drawn("torch.nn.init.constant_", {name: 0.5}).value == 0.5
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["randint", "randint_like", "randperm", "arange", "linspace", "logspace", "Tensor.cauchy_", "Tensor.random_"],
+)
+def test_what_is_no_law_of_a_weight_is_data(name: str) -> None:
+    law = drawn(f"torch.{name}", {})
+    assert law.family == "data"
+    assert not known(law.std)
+
+
+def test_the_rest_of_the_constructors() -> None:
+    for name in ("zeros", "zeros_like", "Tensor.new_zeros"):
+        assert drawn(f"torch.{name}", {}).is_zero
+    for name in ("ones", "ones_like", "Tensor.new_ones"):
+        assert drawn(f"torch.{name}", {}).value == 1.0
+    for name in ("empty", "empty_like", "empty_strided", "Tensor.new_empty"):
+        assert drawn(f"torch.{name}", {}).is_uninitialized
+    for name in ("full", "full_like", "Tensor.new_full"):
+        assert drawn(f"torch.{name}", {"fill_value": 3.0}).value == 3.0
+    assert drawn("torch.Tensor.new_tensor", {}).family == "data"
+    for like in ("", "_like"):
+        assert (drawn(f"torch.randn{like}", {}).family, drawn(f"torch.rand{like}", {}).high) == ("normal", 1.0)
+
+
+def test_what_is_left_of_a_law_with_one_unknown() -> None:
+    half = uniform(UNKNOWN, 2.0)
+    assert (half.family, half.high, known(half.low), known(half.mean)) == ("uniform", 2.0, False, False)
+    assert (uniform(2.0, UNKNOWN).low, known(uniform(3.0, 2.0).std)) == (2.0, False)
+    cut = truncated_normal(0.0, UNKNOWN, -1.0, 1.0)
+    assert (cut.mean, cut.low, cut.high) == (0.0, -1.0, 1.0)
+    assert not known(truncated_normal(0.0, UNKNOWN, -1.0, 2.0).mean)
+    assert truncated_normal(0.5, 0.0, 0.0, 1.0).value == 0.5
+    assert not known(truncated_normal(2.0, 0.0, 0.0, 1.0).mean)
+    for arguments in ({"sparsity": UNKNOWN}, {"sparsity": 0.5, "std": UNKNOWN}):
+        law = drawn("torch.nn.init.sparse_", arguments, (4, 4))
+        assert (law.family, law.mean, known(law.std)) == ("sparse", 0.0, False)
+    assert not known(drawn("torch.nn.init.sparse_", {"sparsity": 0.5}, (UNKNOWN, 4)).std)
+    assert not known(drawn("torch.nn.init.sparse_", {"sparsity": 0.5}, (4, 4, 4)).std)
+    assert drawn("torch.nn.init.sparse_", {"sparsity": 0.5}, (4, 4)).std == pytest.approx(0.01 * math.sqrt(0.5))
+    for shape in (UNKNOWN, (3,), (UNKNOWN, 3)):
+        law = drawn("torch.nn.init.eye_", {}, shape)
+        assert (law.family, known(law.std), law.low, law.high) == ("identity", False, 0.0, 1.0)
+    for shape, groups in ((UNKNOWN, 1), ((4, UNKNOWN, 3), 1), ((4, 4, 3), UNKNOWN)):
+        law = drawn("torch.nn.init.dirac_", {"groups": groups}, shape)
+        assert (law.family, known(law.std), law.low, law.high) == ("dirac", False, 0.0, 1.0)
+    for shape, groups in (((4, 4), 1), ((4, 4, 1, 1, 1, 1), 1), ((4, 4, 3), 3)):
+        assert not known(drawn("torch.nn.init.dirac_", {"groups": groups}, shape).family), "torch refuses it"
+
+
+def test_laws_of_tensors_at_their_edges() -> None:
+    assert drawn("torch.Tensor.bernoulli_", {}).mean == 0.5
+    assert drawn("torch.Tensor.bernoulli_", {"p": 0.2}).std == pytest.approx(0.4)
+    for share, std in ((0.0, 0.0), (1.0, 0.0)):
+        assert drawn("torch.Tensor.bernoulli_", {"p": share}).std == std
+    for share in (1.5, -0.5, UNKNOWN):
+        law = drawn("torch.Tensor.bernoulli_", {"p": share})
+        assert (law.family, law.low, law.high, known(law.mean)) == ("data", 0.0, 1.0, False)
+    assert drawn("torch.Tensor.exponential_", {}).mean == 1.0
+    for rate in (0.0, -1.0, UNKNOWN):
+        law = drawn("torch.Tensor.exponential_", {"lambd": rate})
+        assert (law.family, law.low, known(law.mean), known(law.std)) == ("data", 0.0, False, False)
+    plain = drawn("torch.Tensor.log_normal_", {})
+    assert plain.mean == pytest.approx(math.exp(1.0 + 2.0))
+    assert plain.std == pytest.approx(plain.mean * math.sqrt(math.exp(4.0) - 1))
+    for argument in ("mean", "std"):
+        law = drawn("torch.Tensor.log_normal_", {argument: UNKNOWN})
+        assert (law.family, law.low, law.high, known(law.mean)) == ("data", 0.0, math.inf, False)
+
+
+def test_an_orthogonal_matrix_is_scaled_by_its_longer_side() -> None:
+    for shape, mode, longer in (((3, 12), "fan_in", 12), ((12, 3), "fan_out", 12), ((4, 4), "fan_in", 4)):
+        law = drawn("torch.nn.init.orthogonal_", {"gain": 2.0}, shape)
+        assert (law.mode, law.std, law.low, law.high) == (mode, pytest.approx(2 / math.sqrt(longer)), -2.0, 2.0)
+    assert not known(drawn("torch.nn.init.orthogonal_", {}, (40, 3, 2)).mode)
+    assert drawn("torch.nn.init.orthogonal_", {}, (4, 3, 2)).mode == "fan_in"
+    assert drawn("torch.nn.init.orthogonal_", {"gain": 0.0}, (4, 3)).is_zero
+    assert not known(drawn("torch.nn.init.orthogonal_", {"gain": UNKNOWN}, (4, 3)).std)
+
+
+@pytest.mark.parametrize("cut", [1.9, 2.0, 3.0, 8.0])
+def test_the_parent_of_a_truncated_law(cut: float) -> None:
+    """Found again from what was left of it; the bounds are so many of its std."""
+    _, std = truncated_moments(0.3, 0.5, 0.3 - cut * 0.5, 0.3 + cut * 0.5)
+    assert parent_std(0.3, std, 0.3 - cut * 0.5, 0.3 + cut * 0.5) == pytest.approx(0.5, rel=0.02)
+
+
+@pytest.mark.parametrize("law", [(0.0, 0.0, -1.0, 1.0), (0.0, 1.0, 1.0, 1.0), (0.0, -1.0, 0.0, 1.0)])
+def test_no_truncated_law(law: tuple[float, float, float, float]) -> None:
+    with pytest.raises(ValueError, match="no truncated normal law"):
+        truncated_moments(*law)

@@ -129,3 +129,24 @@ def test_unknown_is_contagious_and_no_further_than_it_must_be() -> None:
     assert not any(known(one) for one in (step(UNKNOWN, 1.0, 0.0, "relu"), chi(1.0, UNKNOWN, "relu")))
     for earlier, later in pairwise([0.5, 1.0, 2.0]):
         assert step(earlier, 1.0, 0.0, "tanh") < step(later, 1.0, 0.0, "tanh")
+
+
+def test_the_slope_that_is_given_counts_everywhere() -> None:
+    half = {"slope": 0.5}
+    assert step(2.0, 1.5, 0.25, "leaky_relu", **half) == pytest.approx(1.5 * 2.0 * 0.625 + 0.25)
+    assert chi(2.0, 1.5, "leaky_relu", **half) == pytest.approx(1.5 * 0.625)
+    for difference in (1e-9, 0.5):
+        slow = pair_step(1.0, difference, 1.0, "leaky_relu", **half)
+        assert slow > pair_step(1.0, difference, 1.0, "leaky_relu", slope=0.1)
+    assert pair_step(1.0, 1e-9, 1.0, "leaky_relu", **half) == pytest.approx(0.625e-9)
+    assert correlation_depth(1.0, 1.0, "leaky_relu", **half) == pytest.approx(-1 / math.log(0.625))
+    assert fixed_point(1.0, 0.375, "leaky_relu", **half) == pytest.approx(1.0, rel=1e-6)
+
+
+def test_pairs_at_the_edges() -> None:
+    assert pair_step(0.0, 0.0, 1.0, "relu") == 0.0
+    assert not known(pair_step(-1.0, 0.1, 1.0, "relu"))
+    assert pair_step(1.0, 5.0, 1.0, "relu") == pair_step(1.0, 1.0, 1.0, "relu"), "no more than all there is"
+    assert pair_step(1.0, 0.3, 1.0, math.tanh) == pytest.approx(pair_step(1.0, 0.3, 1.0, "tanh"), rel=1e-6)
+    assert not known(pair_step(1.0, 0.3, 1.0, "swiglu")), "of gated units it is not followed"
+    assert correlation_depth(1.0, 0.0, "relu") == 0.0
