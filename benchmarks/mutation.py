@@ -8,7 +8,8 @@ The operators are mutmut's, and none of our own. What runs the mutants is ours: 
 it mutates, which does not go together with a package that is installed under another name (``rules``), leaves out
 decorated functions, constants and tables, and starts pytest anew for each mutant. Here pytest collects once; then each
 mutant is a fork of that process, in which the mutated statement takes the place of the original, the tests that run
-its line are run, quickest first, and the first that fails kills it. A mutant costs a twentieth of a second, one that survives as much as its tests do.
+its line are run, quickest first, and the first that fails kills it. A mutant costs a twentieth of a second, one that
+survives as much as its tests do. A control, every statement in its own place, has to pass.
 
 Left out: docstrings, annotations, ``__all__``, a rule's own examples (they are the tests), and strings with a space in
 them, which are prose: tests do not hold its wording.

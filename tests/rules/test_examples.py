@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from initlint.engine import load, registry
 from initlint.facts import known
-from initlint.findings import Severity
+from initlint.findings import Finding, Severity
 from initlint.rule import Bad, Good
 from initlint.wire import loads
 
@@ -25,13 +26,22 @@ def _expected_severity(code: str, example: Bad) -> Severity:
     return example.severity if example.severity is not None else registry()[code].severity
 
 
+def assert_told_well(findings: list[Finding]) -> None:
+    """One line, help, no value that was not there put into words, and evidence by names that JSON's readers can use."""
+    for finding in findings:
+        assert finding.help
+        assert "\n" not in finding.message
+        assert not re.search(r"(?<!is )\bNone\b", finding.message), finding.message
+        assert all(re.fullmatch(r"[a-z][a-z0-9_]*", key) for key in finding.evidence)
+
+
 @pytest.mark.parametrize(("code", "example"), _parameters("bad", "source"))
 def test_reading_finds_the_bad(code: str, example: Bad) -> None:
     text = snippet(example)
     findings = said([read_facts(text, "snippet.py", code)], code)
     assert sorted(set(lines(findings))) == marked(text)
     assert {finding.sources for finding in findings} == {("source",)}
-    assert all(finding.help and "\n" not in finding.message for finding in findings)
+    assert_told_well(findings)
 
 
 @pytest.mark.parametrize(("code", "example"), _parameters("good", "source"))
@@ -47,7 +57,7 @@ def test_running_finds_the_bad(code: str, example: Bad, tmp_path: Path) -> None:
     assert sorted(set(lines(findings))) == marked(text)
     assert _expected_severity(code, example) in {finding.severity for finding in findings}
     assert all("source" not in finding.sources and finding.sources for finding in findings)
-    assert all(finding.help and "\n" not in finding.message for finding in findings)
+    assert_told_well(findings)
 
 
 @pytest.mark.torch
