@@ -191,13 +191,23 @@ class Escape(Fact):
     ``reached``: some backward gave it a gradient (not None), and not one that is zero whatever the parameters hold
     (behind a slice that leaves it out, or times an input that is zero by construction). ``received``: some backward
     gave it a gradient that is not exactly zero. ``steps``: backwards run until the fixpoint. ``row_spread``: as in
-    Statistics, at the fixpoint with dropout and drop-path at 0. Frozen parameters have no Escape: it is UNKNOWN.
+    Statistics, at the fixpoint with dropout and drop-path at 0. ``copies_spread``: of a matrix that begins
+    bit-identical to others in the same place of a stack, the largest difference between any of them by then, in value over the
+    largest value or in gradient over the largest gradient. ``held_by_copies``: it is ``stuck``, and gets a gradient
+    as soon as such copies that stayed one are drawn anew. Frozen parameters have no Escape: it is UNKNOWN.
     """
 
     reached: bool
     received: bool
     steps: int
     row_spread: float = UNKNOWN
+    copies_spread: float = UNKNOWN
+    held_by_copies: bool = UNKNOWN
+
+    @property
+    def copies_are_one(self) -> bool:
+        """It and those that it begins equal to moved, and moved together up to rounding."""
+        return self.received and self.copies_spread < 1e-5
 
     @property
     def rows_are_one(self) -> bool:

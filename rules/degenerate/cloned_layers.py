@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from initlint.changes import MakeAnew
-from initlint.facts import Layer, Model, Parameter, slot
+from initlint.facts import Layer, Model, Parameter, known, slot
 from initlint.findings import Finding, Fix, Severity, unsafe
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
@@ -14,7 +14,8 @@ class ClonedLayers(Rule):
     ## What it does
 
     Finds stacks (ModuleList, Sequential, nn.TransformerEncoder) whose layers hold the same random numbers: made by
-    `copy.deepcopy` of one layer and not drawn anew, or found equal bit by bit in the model that was built.
+    `copy.deepcopy` of one layer and not drawn anew, or found equal bit by bit in the model that was built. It is an
+    error where training moves them and they stay one (experts that all see the same input, behind a router of zeros).
 
     ## Why it matters
 
@@ -46,6 +47,7 @@ class ClonedLayers(Rule):
     """
 
     code, name, severity = "INI106", "cloned-layers", Severity.WARNING
+    highest = Severity.ERROR
     needs = (SOURCE, PARAMETERS)
     bad = [
         Bad(
@@ -90,6 +92,27 @@ class ClonedLayers(Rule):
                     return self.encoder(x)
             """,
             by=("source", "live"),
+        ),
+        Bad(
+            """
+            import copy
+
+            class Experts(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.router = nn.Linear(16, 4)
+                    nn.init.zeros_(self.router.weight)
+                    nn.init.zeros_(self.router.bias)
+                    expert = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16))
+                    self.experts = nn.ModuleList(copy.deepcopy(expert) for _ in range(4))  #~
+                    self.head = nn.Linear(16, 3)
+
+                def forward(self, x):
+                    weight = self.router(x).softmax(-1)
+                    return self.head(sum(weight[:, i, None] * expert(x) for i, expert in enumerate(self.experts)))
+            """,
+            by=("live",),
+            severity=Severity.ERROR,
         ),
     ]
     good = [
@@ -140,6 +163,23 @@ class ClonedLayers(Rule):
         ),
         Good(
             """
+            class Experts(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.router = nn.Linear(16, 4)
+                    nn.init.zeros_(self.router.weight)
+                    nn.init.zeros_(self.router.bias)
+                    self.experts = nn.ModuleList(nn.Linear(16, 16) for _ in range(4))
+                    self.head = nn.Linear(16, 3)
+
+                def forward(self, x):
+                    weight = self.router(x).softmax(-1)
+                    return self.head(sum(weight[:, i, None] * expert(x) for i, expert in enumerate(self.experts)))
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -173,15 +213,23 @@ class ClonedLayers(Rule):
                 stacks.setdefault(place.split(".*", 1)[0], []).append(group)
         for stack, equal in stacks.items():
             first = equal[0]
-            yield self._finding(
-                first[-1],
-                [parameter for group in equal for parameter in group],
-                f"{len(first)} layers of {stack or 'the model'} start bit-identical ({first[0].name} equals "
-                f"{first[1].name})",
-            )
+            copies = [parameter for group in equal for parameter in group]
+            start = f"{len(first)} layers of {stack or 'the model'} start bit-identical"
+            if all(known(p.escape) and known(p.escape.copies_spread) and p.escape.copies_are_one for p in copies):
+                held = [p.name for p in model.parameters if known(p.escape) and p.escape.held_by_copies]
+                echo = f", and {held[0]} gets no gradient for it" if held else ""
+                what = f"{start} and stay so in {first[0].escape.steps} training steps{echo}"
+                yield self._finding(first[-1], copies, what, severity=Severity.ERROR)
+            else:
+                yield self._finding(first[-1], copies, f"{start} ({first[0].name} equals {first[1].name})")
 
     def _finding(
-        self, where: Parameter, parameters: Iterable[Parameter], what: str, fix: Callable[[], Fix | None] | None = None
+        self,
+        where: Parameter,
+        parameters: Iterable[Parameter],
+        what: str,
+        fix: Callable[[], Fix | None] | None = None,
+        severity: Severity | None = None,
     ) -> Finding:
         return self.at(
             where,
@@ -190,6 +238,7 @@ class ClonedLayers(Rule):
             "stack.parameters() if p.dim() > 1]",
             parameters=parameters,
             fix=fix,
+            severity=severity,
         )
 
     def _fix(self, layer: Layer) -> Fix | None:

@@ -163,6 +163,8 @@ class ZeroWeight(Rule):
         if not (parameter.is_weight and parameter.distribution.is_zero and parameter.trainable):
             return
         if parameter.escape.stuck:
+            if parameter.escape.held_by_copies:
+                return  # INI106 names what holds it
             yield self.at(
                 parameter,
                 f"{parameter.name} is zero and stays so: no gradient reached it in {parameter.escape.steps} "

@@ -112,6 +112,8 @@ class StuckParameter(Rule):
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
         if parameter.is_buffer or not parameter.trainable or not parameter.escape.stuck:
             return
+        if parameter.escape.held_by_copies:
+            return  # INI106 names what holds it
         if parameter.is_bias and (parameter.layer.normalized or self._has_a_stuck_weight(parameter.layer)):
             return
         yield self.at(

@@ -23,6 +23,8 @@ POINTING = {"location", "related"}
 """Where a finding points is not what it rests on: a bare module has no places, and its findings stand."""
 
 TOLD = {
+    "INI106": {("Parameter", "escape"), ("Parameter", "name"), ("Escape", "received"), ("Escape", "copies_spread")}
+    | {("Escape", "held_by_copies")},
     "INI206": {("Misfit", "taken"), ("Misfit", "own")},
     "INI305": {("Distribution", "std")},
     "INI501": {("Target", "kinds"), ("Target", "attribute")},
@@ -30,9 +32,10 @@ TOLD = {
     "INI712": {("Model", "chains")},
     "INI709": {("Layer", "is_head"), ("Model", "chains"), ("Probe", "loss_kind")},
 }
-"""Facts that a rule only tells where they are known: the two fans where their ratio is what matters, the std of a scale
-drawn around 0, which is off whatever that is, where a NaN and the logits come from, and what a call writes, on which
-hangs only whether its fix is safe."""
+"""Facts that a rule only tells where they are known: that copies stay one, which makes a warning an error, and what
+else stands still for it, the two fans where their ratio is what matters, the std of a scale drawn around 0, which is off
+whatever that is, where a NaN and the logits come from, and what a call writes, on which hangs only whether its fix is
+safe."""
 
 
 def has_a_second(owner: Fact, name: str, doubled: set[int]) -> bool:

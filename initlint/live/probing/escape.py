@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ __all__ = ["EscapeTest"]
 
 _STEP = 1e-3
 _MOST = 16
+_ROUNDING = 1e-5
+"""What copies that get the same gradient differ by at most."""
 _QUIET = 2  # backwards running that reach nothing new, at the fixpoint
 _MOVES = 12
 """Steps that rows are given to part. Rows told apart by random outgoing weights part by more than 1% of the largest
@@ -31,8 +33,9 @@ weight in them (measured at widths 16 to 256: 1.8 to 9%), layers that only their
 class EscapeTest:
     """Backward, small step, again with another batch and other targets, until nothing new is reached.
 
-    Parameters are changed: run it inside ``state.preserved``. ``watched`` are those whose rows start out alike; with
-    any of them at least ``_MOVES`` steps are taken.
+    Parameters are changed: run it inside ``state.preserved``. ``watched`` are those whose rows start out alike, and
+    ``copies`` matrices that start out as one; with any of the first, or any of these that have not parted, at least
+    ``_MOVES`` steps are taken.
     """
 
     module: nn.Module
@@ -40,9 +43,11 @@ class EscapeTest:
     """Calls the model with (args, kwargs) and returns its output."""
     objective: Objective
     watched: Mapping[int, Tensor] = field(default_factory=dict)
+    copies: Sequence[Sequence[nn.Parameter]] = ()
     ranks: Ranks = field(default_factory=Ranks)
     reached: set[int] = field(default_factory=set)
     received: set[int] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
     steps: int = 0
 
     def parameters(self) -> list[nn.Parameter]:
@@ -95,12 +100,39 @@ class EscapeTest:
             self.backward(args, kwargs)
         while self.steps < _MOST:
             unmoved = [p for p in self.parameters() if id(p) not in self.received]
-            if (not unmoved or quiet >= _QUIET) and (not self.watched or moves >= _MOVES):
+            if (not unmoved or quiet >= _QUIET) and (moves >= _MOVES or not (self.watched or self._are_one())):
                 return
             self.step()
             moves += 1
             new = self.backward(*varied((args, kwargs)))
             quiet = 0 if new else quiet + 1
+
+    def _are_one(self) -> list[Sequence[nn.Parameter]]:
+        """The copies that have not parted."""
+        return [each for each in self.copies if _apart(each) < _ROUNDING]
+
+    def note_held(self, args: Any, kwargs: Any) -> None:
+        """Note in ``held`` what is stuck only as long as the copies that have not parted are one.
+
+        They are drawn anew.
+        """
+        one = self._are_one()
+        stuck = [p for p in self.parameters() if id(p) in self.reached and id(p) not in self.received]
+        if not one or not stuck:
+            return
+        with torch.no_grad():
+            for p in (p for each in one for p in each):
+                _draw(p, max(1, math.prod(p.shape[1:])), self.ranks.generator(p.device))
+            for p in self.parameters():
+                p.grad = None
+        loss = self.objective(self.run(*varied((args, kwargs))))
+        if loss is not None:
+            torch.autograd.backward(loss)
+            self.held = {id(p) for p in stuck if p.grad is not None and bool((_values(p.grad) != 0).any())}
+
+    def copies_spreads(self) -> dict[int, float]:
+        """How far apart the copies are now."""
+        return {id(p): spread for each in self.copies for spread in [_apart(each)] for p in each}
 
     def excuse_unreachable(self, args: Any, kwargs: Any) -> None:
         """Take back ``reached`` of those that get no gradient whatever the parameters hold.
@@ -132,11 +164,30 @@ class EscapeTest:
         """How far apart the rows of the watched are now."""
         return {key: extent(parameter, self.ranks)[1] for key, parameter in self.watched.items()}
 
-    def escape(self, parameter: Tensor, spreads: Mapping[int, float]) -> Escape:
-        """The verdict on one parameter, with ``spreads`` as they were at the fixpoint."""
+    def escape(self, parameter: Tensor, rows: Mapping[int, float], copies: Mapping[int, float]) -> Escape:
+        """The verdict on one parameter, with the spreads of rows and of copies as they were at the fixpoint."""
         key = id(parameter)
-        rows = spreads.get(key, UNKNOWN)
-        return Escape(reached=key in self.reached, received=key in self.received, steps=self.steps, row_spread=rows)
+        return Escape(
+            reached=key in self.reached,
+            received=key in self.received,
+            steps=self.steps,
+            row_spread=rows.get(key, UNKNOWN),
+            copies_spread=copies.get(key, UNKNOWN),
+            held_by_copies=key in self.held,
+        )
+
+
+def _apart(copies: Sequence[nn.Parameter]) -> float:
+    """The largest difference of the copies from the first, in value or in gradient, over the largest of these."""
+    first, *others = copies
+    largest = 0.0
+    for one, rest in ((first, others), (first.grad, [p.grad for p in others])):
+        if one is None or one.is_sparse or any(each is None for each in rest):
+            return math.inf
+        size = float(one.detach().abs().amax())
+        gaps = [float((each.detach() - one.detach()).abs().amax()) for each in rest if each is not None]
+        largest = max(largest, max(gaps) / size if size else 0.0 if max(gaps) == 0 else math.inf)
+    return largest
 
 
 def _largest(gradients: list[Tensor]) -> Tensor:

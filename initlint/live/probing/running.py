@@ -20,12 +20,13 @@ from initlint.facts import (
     Probe,
     known,
     layer_family,
+    slot,
 )
 from initlint.live.batches.batch import Batch, as_batch
 from initlint.live.batches.inference import NoSampleBatch, infer
 from initlint.live.batches.variation import batch_size, take, tiled, varied
 from initlint.live.host.failures import said
-from initlint.live.host.sharded import Ranks, local, rest, resting
+from initlint.live.host.sharded import Ranks, is_piece, local, rest, resting
 from initlint.live.host.state import preserved, quiet_dropout
 from initlint.live.probing.escape import EscapeTest
 from initlint.live.probing.leak import batch_leak
@@ -260,12 +261,14 @@ def _probed(
     if not ranks.shared:  # of a tensor in pieces each process has the gradient of its own
         run.gradients = gradient_sizes(module)
     escape.watched = _alike(module, ranks)
+    escape.copies = _copies(module)
     fewer = given if run.trace is not None and _elements(run.trace) > _LARGE else batch
     with quiet_dropout(module), torch.enable_grad():
         escape.to_fixpoint(fewer.args, dict(fewer.kwargs))
-        spreads = escape.row_spreads()
+        rows, copies = escape.row_spreads(), escape.copies_spreads()
+        escape.note_held(fewer.args, dict(fewer.kwargs))
         escape.excuse_unreachable(fewer.args, dict(fewer.kwargs))
-    run.escapes = {id(p): escape.escape(p, spreads) for p in escape.parameters()}
+    run.escapes = {id(p): escape.escape(p, rows, copies) for p in escape.parameters()}
 
 
 def _largest_gradient(module: nn.Module, probes: Mapping[str, LayerProbe], ranks: Ranks) -> float:
@@ -323,6 +326,27 @@ def _alike(module: nn.Module, ranks: Ranks) -> dict[int, Tensor]:
         largest, spread = extent(parameter, ranks)
         if largest > 0 and spread < 1e-2:
             found[id(parameter)] = parameter
+    return found
+
+
+def _copies(module: nn.Module) -> list[list[nn.Parameter]]:
+    """Trainable matrices in float32 or wider, in the same place of a stack, that hold the same different values."""
+    places: dict[tuple[Any, ...], list[nn.Parameter]] = {}
+    for name, p in module.named_parameters():
+        if "*" not in slot(name) or not p.requires_grad or p.is_meta or is_piece(p) or p.dim() < 2 or p.numel() < 2:
+            continue
+        if p.dtype in (torch.float32, torch.float64):
+            places.setdefault((slot(name), p.shape, p.dtype, p.device), []).append(p)
+    found: list[list[nn.Parameter]] = []
+    for alike in places.values():
+        groups: dict[tuple[float, ...], list[nn.Parameter]] = {}
+        for p in alike:
+            values = p.detach().reshape(-1)
+            groups.setdefault(tuple(values[:4].tolist()), []).append(p)
+        for first, *others in groups.values():
+            equal = [first, *(p for p in others if torch.equal(p, first))]
+            if len(equal) > 1 and bool((first != first.reshape(-1)[0]).any()):
+                found.append(equal)
     return found
 
 
