@@ -33,9 +33,9 @@ TOLD = {
     "INI709": {("Layer", "is_head"), ("Model", "chains"), ("Probe", "loss_kind")},
 }
 """Facts that a rule only tells where they are known: that copies stay one, which makes a warning an error, and what
-else stands still for it, the two fans where their ratio is what matters, the std of a scale drawn around 0, which is off
-whatever that is, where a NaN and the logits come from, and what a call writes, on which hangs only whether its fix is
-safe."""
+else stands still for it, the two fans where their ratio is what matters, the std of a scale drawn around 0, which is
+off whatever that is, where a NaN and the logits come from, and what a call writes, on which hangs only whether its fix
+is safe."""
 
 
 def has_a_second(owner: Fact, name: str, doubled: set[int]) -> bool:
