@@ -8,8 +8,11 @@ import random
 import resource
 import signal
 import stat
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -114,6 +117,42 @@ def test_a_disk_that_is_full_leaves_the_old_file(place: Path) -> None:
     assert forked(work) == 2
     assert (place / "net.py").read_bytes() == before
     assert not litter(place)
+
+
+@pytest.fixture
+def small_disk(place: Path) -> Iterator[Path]:
+    """A file system of 128 KB of which the last 8 are free, with a file of 40 KB on it."""
+    disk = place / "disk"
+    disk.mkdir()
+    mounting = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", disk], capture_output=True)
+    if mounting.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        (disk / "net.py").write_text(BAD + "# long\n" * 6_000)
+        (disk / "filler").write_bytes(b" " * 80_000)
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs the rights to mount a file system")
+def test_a_small_disk_that_is_full(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(small_disk)
+    before = Path("net.py").read_bytes()
+    assert forked(command(*FIX)) == 2
+    assert forked(command("check", "--static", "net.py")) == 1  # the cache is done without
+    with pytest.raises(OSError), open("more", "wb", buffering=0) as more:
+        while True:
+            more.write(b" " * 1_000)
+    assert forked(command(*OUTPUT, "--select", "ALL")) == 2
+    assert Path("net.py").read_bytes() == before
+    assert not Path("report.json").exists()
+    assert not litter(small_disk)
+    for name in ("filler", "more"):
+        Path(name).unlink()
+    assert forked(command(*FIX)) == 0
+    assert Path("net.py").read_bytes() == before.replace(b"uniform", b"uniform_")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="test_fix.py has it for those whom rights bind")
