@@ -43,6 +43,8 @@ import pytest
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
+from initlint import record
+
 ROOT = Path(__file__).resolve().parents[1]
 CPU_SECONDS = 60
 
@@ -199,7 +201,12 @@ def graft(old: Any, new: Any) -> bool:
     for name, value in vars(new).items():
         was = vars(old).get(name)
         if isinstance(value, types.FunctionType) and isinstance(was, types.FunctionType):
-            if value.__code__.co_freevars == was.__code__.co_freevars == ("__class__",) or not value.__closure__:
+            if "made" in value.__code__.co_freevars:  # a record compiles what it is made by when it is first made
+                held = dict(zip(value.__code__.co_freevars, value.__closure__ or (), strict=True))
+                type.__setattr__(
+                    old, name, record._compiled(*(held[n].cell_contents for n in ("every", "post", "frozen")))
+                )
+            elif value.__code__.co_freevars == was.__code__.co_freevars == ("__class__",) or not value.__closure__:
                 graft(was, value)
             else:  # what dataclasses write holds the defaults in its closure
                 made = types.FunctionType(value.__code__, was.__globals__, name, value.__defaults__, value.__closure__)
