@@ -23,7 +23,68 @@ def mended(code: str, text: str) -> str:
     return mend(snippet(Bad(text)), lambda now: said([read_facts(now, "snippet.py")], code), unsafe=True).text
 
 
+def net(layer: str, write: str, forward: str = "self.f(x)") -> str:
+    return f"""
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.f = {layer}
+        self.head = nn.Linear(16, 4)
+        {write}
+
+    def forward(self, x):
+        return self.head({forward})
+"""
+
+
 CASES = [
+    ("INI108", net("nn.Linear(32, 16)", "nn.init.uniform_(self.f.weight, 0.0, 0.1)  #~")),
+    ("INI108", net("nn.Linear(32, 16)", "nn.init.uniform_(self.f.weight, 0.0009, 0.1)  #~")),
+    ("INI108", net("nn.Linear(32, 16)", "nn.init.uniform_(self.f.weight, 0.001, 0.1)")),
+    ("INI108", net("nn.Linear(32, 16)", "nn.init.uniform_(self.f.weight, 0.05, 0.1)")),
+    ("INI108", net("nn.Linear(32, 16)", "nn.init.uniform_(self.f.weight, -0.001, 0.1)")),
+    ("INI108", net("nn.Linear(1, 16)", "nn.init.uniform_(self.f.weight, 0.0, 0.1)")),
+    ("INI108", net("nn.Linear(2, 16)", "nn.init.uniform_(self.f.weight, 0.0, 0.1)  #~")),
+    ("INI108", net("nn.ConvTranspose2d(8, 1, 3)", "nn.init.uniform_(self.f.weight, 0.0, 0.1)")),
+    ("INI108", net("nn.ConvTranspose2d(8, 2, 3)", "nn.init.uniform_(self.f.weight, 0.0, 0.1)  #~")),
+    ("INI108", net("nn.Conv2d(8, 1, 3)", "nn.init.uniform_(self.f.weight, 0.0, 0.1)")),
+    ("INI108", net("nn.Conv2d(8, 2, 3)", "nn.init.uniform_(self.f.weight, 0.0, 0.1)  #~")),
+    ("INI109", branch("Bilinear", "nn.init.normal_(m.weight, 1.0, 0.02)  #~")),
+    ("INI109", branch("Linear", "nn.init.normal_(m.weight, 1.0, 0.02)  #~")),
+    ("INI109", branch("Linear", "nn.init.normal_(m.weight, 0.0, 0.02)")),
+    ("INI109", branch("BatchNorm2d", "nn.init.normal_(m.weight, 1.0, 0.02)")),
+    (
+        "INI202",
+        net(
+            "nn.Linear(16, 16)",
+            "nn.init.xavier_normal_(self.f.weight, nn.init.calculate_gain('tanh'))  #~",
+            "F.relu(self.f(x))",
+        ),
+    ),
+    (
+        "INI202",
+        net(
+            "nn.Linear(16, 16)",
+            "nn.init.xavier_uniform_(self.f.weight, nn.init.calculate_gain('tanh'))  #~",
+            "F.relu(self.f(x))",
+        ),
+    ),
+    (
+        "INI202",
+        net(
+            "nn.Linear(16, 16)",
+            "nn.init.orthogonal_(self.f.weight, nn.init.calculate_gain('tanh'))  #~",
+            "F.relu(self.f(x))",
+        ),
+    ),
+    (
+        "INI202",
+        net(
+            "nn.Linear(16, 16)",
+            "nn.init.xavier_normal_(self.f.weight, nn.init.calculate_gain('relu'))",
+            "F.relu(self.f(x))",
+        ),
+    ),
     ("INI307", branch("Conv2d", "nn.init.normal_(m.weight, std=0.02)", "nn.init.constant_(m.bias, 0.02)  #~")),
     ("INI307", branch("ConvTranspose2d", "nn.init.normal_(m.weight, std=0.02)", "nn.init.constant_(m.bias, 0.02)  #~")),
     ("INI307", branch("BatchNorm2d", "nn.init.normal_(m.weight, std=0.02)", "nn.init.constant_(m.bias, 0.02)")),

@@ -32,6 +32,8 @@ def assert_told_well(findings: list[Finding]) -> None:
         assert finding.help
         assert "\n" not in finding.message
         assert not re.search(r"(?<!is )\bNone\b", finding.message), finding.message
+        measured = re.search(r"\d\.\d|\de[-+]\d|\d%", finding.message) and finding.sources != ("source",)
+        assert finding.evidence or not measured, "what is measured is there as a number too"
         assert all(re.fullmatch(r"[a-z][a-z0-9_]*", key) for key in finding.evidence)
 
 
