@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from initlint.facts import Layer, LayerProbe, Model, Probe
 from initlint.theory.headroom import Misfit, loss_scale, outside
-from initlint.theory.precision import FORMATS, canonical
+from initlint.theory.precision import FORMATS, canonical, epsilon, largest
 
 
 @pytest.mark.torch
@@ -24,10 +24,21 @@ def test_formats_are_those_of_torch() -> None:
         ("fp8", torch.float8_e4m3fn, torch.float8_e5m2, "smallest_subnormal"),
     ):
         there, back = torch.finfo(forward), torch.finfo(backward)
-        assert FORMATS[name].forward == pytest.approx((there.max, there.tiny))
+        assert FORMATS[name].forward == pytest.approx((there.max, there.tiny), rel=1e-9, abs=0)
         least = 2.0 ** math.log2(back.tiny * back.eps) if smallest == "smallest_subnormal" else back.tiny
-        assert FORMATS[name].backward == pytest.approx((back.max, least))
+        assert FORMATS[name].backward == pytest.approx((back.max, least), rel=1e-9, abs=0)
     assert {name for name, format_ in FORMATS.items() if format_.scaled} == {"fp16", "fp8"}
+
+
+@pytest.mark.torch
+def test_the_grain_and_the_end_of_a_format_are_torchs() -> None:
+    torch = pytest.importorskip("torch")
+    for name in ("float64", "torch.float32", "fp16", "bfloat16"):
+        figures = torch.finfo(getattr(torch, {"fp16": "float16"}.get(name, name.removeprefix("torch."))))
+        assert epsilon(name) == figures.eps
+        assert largest(name) == (math.inf if name == "float64" else pytest.approx(figures.max, rel=1e-9))
+    assert epsilon("fp8") == torch.finfo(torch.float8_e4m3fn).eps
+    assert (epsilon("int8"), largest("int8")) == (0.0, math.inf)
 
 
 def test_a_format_goes_by_torchs_names_too() -> None:

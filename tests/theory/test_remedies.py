@@ -45,6 +45,7 @@ def test_the_scheme_says_what_the_call_does(name: str, law: str) -> None:
     assert said is not None
     function, pairs = said
     arguments = dict(pairs)
+    assert set(arguments) <= {"a", "nonlinearity", "gain"}
     if isinstance(arguments.get("gain"), tuple):
         called, argument = arguments["gain"]
         assert called == "torch.nn.init.calculate_gain"

@@ -141,6 +141,9 @@ def test_the_slope_that_is_given_counts_everywhere() -> None:
     assert pair_step(1.0, 1e-9, 1.0, "leaky_relu", **half) == pytest.approx(0.625e-9)
     assert correlation_depth(1.0, 1.0, "leaky_relu", **half) == pytest.approx(-1 / math.log(0.625))
     assert fixed_point(1.0, 0.375, "leaky_relu", **half) == pytest.approx(1.0, rel=1e-6)
+    layers = [ChainLayer(0.1, 100, 100, 0.0, "leaky_relu", 0.5)] * 3
+    drift = predicted_drift(layers)
+    assert (drift.forward, drift.backward) == (pytest.approx(0.625), pytest.approx(0.625))
 
 
 def test_pairs_at_the_edges() -> None:
