@@ -110,7 +110,7 @@ OUTPUTS = {
 KILLERS = {
     "Segfaults": ": killed by signal SIGSEGV in __init__",
     "Aborts": ": killed by signal SIGABRT in __init__",
-    "ExitsInForward": ": exited with status 0 in the forward or backward pass; its last line: [2J ]0;owned  so long",
+    "ExitsInForward": ": exited with status 0 in the forward or backward pass; its last line: [2J ]0;owned so long",
     "BlowsTheStack": ": killed by signal SIGSEGV in __init__",
     "KillsItsParent": GONE,
     "KillsItsGroup": GONE,

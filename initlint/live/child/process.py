@@ -371,4 +371,4 @@ def _signal_name(number: int) -> str:
 def _last_line(output: bytes) -> str:
     """The last line that says anything, made fit to be quoted."""
     lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
-    return "".join(c if c.isprintable() else " " for c in lines[-1])[:160] if lines else ""
+    return " ".join("".join(c if c.isprintable() else " " for c in lines[-1]).split())[:160] if lines else ""
