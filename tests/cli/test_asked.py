@@ -70,6 +70,7 @@ def test_a_device_that_is_not_there(initlint: Run) -> None:
 
 
 @pytest.mark.torch
+@pytest.mark.slow
 def test_a_named_model_that_no_batch_can_be_inferred_for(initlint: Run) -> None:
     Path("model.py").write_text(MODEL)
     assert initlint("check", "model.py").code == 0  # met on the way: a note

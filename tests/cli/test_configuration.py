@@ -309,6 +309,19 @@ def test_configured_models_are_built_as_configured(initlint: Run, monkeypatch: p
     }
     assert "3x16" in str(both["nets.py::Net"][1])
     assert "5x8" in str(both["nets:Plain"][1])
+    Path("sub").mkdir()
+    monkeypatch.chdir("sub")
+    assert models(initlint("check", ".", "--format", "json")) == {}
+    assert models(initlint("check", "--static", "--format", "json")) == {}
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_configured_models_of_a_file_that_is_named_or_lies_above(
+    initlint: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("nets.py", NETS)
+    write("pyproject.toml", MODEL + '\n[[tool.initlint.model]]\ntarget = "nets:Plain"\nbatch = ["5x8"]\n')
     in_file = models(initlint("check", "nets.py", "--format", "json"))
     assert {name: status for name, (status, _) in in_file.items()} == {
         "nets.py::Net": "audited",
@@ -320,8 +333,6 @@ def test_configured_models_are_built_as_configured(initlint: Run, monkeypatch: p
     monkeypatch.chdir("sub")
     below = models(initlint("check", "--format", "json"))
     assert [status for status, _ in below.values()] == ["audited"] * 2
-    assert models(initlint("check", ".", "--format", "json")) == {}
-    assert models(initlint("check", "--static", "--format", "json")) == {}
 
 
 @pytest.mark.torch
@@ -329,9 +340,11 @@ def test_configured_models_are_built_as_configured(initlint: Run, monkeypatch: p
     ("table", "said"),
     [
         ('target = "gone.py::Net"', "pyproject.toml: model: no such file: 'gone.py'"),
-        ('target = "nets.py::Gone"', "Gone"),
+        pytest.param('target = "nets.py::Gone"', "Gone", marks=pytest.mark.slow),
         ('target = "nets.py::Net"', "needs arguments"),
-        ('target = "nets.py::Plain"\nargs = { depth = 3 }', "takes no argument depth"),
+        pytest.param(
+            'target = "nets.py::Plain"\nargs = { depth = 3 }', "takes no argument depth", marks=pytest.mark.slow
+        ),
         ('target = "nets.py::Plain"\nbatch = "3xx3"', "pyproject.toml: model nets.py::Plain: "),
         ('target = "sub"', "pyproject.toml: model: 'sub' names no model"),
     ],

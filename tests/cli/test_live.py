@@ -97,6 +97,7 @@ def sleepers(argument: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_misbehaving_models_that_were_only_discovered_are_notes(initlint: Run) -> None:
     Path("hostile.py").write_text(HOSTILE)
     result = initlint("check", "hostile.py", "--format", "json")
@@ -130,6 +131,7 @@ def test_misbehaving_models_that_were_named_are_failures(initlint: Run) -> None:
     assert "hostile.py::Sound: 36 parameters" in result.out
 
 
+@pytest.mark.slow
 def test_a_model_that_hangs_and_one_that_takes_all_memory(initlint: Run) -> None:
     Path("greedy.py").write_text(
         textwrap.dedent("""\

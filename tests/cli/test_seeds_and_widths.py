@@ -102,6 +102,7 @@ def test_from_the_command_line(initlint: Run) -> None:
     assert sound.code == 0, sound.err  # nothing is left to fit a power to
 
 
+@pytest.mark.slow
 def test_from_the_configuration(initlint: Run) -> None:
     Path("initlint.toml").write_text('seeds = 2\n[[model]]\ntarget = "net.py::Net"\nwidths = [32, 64, 128]\n')
     got = initlint("check")

@@ -104,6 +104,7 @@ ODD = MODELS.replace(
 ).replace("self.head(self.body(x))", "sum(each(self.head(self.body(x))) for each in self.heads.values())")
 
 
+@pytest.mark.slow
 def test_names_that_hold_quotes_commas_and_line_ends_are_spelled_as_source(initlint: Run, models: Path) -> None:
     (models / "models.py").write_text(ODD)
     result = initlint("suggest", "models.py::Deep", "--format", "html", "--output", "page.html")
@@ -137,6 +138,7 @@ def test_what_no_values_mend_is_said_and_exits_1(initlint: Run, models: Path) ->
     assert "INI107" in result.err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_json_holds_the_function_and_both_reports(initlint: Run, models: Path) -> None:
     result = initlint("suggest", "models.py::Deep", "--format", "json", "--output", "out.json")
     assert (result.code, result.out) == (0, "")

@@ -63,6 +63,7 @@ def report(folder: Path, hash_seed: int, *names: str, threads: int = 1) -> dict[
     return found
 
 
+@pytest.mark.slow
 def test_a_report_is_the_same_over_processes_and_hash_seeds(tmp_path: Path) -> None:
     (tmp_path / "models.py").write_text(MODELS.replace('{"x", "y", "z"}', '("x", "y", "z")'))
     first = report(tmp_path, 1, "Plain", "Noisy", "Images")

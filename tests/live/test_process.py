@@ -152,6 +152,7 @@ def line_of(fragment: str) -> int:
     return next(number for number, text in enumerate(MODELS.splitlines(), 1) if fragment in text)
 
 
+@pytest.mark.slow
 def test_models_that_end_by_themselves(folder: Path) -> None:
     names = [
         "Raises",
@@ -198,6 +199,7 @@ def test_models_that_end_by_themselves(folder: Path) -> None:
     assert next(instance.models[0].parameters).last_write.location is not None
 
 
+@pytest.mark.slow
 def test_models_that_take_the_process_with_them(folder: Path) -> None:
     done = outcomes(folder, "Exits", "Sound", "Crashes", "Closes", timeout=60)
     assert done["Exits"].reason == "exited with status 3 in __init__; its last line: goodbye"
@@ -222,6 +224,7 @@ def test_models_that_allocate_without_end(folder: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what left the group is found in /proc")
+@pytest.mark.slow
 def test_processes_that_a_model_leaves_behind(folder: Path) -> None:
     done = outcomes(folder, "Forks", "Sound", timeout=60)
     assert [outcome.status for outcome in done.values()] == ["audited", "audited"]

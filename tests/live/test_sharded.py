@@ -125,6 +125,7 @@ def test_moments_are_merged_without_the_whole(two: list[dict[str, Any]]) -> None
     assert all(near(piece, whole) for piece in pieces)
 
 
+@pytest.mark.slow
 def test_a_failure_on_one_rank_ends_on_all(tmp_path: Path) -> None:
     run = command(tmp_path, "tests.live.sharded_job", "alone", str(tmp_path))
     assert run.returncode == 0, run.stderr[-3000:]
@@ -133,6 +134,7 @@ def test_a_failure_on_one_rank_ends_on_all(tmp_path: Path) -> None:
     assert words == [expected, expected]
 
 
+@pytest.mark.slow
 def test_the_command_under_torchrun_works_on_rank_0(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(
         "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"

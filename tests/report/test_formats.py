@@ -119,7 +119,7 @@ evidence = st.dictionaries(
 )
 
 
-@settings(deadline=None)  # the first example pays for imports
+@settings(max_examples=40, deadline=None)  # the first example pays for imports
 @given(evidence)
 def test_any_evidence_is_valid_json_and_prints(values: dict[str, Any]) -> None:
     report = replace(REPORT, findings=(replace(FINDING, evidence=values),), models=())
