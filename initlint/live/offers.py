@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import dis
 import inspect
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
@@ -24,7 +25,7 @@ def instead(module: ModuleType, name: str) -> str:
 
 
 def makers(module: ModuleType, made: type) -> str:
-    """Functions of a module that need no argument and may make one of a class, going by the names in them."""
+    """Functions of a module that need no argument and may return one of a class, going by the names in them."""
     functions = {name: value for name, value in vars(module).items() if isinstance(value, FunctionType)}
     own = {name: value for name, value in functions.items() if value.__module__ == module.__name__}
 
@@ -34,7 +35,13 @@ def makers(module: ModuleType, made: type) -> str:
             leads(own[name], seen | {name}) for name in names & own.keys() - seen if len(seen) < _MOST
         )
 
-    return _listed([name for name, value in own.items() if not _asks(value) and leads(value, frozenset({name}))])
+    return _listed(
+        [
+            name
+            for name, value in own.items()
+            if _returns(value) and not _asks(value) and leads(value, frozenset({name}))
+        ]
+    )
 
 
 def _is_own(module: ModuleType, value: object) -> bool:
@@ -49,6 +56,18 @@ def _asks(function: FunctionType) -> bool:
         parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         for parameter in inspect.signature(function).parameters.values()
     )
+
+
+def _returns(function: FunctionType) -> bool:
+    """Whether it returns anything but None, as a test or a script's ``main`` does not."""
+    last = None
+    for step in dis.get_instructions(function):
+        if step.opname == "RETURN_VALUE" and not (
+            last is not None and last.opname.startswith("LOAD_CONST") and last.argval is None
+        ):
+            return True
+        last = step
+    return False
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -24,9 +24,9 @@ def render(report: Report) -> str:
     return page(
         "report.html.jinja",
         report=report,
-        verdict=", ".join(text for _, text in amounts(report.summary)) or nothing(report.summary),
+        verdict=", ".join(text for _, text in amounts(report.summary)) or nothing(report),
         scope=scope(report),
-        nothing=nothing(report.summary),
+        nothing=nothing(report),
         findings=[Shown(finding, report) for finding in report.findings],
         models=[_Model(index, run, report) for index, run in enumerate(report.models, 1)],
         columns=_COLUMNS,

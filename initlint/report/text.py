@@ -138,7 +138,7 @@ def _models(runs: tuple[ModelRun, ...], page: Sheet, plain: bool) -> Iterator[st
 def _verdict(report: Report, page: Sheet) -> str:
     """The closing line: what was found, in how much, and what of it can be fixed."""
     found = [(text, _COLORS[severity]) for severity, text in amounts(report.summary)]
-    counts = [part for each in found for part in (each, (", ", ""))][:-1] or [(nothing(report.summary), "")]
+    counts = [part for each in found for part in (each, (", ", ""))][:-1] or [(nothing(report), "")]
     return page.wrapped(*counts, (" ", ""), text="; ".join((f"({scope(report)})", *_fixes(report))))
 
 

@@ -96,9 +96,11 @@ def amounts(summary: Summary) -> list[tuple[Severity, str]]:
     return [(severity, counted(number, severity.label)) for severity, number in counts if number]
 
 
-def nothing(summary: Summary) -> str:
+def nothing(report: Report) -> str:
     """What is said where no finding is."""
-    return "No new findings" if summary.baseline else "No findings"
+    if not report.summary.files and all(run.status != "audited" for run in report.models):
+        return "Nothing was checked"
+    return "No new findings" if report.summary.baseline else "No findings"
 
 
 def scope(report: Report) -> str:

@@ -86,3 +86,10 @@ def test_a_fifo_is_no_file(initlint: Run) -> None:
     assert result.code == 2
     assert "not a regular file" in result.err
     assert initlint("check", "--static", ".").code == 0
+
+
+def test_a_target_that_cannot_be_read_is_not_told_to_have_no_findings(initlint: Run) -> None:
+    Path("broken.py").write_text("import torch\nclass Net(:\n")
+    for target in ("broken.py", "absent.py"):
+        result = initlint("check", "--static", target)
+        assert (result.code, result.out) == (2, "Nothing was checked (0 files read)\n")

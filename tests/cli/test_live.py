@@ -361,6 +361,9 @@ OFFERS = textwrap.dedent("""\
     def small():
         return _sized(8)
 
+    def test():
+        print(Net(8))
+
     class Unready(nn.Module):
         def __init__(self):
             super().__init__()
@@ -383,10 +386,10 @@ def test_what_cannot_be_built_or_run_says_what_to_try(initlint: Run, tmp_path: P
     assert result.code == 0
     (asked,) = [line for line in result.err.splitlines() if "needs arguments" in line]
     assert "--arg width=VALUE" in asked
-    assert "offers.py::small" in asked
+    assert asked.endswith("offers.py::small (skipped)")
     (unready,) = [line for line in result.err.splitlines() if "not ready" in line]
     assert "RuntimeError: not ready" in unready
-    assert "offers.py:25)" in unready
+    assert "offers.py:28)" in unready
     assert "--batch" in unready
     assert "0 models audited, 1 by parameters alone" in result.out
     assert "Bare: skipped (it has no parameters)" in result.out

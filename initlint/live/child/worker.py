@@ -279,7 +279,8 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
             except NeedsArguments as error:
                 others = makers(module, subject) if isinstance(subject, type) else ""
                 where = f"{module.__name__}:" if job["path"] is None else f"{_short(job['path'], job['cwd'])}::"
-                raise NotBuilt(f"{error}" + (f", or try {where}{others}" if others else "")) from None
+                another = f"try {where}{others}" if others else "name a function that makes one"
+                raise NotBuilt(f"{error}, or {another}") from None
 
     else:
         raise NotAModel(f"{name} is a {type(subject).__name__}, and no model")
