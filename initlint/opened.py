@@ -77,7 +77,7 @@ def _lines(data: bytes) -> Sequence[str]:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return io.TextIOWrapper(io.BytesIO(data), encoding).readlines()
-    except (SyntaxError, UnicodeDecodeError):
+    except (SyntaxError, UnicodeError):
         return ()
 
 

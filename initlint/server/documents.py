@@ -149,7 +149,7 @@ def encoded(text: str) -> bytes:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return data if encoding.startswith("utf-8") else text.encode(encoding, "replace")
-    except (SyntaxError, LookupError):
+    except (SyntaxError, UnicodeError, LookupError):  # idna replaces nothing, it raises
         return data
 
 

@@ -199,6 +199,7 @@ def test_what_is_no_file_of_python_is_left_alone(editor: Editor, project: Path) 
     assert not any(editor.heard_of(uri) for uri, _ in others)
     assert editor.open(project / "venv" / "site-packages" / "net.py", NET.format(FLAW)) == []
     assert codes(editor.open(project / "net.py", f"# coding: latin-1\n# é\n{NET.format(FLAW)}")) == ["INI501"]
+    assert codes(editor.open(project / "labels.py", f"# coding: idna\n{NET.format(FLAW)}")) == ["INI501"]
     assert editor.open(project / "broken.py", f"# coding: klingon\n{NET.format(FLAW)}", wait=False) == []
 
 

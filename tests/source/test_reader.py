@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
         (b"# coding: no-such-thing\n", 1),
         (b"import torch\n\0", 2),
         (b"\xef\xbb\xbf# coding: latin-1\n", 1),
+        (b"# vim: set fileencoding=punycode :\n#-", 1),  # the line feed that Python adds at the end is no punycode
     ],
 )
 def test_what_python_cannot_parse_is_a_source_error_with_its_line(data: bytes, line: int) -> None:

@@ -26,14 +26,15 @@ def decoded(data: bytes) -> str:
     """The text of a file, by its byte order mark or coding line. Raises SourceError."""
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        text = data.decode(encoding)
+        whole = data if data.endswith(b"\n") else data + b"\n"  # so does Python, and punycode fails on it
+        text = whole.decode(encoding)
     except SyntaxError as error:
         raise SourceError(str(error.msg or error), 1, 1) from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise SourceError(f"cannot be decoded as {error.encoding}: {error.reason}", line) from None
     except (LookupError, ValueError) as error:
-        raise SourceError(f"cannot be decoded: {error}", 1) from None
+        raise SourceError(f"cannot be decoded: {' '.join(str(error).split())}", 1) from None  # codecs quote the text
     if "\0" in text:
         raise SourceError("contains null bytes", text.count("\n", 0, text.index("\0")) + 1)
     return text
