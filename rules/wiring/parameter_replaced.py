@@ -78,6 +78,7 @@ class ParameterReplaced(Rule):
                     self.fc.bias = None
                     self.gain = nn.Parameter(torch.ones(10))
                     self.gain = self.gain.to(device)
+                    self.gain = self.gain.type_as(table)
                     del self.gain
                     self.gain = torch.ones(10)
                     self.register_buffer("scale", torch.ones(10))

@@ -35,71 +35,6 @@ if TYPE_CHECKING:
 Keywords = dict[str, Value]
 
 
-MODULE_METHODS = frozenset(
-    [
-        "apply",
-        "modules",
-        "named_modules",
-        "children",
-        "named_children",
-        "parameters",
-        "named_parameters",
-        "buffers",
-        "named_buffers",
-        "add_module",
-        "register_module",
-        "register_parameter",
-        "register_buffer",
-        "append",
-        "extend",
-        "insert",
-        "keys",
-        "values",
-        "items",
-        "update",
-        "to",
-        "cuda",
-        "cpu",
-        "half",
-        "float",
-        "double",
-        "bfloat16",
-        "train",
-        "eval",
-        "requires_grad_",
-        "zero_grad",
-        "state_dict",
-        "load_state_dict",
-        "get_submodule",
-        "get_parameter",
-        "reset_parameters",
-        "forward",
-        "register_forward_hook",
-        "register_forward_pre_hook",
-        "register_load_state_dict_post_hook",
-        "register_state_dict_hook",
-        "_register_load_state_dict_pre_hook",
-        "type",
-        "share_memory",
-        "to_empty",
-        "xpu",
-        "register_full_backward_hook",
-        "gradient_checkpointing_enable",
-        "__init__",
-        "pop",
-        "clear",
-        "_reset_parameters",
-        "flatten_parameters",
-        "compile",
-        "extra_repr",
-        "__setattr__",
-        "__getattr__",
-        "save_hyperparameters",
-        "log",
-        "_get_name",
-    ]
-)
-
 _SAME = frozenset(
     [
         "to",
@@ -134,6 +69,49 @@ _QUIET = frozenset(
         "save_hyperparameters",
         "gradient_checkpointing_enable",
     ]
+)
+
+MODULE_METHODS = (
+    _SAME
+    | _QUIET
+    | frozenset(
+        [
+            "apply",
+            "modules",
+            "named_modules",
+            "children",
+            "named_children",
+            "parameters",
+            "named_parameters",
+            "buffers",
+            "named_buffers",
+            "add_module",
+            "register_module",
+            "register_parameter",
+            "register_buffer",
+            "append",
+            "extend",
+            "insert",
+            "keys",
+            "values",
+            "items",
+            "update",
+            "state_dict",
+            "load_state_dict",
+            "get_submodule",
+            "get_parameter",
+            "reset_parameters",
+            "forward",
+            "to_empty",
+            "__init__",
+            "pop",
+            "clear",
+            "_reset_parameters",
+            "__setattr__",
+            "__getattr__",
+            "_get_name",
+        ]
+    )
 )
 
 

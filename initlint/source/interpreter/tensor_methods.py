@@ -18,60 +18,6 @@ if TYPE_CHECKING:
 Keywords = dict[str, Value]
 
 
-VIEWS = frozenset(
-    [
-        "tensor_split",
-        "hsplit",
-        "vsplit",
-        "dsplit",
-        "split_with_sizes",
-        "unsafe_chunk",
-        "unsafe_split",
-        "unflatten",
-        "unfold",
-        "ravel",
-        "swapdims",
-        "moveaxis",
-        "adjoint",
-        "expand_as",
-        "view_as_real",
-        "view_as_complex",
-        "view",
-        "reshape",
-        "detach",
-        "flatten",
-        "squeeze",
-        "unsqueeze",
-        "permute",
-        "transpose",
-        "t",
-        "contiguous",
-        "view_as",
-        "requires_grad_",
-        "expand",
-        "narrow",
-        "select",
-        "chunk",
-        "split",
-        "unbind",
-        "diagonal",
-        "as_strided",
-        "to",
-        "cuda",
-        "cpu",
-        "float",
-        "half",
-        "double",
-        "bfloat16",
-        "swapaxes",
-        "movedim",
-        "index_select",
-        "__getitem__",
-    ]
-)
-
-"""Methods whose result may share the tensor's memory: those of torch's page on tensor views, and casts."""
-
 _CASTS = frozenset(["to", "cuda", "cpu", "float", "half", "double", "type_as", "bfloat16"])
 
 _WHOLE = frozenset(
@@ -92,6 +38,42 @@ _WHOLE = frozenset(
         "movedim",
     ]
 )
+
+VIEWS = (
+    _CASTS
+    | _WHOLE
+    | frozenset(
+        [
+            "tensor_split",
+            "hsplit",
+            "vsplit",
+            "dsplit",
+            "split_with_sizes",
+            "unsafe_chunk",
+            "unsafe_split",
+            "unflatten",
+            "unfold",
+            "ravel",
+            "swapdims",
+            "moveaxis",
+            "adjoint",
+            "expand_as",
+            "view_as_real",
+            "view_as_complex",
+            "expand",
+            "narrow",
+            "select",
+            "chunk",
+            "split",
+            "unbind",
+            "diagonal",
+            "as_strided",
+            "index_select",
+            "__getitem__",
+        ]
+    )
+)
+"""Methods whose result may share the tensor's memory: those of torch's page on tensor views, and casts."""
 
 
 def tensor_method(
