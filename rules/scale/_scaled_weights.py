@@ -64,26 +64,26 @@ class ScaledWeightsRule(Rule):
         ]
         if not wrong or not accounts_for([excess_gain(*pair) for pair in wrong], signal.ratio):
             return
-        for layer, matrix in wrong[:1]:
-            activation, std = layer.activation, matrix.distribution.std
-            assert activation is not None  # excess_gain is UNKNOWN without one
-            yield self.at(
-                matrix,
-                f"{matrix.name} has std {std:.3g}, {self.adverb} for the {activation.name} that follows (fan-in "
-                f"{matrix.fan_in} asks for {activation.gain / math.sqrt(matrix.fan_in):.3g}): over "
-                f"{signal.length} layers "
-                f"signal std {'goes' if signal.measured else 'moves'} {signal.told}",
-                help=f"use {initializer_for(activation)}",
-                severity=Severity.ERROR if beyond(signal.ratio, self.limits[1]) else None,
-                evidence={
-                    "std": std,
-                    "fan_in": matrix.fan_in,
-                    "layers": signal.length,
-                    "signal_ratio": signal.ratio,
-                },
-                parameters=[other for _, other in wrong],
-                suspects=signal.upto,
-            )
+        layer, matrix = wrong[0]
+        activation, std = layer.activation, matrix.distribution.std
+        assert activation is not None  # excess_gain is UNKNOWN without one
+        yield self.at(
+            matrix,
+            f"{matrix.name} has std {std:.3g}, {self.adverb} for the {activation.name} that follows (fan-in "
+            f"{matrix.fan_in} asks for {activation.gain / math.sqrt(matrix.fan_in):.3g}): over "
+            f"{signal.length} layers "
+            f"signal std {'goes' if signal.measured else 'moves'} {signal.told}",
+            help=f"use {initializer_for(activation)}",
+            severity=Severity.ERROR if beyond(signal.ratio, self.limits[1]) else None,
+            evidence={
+                "std": std,
+                "fan_in": matrix.fan_in,
+                "layers": signal.length,
+                "signal_ratio": signal.ratio,
+            },
+            parameters=[other for _, other in wrong],
+            suspects=signal.upto,
+        )
 
 
 def drawn(matrix: Parameter) -> bool:
