@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from initlint.facts import UNKNOWN, Activation, Chain, Layer, Model, Parameter, ResidualStream, absent, bounds, known
 from initlint.theory.drift import deviating, drift
-from initlint.theory.nonlinearities import DEFAULT_SLOPES, nonlinearity
+from initlint.theory.nonlinearities import DEFAULT_SLOPES, RECTIFIERS, nonlinearity
 from initlint.theory.variance import ChainLayer, predicted_drift
 
 __all__ = [
@@ -170,14 +170,14 @@ def variance_factor(stream: ResidualStream) -> float:
 def norm_next(layer: Layer) -> bool:
     """Whether only another linear map (a separable convolution), or a ReLU, stands between the layer and a norm.
 
-    The norm undoes the layer's scale then: both pass a positive factor on.
+    The norm undoes the layer's scale then: both pass a positive factor on, and so do ReLU's kin with a slope.
     """
     if absent(layer.activation) or layer.activation is None:
         return False
-    if layer.activation.name in ("relu", "leaky_relu"):
-        return not layer.is_head and any(chain.layers[-1] is layer for chain in layer.model.chains)
-    if layer.activation.name != "identity":
+    if layer.activation.name not in RECTIFIERS:
         return False
+    if layer.activation.name != "identity":
+        return not layer.is_head and any(chain.layers[-1] is layer for chain in layer.model.chains)
     for chain in layer.model.chains:
         for this, following in zip(chain.layers, chain.layers[1:], strict=False):
             if this is layer:

@@ -191,7 +191,7 @@ def test_a_norm_undoes_the_scale_of_what_only_a_relu_or_a_linear_map_parts_from_
     assert not norm_next(b), "nothing follows"
     assert not norm_next(c), "a has no norm"
     assert not norm_next(linear("x", activation=None))
-    for name, undone in (("relu", True), ("leaky_relu", True), ("gelu", False)):
+    for name, undone in (("relu", True), ("leaky_relu", True), ("prelu", True), ("gelu", False)):
         first, last = linear("p", activation=activation(name)), linear("q", activation=activation(name))
         in_chains((first, last))
         assert norm_next(last) == undone, name
