@@ -14,7 +14,7 @@ from typing import NamedTuple
 from initlint.facts import UNKNOWN, known
 from initlint.theory.contagion import number
 
-__all__ = ["DEFAULT_SLOPES", "RECTIFIERS", "Nonlinearity", "names", "nonlinearity"]
+__all__ = ["DEFAULT_SLOPES", "RECTIFIERS", "Nonlinearity", "names", "nonlinearity", "passes_on"]
 
 Scalar = Callable[[float], float]
 
@@ -38,6 +38,9 @@ DEFAULT_SLOPES = {"leaky_relu": 0.01, "prelu": 0.25}
 RECTIFIERS = frozenset({"identity", "relu", *DEFAULT_SLOPES})
 """The nonlinearities that are linear on either side of zero, with slope 1 above: phi(a x) = a phi(x) for a > 0."""
 
+_LARGE = 100.0
+"""Beyond every bend of the nonlinearities, and far above every bound of one."""
+
 _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
 _SQRT2 = math.sqrt(2)
@@ -60,6 +63,15 @@ def nonlinearity(name: str, slope: float | None = None) -> Nonlinearity:
         return _rectifier(name, negative) if known(negative) else UNKNOWN
     unit: Nonlinearity = _table().get(name, UNKNOWN)
     return unit
+
+
+def passes_on(name: str) -> bool:
+    """Whether a nonlinearity gives a large input on about as large as it is; False for a gated unit, or an unknown one.
+
+    So a ReLU does and its smooth kin; what is bounded, a sine, or a square does not.
+    """
+    unit = nonlinearity(name)
+    return known(unit) and not unit.gated and math.isclose(unit.phi(_LARGE), _LARGE, rel_tol=0.1)
 
 
 def _rectifier(name: str, slope: float) -> Nonlinearity:

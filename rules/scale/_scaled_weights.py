@@ -10,6 +10,7 @@ from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import accounts_for, excess_gain, flow, matrices, norm_next
 from initlint.theory.drift import beyond, least_ratio
+from initlint.theory.nonlinearities import passes_on
 from initlint.theory.remedies import initializer_for
 
 _STEPS = 4
@@ -90,13 +91,13 @@ def drawn(matrix: Parameter) -> bool:
     return matrix.trainable and matrix.distribution.is_random
 
 
-_STRAIGHT = frozenset({"relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "hardswish", "softplus"})
-"""What passes a large signal on as it is; a sine or cosine may ask for one (random Fourier features)."""
-
-
 def outside_chains(layer: Layer) -> bool:
-    """Whether a layer stands alone (behind or before a concatenation, say), with no norm behind its nonlinearity."""
-    if layer.activation is None or layer.activation.name not in _STRAIGHT or norm_next(layer):
+    """Whether a layer stands alone (behind or before a concatenation, say), with no norm behind its nonlinearity.
+
+    Not before one that may ask for a large signal, as a sine does (random Fourier features).
+    """
+    activation = layer.activation
+    if activation is None or activation.name == "identity" or not passes_on(activation.name) or norm_next(layer):
         return False
     return all(other.name != layer.name for chain in layer.model.chains for other in chain.layers)
 

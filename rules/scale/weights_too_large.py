@@ -16,6 +16,8 @@ _HEADS = ((10.0, 10.0), (4.0, 50.0))
 layers have a gain above 4.9."""
 _LEAP = 30.0
 """How much a hidden layer alone may multiply the signal by, over what the nonlinearity behind it needs."""
+_FAR = 10.0
+"""The std that a layer in no chain must give besides: there is no signal before it to compare with."""
 
 
 class WeightsTooLarge(ScaledWeightsRule):
@@ -287,5 +289,5 @@ class WeightsTooLarge(ScaledWeightsRule):
                 help="draw an output layer with std 1 / sqrt(fan_in) or less: nn.init.xavier_uniform_",
                 evidence={"std": parameter.distribution.std, "fan_in": parameter.fan_in, "output_std": output},
             )
-        elif output > _LEAP / 3 and outside_chains(layer) and excess_gain(layer, parameter) > _LEAP:
+        elif output > _FAR and outside_chains(layer) and excess_gain(layer, parameter) > _LEAP:
             yield self._named(layer, parameter, f"what it gives has std {output:.2g}")

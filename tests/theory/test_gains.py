@@ -9,7 +9,7 @@ import pytest
 
 from initlint.facts import UNKNOWN, known
 from initlint.theory import gains
-from initlint.theory.nonlinearities import DEFAULT_SLOPES, names, nonlinearity
+from initlint.theory.nonlinearities import DEFAULT_SLOPES, names, nonlinearity, passes_on
 from initlint.theory.quadrature import gaussian_mean
 
 MEASURED = {
@@ -152,6 +152,13 @@ def test_gated_units_against_samples(name: str) -> None:
     y.sum().backward()
     assert gains.second_moment(name, q) == pytest.approx(float(y.detach().square().mean()), rel=0.02)
     assert gains.derivative_moment(name, q) == pytest.approx(float(x.grad.square().mean()), rel=0.02)
+
+
+def test_what_passes_a_large_signal_on_is_neither_bounded_nor_a_product() -> None:
+    bounded = {"relu6", "sigmoid", "hardsigmoid", "tanh", "hardtanh", "softsign", "sin", "logsigmoid"}
+    products = {"relu_squared", "glu", "reglu", "geglu", "swiglu"}
+    assert {name for name in names() if not passes_on(name)} == bounded | products
+    assert not passes_on("custom")
 
 
 @pytest.mark.torch
