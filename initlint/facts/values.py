@@ -71,6 +71,8 @@ class Distribution(Fact):
 
 SURE = 0.9
 """Confidence from which a recognised distribution outweighs what a statement was seen to draw."""
+ROUNDING = 1e-5
+"""What begins equal and gets the same gradient differs by less after some steps: rounding parts it by 1e-7."""
 
 
 RANDOM_FAMILIES = frozenset({"normal", "truncated_normal", "uniform", "orthogonal", "sparse"})
@@ -207,12 +209,12 @@ class Escape(Fact):
     @property
     def copies_are_one(self) -> bool:
         """It and those that it begins equal to moved, and moved together up to rounding."""
-        return self.received and self.copies_spread < 1e-5
+        return self.received and self.copies_spread < ROUNDING
 
     @property
     def rows_are_one(self) -> bool:
-        """Its rows moved together up to rounding, which parts them by 1e-7."""
-        return self.row_spread < 1e-5
+        """Its rows moved together up to rounding."""
+        return self.row_spread < ROUNDING
 
     @property
     def rows_are_alike(self) -> bool:

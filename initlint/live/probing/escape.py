@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from initlint.facts import UNKNOWN, Escape
+from initlint.facts.values import ROUNDING
 from initlint.live.batches.variation import varied
 from initlint.live.host.sharded import Ranks, local
 from initlint.live.probing.objective import Objective
@@ -20,8 +21,6 @@ __all__ = ["EscapeTest"]
 
 _STEP = 1e-3
 _MOST = 16
-_ROUNDING = 1e-5
-"""What copies that get the same gradient differ by at most."""
 _QUIET = 2  # backwards running that reach nothing new, at the fixpoint
 _MOVES = 12
 """Steps that rows are given to part. Rows told apart by random outgoing weights part by more than 1% of the largest
@@ -109,7 +108,7 @@ class EscapeTest:
 
     def _are_one(self) -> list[Sequence[nn.Parameter]]:
         """The copies that have not parted."""
-        return [each for each in self.copies if _apart(each) < _ROUNDING]
+        return [each for each in self.copies if _apart(each) < ROUNDING]
 
     def note_held(self, args: Any, kwargs: Any) -> None:
         """Note in ``held`` what is stuck only as long as the copies that have not parted are one.
