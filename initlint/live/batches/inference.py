@@ -196,11 +196,8 @@ def _progress() -> Iterator[_Progress]:
             before, after = args[0].shape[2:], output.shape[2:]
             progress.shrunk |= len(after) == 2 and max(after) == 1 < max(before)
 
-    handle = register_module_forward_hook(count)
-    try:
+    with register_module_forward_hook(count):
         yield progress
-    finally:
-        handle.remove()
 
 
 def _by_fake(module: nn.Module, candidates: list[Candidate]) -> Iterator[Candidate]:

@@ -145,11 +145,10 @@ def resting(module: nn.Module) -> Iterator[None]:
         for child in _sharders(root):
             child.reshard()
 
-    handle = module.register_forward_hook(after)
     try:
-        yield
+        with module.register_forward_hook(after):
+            yield
     finally:
-        handle.remove()
         rest(module)
 
 

@@ -176,9 +176,8 @@ class _Pairs(TorchDispatchMode):  # type: ignore[no-untyped-call]
 @contextlib.contextmanager
 def _hooked(module: nn.Module, hooks: Mapping[str, Any]) -> Iterator[None]:
     modules = dict(module.named_modules())
-    handles = [modules[name].register_forward_hook(hook) for name, hook in hooks.items() if hook is not None]
-    try:
+    with contextlib.ExitStack() as registered:
+        for name, hook in hooks.items():
+            if hook is not None:
+                registered.enter_context(modules[name].register_forward_hook(hook))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -148,7 +148,6 @@ def hooked(
     """Sample the outputs of the submodules called ``names`` during the pass that runs inside, and their gradients."""
     measured = Measured()
     modules = dict(module.named_modules())
-    handles = []
 
     def hook_for(name: str) -> Callable[..., None]:
         samples = measured.samples.setdefault(name, [])
@@ -180,13 +179,10 @@ def hooked(
 
         return hook
 
-    try:
+    with contextlib.ExitStack() as hooks:
         for name in names:
-            handles.append(modules[name].register_forward_hook(hook_for(name)))
+            hooks.enter_context(modules[name].register_forward_hook(hook_for(name)))
         yield measured
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextlib.contextmanager
@@ -194,7 +190,6 @@ def output_shapes(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str,
     """The shapes that the submodules called ``names`` give, call by call, during the pass that runs inside."""
     shapes: dict[str, list[tuple[int, ...]]] = {}
     modules = dict(module.named_modules())
-    handles = []
 
     def hook_for(name: str) -> Callable[..., None]:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
@@ -203,13 +198,10 @@ def output_shapes(module: nn.Module, names: Sequence[str]) -> Iterator[dict[str,
 
         return hook
 
-    try:
+    with contextlib.ExitStack() as hooks:
         for name in names:
-            handles.append(modules[name].register_forward_hook(hook_for(name)))
+            hooks.enter_context(modules[name].register_forward_hook(hook_for(name)))
         yield shapes
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _figures(sample: Sample) -> list[Tensor]:

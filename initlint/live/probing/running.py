@@ -130,21 +130,17 @@ def _address(tensor: Tensor) -> int | None:
 def _vocabularies(module: nn.Module) -> Iterator[dict[int | None, int]]:
     """Rows of the embedding that reads a tensor, by the address of its storage (the fewest, where several read it)."""
     rows: dict[int | None, int] = {}
-    handles = []
 
     def note(layer: nn.Module, args: tuple[Any, ...]) -> None:
         address = _address(local(args[0])) if args and isinstance(args[0], Tensor) else None
         if address is not None:
             rows[address] = min(int(layer.num_embeddings), rows.get(address, sys.maxsize))  # type: ignore[arg-type]
 
-    try:
+    with contextlib.ExitStack() as hooks:
         for child in module.modules():
             if isinstance(child, (nn.Embedding, nn.EmbeddingBag)):
-                handles.append(child.register_forward_pre_hook(note))
+                hooks.enter_context(child.register_forward_pre_hook(note))
         yield rows
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def enlarged(batch: Batch) -> Batch:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -109,13 +109,8 @@ def _measured(module: nn.Module, kept: dict[str, Tensor]) -> Iterator[None]:
 
         return hook
 
-    handles = [
-        child.register_forward_hook(note(name))
-        for name, child in module.named_modules()
-        if any(parameter.dim() > 1 for parameter in child.parameters(recurse=False))
-    ]
-    try:
+    with ExitStack() as hooks:
+        for name, child in module.named_modules():
+            if any(parameter.dim() > 1 for parameter in child.parameters(recurse=False)):
+                hooks.enter_context(child.register_forward_hook(note(name)))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()

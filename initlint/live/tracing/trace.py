@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils.hooks import RemovableHandle
 
 from initlint.live.host.sharded import held, is_sharder
 from initlint.live.tracing.graph import Node, Ref, Trace, Use, tensors_in
@@ -297,7 +298,6 @@ def _template(value: Any, refs: Mapping[int, int]) -> Any:
 def _scopes(module: nn.Module, recorder: _Recorder) -> Iterator[None]:
     """Keep the recorder told which module is running, and what each returned."""
     trace = recorder.trace
-    handles: list[Any] = []
 
     def enter(name: str, opaque: bool) -> Any:
         def hook(_: nn.Module, __: Any) -> None:
@@ -339,22 +339,20 @@ def _scopes(module: nn.Module, recorder: _Recorder) -> Iterator[None]:
         return hook
 
     recurrent = (nn.RNNBase, nn.RNNCellBase)
-    try:
+    with contextlib.ExitStack() as hooks:
         for name, child in module.named_modules():
             if isinstance(child, torch.jit.ScriptModule):
                 continue
             if is_sharder(child):
-                handles += _gathering(child, recorder)
+                for each in _gathering(child, recorder):
+                    hooks.enter_context(each)
             opaque = isinstance(child, recurrent)
-            handles.append(child.register_forward_pre_hook(enter(name, opaque), prepend=True))
-            handles.append(child.register_forward_hook(leave(name, opaque)))
+            hooks.enter_context(child.register_forward_pre_hook(enter(name, opaque), prepend=True))
+            hooks.enter_context(child.register_forward_hook(leave(name, opaque)))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
-def _gathering(module: nn.Module, recorder: _Recorder) -> list[Any]:
+def _gathering(module: nn.Module, recorder: _Recorder) -> list[RemovableHandle]:
     """Hooks around those by which fully_shard gathers a module's parameters, and may cast its inputs."""
     given: list[list[int]] = []
 
