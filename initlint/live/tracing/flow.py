@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from torch import nn
 
 from initlint.facts import UNKNOWN, Activation, Consumer, known
-from initlint.live.tracing.activations import Function, describe, gated, prelu, replay
-from initlint.live.tracing.graph import Node, Ref, Trace
-from initlint.live.tracing.signal_operations import ELEMENTWISE
+from initlint.live.tracing.activations import Function, gated
+from initlint.live.tracing.graph import Trace
 from initlint.live.tracing.summed import Sum, returns, sum_of
+from initlint.live.tracing.ways import Path, Ways
 
 __all__ = ["Fate", "Reader"]
 
-_PASSING = frozenset({"view", "dropout", "bias", "scale", "pool", "resize"})
-_MAX_MEMBERS = 60
-_MAX_VALUES = 500
-"""How many values are looked at for the fate of one; beyond it the fate is unknown."""
-_SINKS = {
-    "sum": "sum",
-    "norm": "norm",
-    "application": "layer",
-    "product": "product",
-    "softmax": "softmax",
-}
+_MAX_LOOKED_AT = 60
+"""Values beyond which no constant factor is looked for."""
 
 
 @dataclass(slots=True)
@@ -48,15 +38,6 @@ class Fate:
     through: str | None = None
     sums: tuple[Sum | None, ...] = ()
     returns: int = UNKNOWN
-
-
-@dataclass(slots=True)
-class _Path:
-    """One way out of a value: the activation met on it (None: none), and what stands at its end."""
-
-    activation: Activation | None
-    function: Function | None
-    sinks: list[tuple[str, str, int]] = field(default_factory=list)  # kind, name, node; "output" has node -1
 
 
 def _merge(calls: list[Fate]) -> Fate:
@@ -88,8 +69,7 @@ class Reader:
         self.trace = trace
         self.ancestors = _ancestors(trace)
         self.depths = _depths(trace)
-        self.outputs = trace.outputs
-        self._looked_at = 0
+        self._ways = Ways(trace)
 
     def fates(self) -> dict[str, Fate]:
         """The fate of every layer that was applied, by its name."""
@@ -159,8 +139,8 @@ class Reader:
             if self._multiplied(index):
                 direct.append(Consumer(kind="scale", name="scale"))
             return replace(self.fate(joined.node), consumers=tuple(direct), sums=(joined,))
-        self._looked_at = 0
-        paths = self.paths(index)
+        self._ways.looked_at = 0
+        paths = self._ways.paths(index)
         if paths is None:
             return Fate(sums=(None,))
         fate = Fate(sums=(None,))
@@ -191,7 +171,7 @@ class Reader:
     def _multiplied(self, index: int) -> bool:
         """Whether a constant multiplies a value, or a sum that it goes into, before anything else is done to it."""
         stack, seen = list(self.trace.consumers[index]), set[int]()
-        while stack and len(seen) < _MAX_MEMBERS:
+        while stack and len(seen) < _MAX_LOOKED_AT:
             index = stack.pop()
             node = self.trace.nodes[index]
             if node.category == "scale" or (node.category == "elementwise" and node.op in ("mul", "div")):
@@ -201,10 +181,10 @@ class Reader:
                 stack.extend(self.trace.consumers[index])
         return False
 
-    def _reaches_primary(self, paths: list[_Path]) -> bool:
+    def _reaches_primary(self, paths: list[Path]) -> bool:
         return any(node == -1 and name == "primary" for path in paths for _, name, node in path.sinks)
 
-    def _name_activation(self, fate: Fate, paths: list[_Path]) -> None:
+    def _name_activation(self, fate: Fate, paths: list[Path]) -> None:
         gate = self._gate(paths)
         if gate is not None:
             fate.activation = gate
@@ -236,7 +216,7 @@ class Reader:
             else:
                 return index
 
-    def _gate(self, paths: list[_Path]) -> Activation | None:
+    def _gate(self, paths: list[Path]) -> Activation | None:
         """A gated unit: two parts of one output, one of them through an activation, meet in one product."""
         if len(paths) == 1 and len(paths[0].sinks) == 1 and paths[0].sinks[0][0] == "glu":
             return gated(Activation(name="sigmoid"))
@@ -249,7 +229,7 @@ class Reader:
             return gated(acting[0])
         return None
 
-    def _ends_branch(self, index: int, paths: list[_Path]) -> bool:
+    def _ends_branch(self, index: int, paths: list[Path]) -> bool:
         """Whether the value goes into a residual sum whose other operand passed it by (a norm may come first)."""
         if len(paths) != 1 or paths[0].activation is not None or len(paths[0].sinks) != 1:
             return False
@@ -258,7 +238,7 @@ class Reader:
             after = self._after_norm(node)
             if after == index:
                 return False
-            beyond = self.paths(after)
+            beyond = self._ways.paths(after)
             return beyond is not None and self._ends_branch(after, beyond)
         if kind != "sum":
             return False
@@ -271,18 +251,18 @@ class Reader:
                 return True
         return self.depths[other] < self.depths[index] or UNKNOWN
 
-    def _sum_normalized(self, path: _Path) -> bool:
+    def _sum_normalized(self, path: Path) -> bool:
         """Whether nothing but norms takes the sum that a branch ends in (a norm may come before it)."""
         kind, _, node = path.sinks[0]
         if kind == "norm":
-            beyond = self.paths(self._after_norm(node))
+            beyond = self._ways.paths(self._after_norm(node))
             return UNKNOWN if not beyond else self._sum_normalized(beyond[0])
-        after = self.paths(node)
+        after = self._ways.paths(node)
         if not after:
             return UNKNOWN  # type: ignore[no-any-return]
         return all(each.activation is None and sink[0] == "norm" for each in after for sink in each.sinks)
 
-    def _product_normalized(self, paths: list[_Path]) -> bool:
+    def _product_normalized(self, paths: list[Path]) -> bool:
         """Whether nothing but norms takes a value's products with other values."""
         for path in paths:
             for kind, _, node in path.sinks:
@@ -292,7 +272,7 @@ class Reader:
                     continue
                 if node < 0 or self.trace.nodes[node].category not in ("product", "attention"):
                     return False
-                beyond = self.paths(node)
+                beyond = self._ways.paths(node)
                 if not beyond:
                     return UNKNOWN  # type: ignore[no-any-return]
                 after = self._product_normalized(beyond)
@@ -308,164 +288,6 @@ class Reader:
             else:
                 other = operand
         return mine, self.trace.source(other) if other is not None else None
-
-    def paths(self, index: int) -> list[_Path] | None:
-        """Every way out of a value; None where there are too many to follow."""
-        self._looked_at += 1
-        members, exits = self._closure(index)
-        if exits is None or self._looked_at > _MAX_VALUES:
-            return None
-        paths: list[_Path] = []
-        for end in exits:
-            special = self._prelu(end)
-            function = None if end == index else replay(self.trace, index, end, members)
-            if end != index and function is None and special is None and not self._passes(index, end, members):
-                return None
-            activation = special or (describe(function) if function is not None else None)
-            sinks: list[tuple[str, str, int]] = []
-            follow: list[int] = []
-            self._sinks(end, members, sinks, follow)
-            if not sinks and not follow:
-                continue
-            if sinks:
-                paths.append(_Path(activation, function if activation is not None else None, sinks))
-            for further in follow:
-                beyond = self.paths(further)
-                if beyond is None:
-                    return None
-                for path in beyond:
-                    if activation is None:
-                        paths.append(path)
-                    else:
-                        paths.append(_Path(activation, function, path.sinks))
-        return _combine(paths)
-
-    def _prelu(self, end: int) -> Activation | None:
-        node = self.trace.nodes[end]
-        if node.op != "_prelu_kernel":
-            return None
-        for parameter in self.trace.nodes[node.inputs[1]].parameters:
-            owner = self.trace.modules.get(self.trace.owners.get(parameter, ""))
-            slopes = getattr(owner, "weight", None)
-            if slopes is not None and id(slopes) == parameter and not slopes.is_meta:
-                return prelu(slopes.detach().flatten().cpu().double().tolist())
-        return Activation(name="prelu")
-
-    def _passes(self, start: int, end: int, members: set[int]) -> bool:
-        return all(self.trace.nodes[i].category in ("view", "dropout", "part") for i in members if start < i <= end)
-
-    def _closure(self, index: int) -> tuple[set[int], list[int] | None]:
-        """The values computed elementwise from one value alone, and those of them that something else uses.
-
-        A part of the value is a value of its own: the closure stops there.
-        """
-        trace = self.trace
-        numel = trace.nodes[index].numel
-        members, exits = {index}, set()
-        queue = list(trace.consumers[index])
-        heapq.heapify(queue)
-        rejected: dict[int, set[int]] = {}
-        seen: set[int] = set()
-        while queue:
-            current = heapq.heappop(queue)
-            if current in seen:
-                continue
-            seen.add(current)
-            node = trace.nodes[current]
-            if self._belongs(node, members, numel):
-                members.add(current)
-                if len(members) > _MAX_MEMBERS:
-                    return members, None
-                for consumer in trace.consumers[current]:
-                    heapq.heappush(queue, consumer)
-            else:
-                rejected[current] = {i for i in node.inputs if i in members}
-        for sources in rejected.values():
-            exits |= sources
-        exits |= members & self.outputs
-        return members, sorted(exits)
-
-    def _belongs(self, node: Node, members: set[int], numel: int) -> bool:
-        trace = self.trace
-        if node.numel != numel:
-            return False
-        if node.category in ("view", "dropout") and node.op != "index_select":
-            return node.inputs[0] in members
-        if node.op == "_prelu_kernel":
-            return node.inputs[0] in members
-        if node.op not in ELEMENTWISE or node.category not in ("elementwise", "product", "sum"):
-            return False
-        moving = [i for i in node.inputs if trace.nodes[i].data]
-        fixed = [i for i in node.inputs if not trace.nodes[i].data]
-        if not moving or not all(i in members for i in moving):
-            return False
-        if any(trace.nodes[i].value is None for i in fixed):
-            return False
-        refs = [a for a in node.arguments if isinstance(a, Ref)]
-        return bool(refs)
-
-    def _sinks(self, end: int, members: set[int], sinks: list[tuple[str, str, int]], follow: list[int]) -> None:
-        """What uses an exit: things that end the walk, and values to walk on from."""
-        trace = self.trace
-        if end in self.outputs:
-            others = any(c not in members and trace.nodes[c].data for c in trace.consumers[end])
-            primary = trace.source(end) in {trace.source(i) for i in trace.primary}
-            if primary or not others:
-                sinks.append(("output", "primary" if primary else "output", -1))
-        for consumer in trace.consumers[end]:
-            if consumer in members:
-                continue
-            node = trace.nodes[consumer]
-            if node.category in _PASSING or node.category == "part":
-                follow.append(consumer)
-            elif node.category == "statistic" or (node.category == "reduce" and self._feeds_norm(end, consumer)):
-                continue
-            elif node.category in _SINKS:
-                name = node.layer if node.category == "application" else node.op
-                if node.category == "norm" and "batch_norm" in name and node.shape[:1] == (1,):
-                    name = "instance_norm"  # which torch computes as the norm of a batch of one: a channel an instance
-                sinks.append((_SINKS[node.category], name, consumer))
-            elif node.category == "glu":
-                sinks.append(("glu", "glu", consumer))
-            elif self._feeds_norm(end, consumer):
-                continue
-            elif node.data:
-                sinks.append(("other", node.op, consumer))
-
-    def _feeds_norm(self, end: int, consumer: int) -> bool:
-        """Whether a value is part of computing a hand-written norm of ``end``."""
-        frontier, trace = {consumer}, self.trace
-        for _ in range(10):
-            ahead: set[int] = set()
-            for index in frontier:
-                for following in trace.consumers[index]:
-                    node = trace.nodes[following]
-                    if node.category == "norm" and node.op in ("mul", "div"):
-                        return True
-                    if node.category in ("reduce", "elementwise", "view", "product", "sum"):
-                        ahead.add(following)
-            if not ahead or len(ahead) > 8:
-                return False
-            frontier = ahead
-        return False
-
-
-def _combine(paths: list[_Path]) -> list[_Path]:
-    """Ways out that are alike (the same activation to the same end) count once."""
-    kept: list[_Path] = []
-    for path in paths:
-        name = path.activation.name if path.activation else ""
-        alike = next(
-            (
-                p
-                for p in kept
-                if (p.activation.name if p.activation else "") == name and set(p.sinks) == set(path.sinks)
-            ),
-            None,
-        )
-        if alike is None:
-            kept.append(path)
-    return kept
 
 
 def _ancestors(trace: Trace) -> list[int] | None:
