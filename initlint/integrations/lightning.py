@@ -11,14 +11,13 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
-from initlint.integrations.training import FirstBatch, batch_of
+from initlint.integrations.training import FirstBatchCallback, batch_of
 from initlint.live.batches.batch import Batch
-from initlint.result import Report
 
 __all__ = ["InitAudit"]
 
@@ -34,7 +33,7 @@ def _callback() -> type[Any]:
     return kind
 
 
-class InitAudit(_callback()):  # type: ignore[misc]
+class InitAudit(FirstBatchCallback, _callback()):  # type: ignore[misc]
     """Audits the module that is to be trained on the first batch that it is to be trained on, before the first step.
 
     The batch is the training loop's own, on the module's device; none is fetched for this. The loss is that of
@@ -56,23 +55,7 @@ class InitAudit(_callback()):  # type: ignore[misc]
     Raises ValueError for codes and a ``fail_on`` that mean nothing.
     """
 
-    def __init__(
-        self,
-        *,
-        fail_on: str = "error",
-        select: str | Iterable[str] | None = None,
-        ignore: str | Iterable[str] | None = None,
-        loss: str | Callable[[Any], Tensor] | None = None,
-        loaded: str | Iterable[str] = (),
-    ) -> None:
-        super().__init__()
-        self._first = FirstBatch(fail_on=fail_on, select=select, ignore=ignore, loss=loss, loaded=loaded)
-        self._due = False
-
-    @property
-    def report(self) -> Report | None:
-        """What was found before the latest training, on the rank that reports."""
-        return self._first.report
+    _due = False
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """A training begins."""

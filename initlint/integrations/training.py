@@ -25,7 +25,7 @@ from initlint.live.host.sharded import is_piece
 from initlint.printable import printable
 from initlint.result import InitError, Report
 
-__all__ = ["FirstBatch", "batch_of"]
+__all__ = ["FirstBatch", "FirstBatchCallback", "batch_of"]
 
 Attempts = Callable[[], Generator[tuple[nn.Module, Any], None, None]]
 """Modules to audit in place of the one in question, each with its batch, until one runs."""
@@ -48,12 +48,10 @@ class FirstBatch:
         loss: str | Callable[[Any], Tensor] | None,
         loaded: str | Iterable[str],
     ) -> None:
-        if fail_on != "never":
-            try:
-                Severity.parse(fail_on)
-            except ValueError:
-                raise ValueError(f"fail_on is error, warning, advice or never, not {fail_on!r}") from None
-        self.fail_on = None if fail_on == "never" else Severity.parse(fail_on)
+        try:
+            self.fail_on = None if fail_on == "never" else Severity.parse(fail_on)
+        except ValueError:
+            raise ValueError(f"fail_on is error, warning, advice or never, not {fail_on!r}") from None
         self.select = None if select is None else codes_of(select)
         self.ignore = codes_of(ignore or ())
         check_patterns((*(self.select or ()), *self.ignore))
@@ -138,6 +136,27 @@ class FirstBatch:
                 break
         assert report is not None
         return report
+
+
+class FirstBatchCallback:
+    """What a callback is made with, whichever framework calls it; it comes before the framework's own base."""
+
+    def __init__(
+        self,
+        *,
+        fail_on: str = "error",
+        select: str | Iterable[str] | None = None,
+        ignore: str | Iterable[str] | None = None,
+        loss: str | Callable[[Any], Tensor] | None = None,
+        loaded: str | Iterable[str] = (),
+    ) -> None:
+        super().__init__()
+        self._first = FirstBatch(fail_on=fail_on, select=select, ignore=ignore, loss=loss, loaded=loaded)
+
+    @property
+    def report(self) -> Report | None:
+        """What was found before the latest training, on the rank that reports."""
+        return self._first.report
 
 
 def batch_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Batch:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from initlint.integrations.training import FirstBatch, batch_of
+from initlint.integrations.training import FirstBatchCallback, batch_of
 from initlint.live.batches.batch import Batch
-from initlint.result import Report
 
 __all__ = ["InitAuditCallback"]
 
@@ -28,7 +27,7 @@ def _callback() -> type[Any]:
     return kind
 
 
-class InitAuditCallback(_callback()):  # type: ignore[misc]
+class InitAuditCallback(FirstBatchCallback, _callback()):  # type: ignore[misc]
     """Audits the model that is to be trained on the first batch that it is given, before it has run on it.
 
     That is the Trainer's own first call of the model, its labels included: no data loader is asked for anything. The
@@ -52,23 +51,7 @@ class InitAuditCallback(_callback()):  # type: ignore[misc]
     Raises ValueError for codes and a ``fail_on`` that mean nothing.
     """
 
-    def __init__(
-        self,
-        *,
-        fail_on: str = "error",
-        select: str | Iterable[str] | None = None,
-        ignore: str | Iterable[str] | None = None,
-        loss: str | Callable[[Any], Tensor] | None = None,
-        loaded: str | Iterable[str] = (),
-    ) -> None:
-        super().__init__()
-        self._first = FirstBatch(fail_on=fail_on, select=select, ignore=ignore, loss=loss, loaded=loaded)
-        self._waiting: Any = None
-
-    @property
-    def report(self) -> Report | None:
-        """What was found before the latest training, on the rank that reports."""
-        return self._first.report
+    _waiting: Any = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, *, model: nn.Module, **kwargs: Any) -> None:
         """Wait for the first batch. Raises InitError where there is no waiting for it."""
