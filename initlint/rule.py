@@ -104,6 +104,8 @@ class Rule:
     """The severity it may raise a finding to, where that is above its default."""
     needs: ClassVar[tuple[str, ...]]
     """The kinds of evidence it can stand on: of "source", "parameters", "graph", "probe"."""
+    of_any_weights: ClassVar[bool] = False
+    """Whether what it finds is broken in trained weights as in fresh ones, and no judgement of how they were drawn."""
     since: ClassVar[str] = "0.1.0"
     """The version of its package that had it first; what came after the first release says its own."""
     bad: ClassVar[Sequence[Bad]] = ()

@@ -40,6 +40,7 @@ class NonFiniteParameter(Rule):
 
     code, name, severity = "INI105", "non-finite-parameter", Severity.ERROR
     needs = (PARAMETERS,)
+    of_any_weights = True
     bad = [
         Bad(
             """

@@ -44,6 +44,7 @@ class UninitializedParameter(Rule):
 
     code, name, severity = "INI104", "uninitialized-parameter", Severity.ERROR
     needs = (SOURCE, PARAMETERS)
+    of_any_weights = True
     bad = [
         Bad(
             """

@@ -46,6 +46,7 @@ class BatchLeak(Rule):
 
     code, name, severity = "INI710", "batch-leak", Severity.WARNING
     needs = (PROBE,)
+    of_any_weights = True
     bad = [
         Bad(
             """

@@ -39,6 +39,7 @@ class NonFiniteSignal(Rule):
 
     code, name, severity = "INI708", "non-finite-signal", Severity.ERROR
     needs = (PROBE,)
+    of_any_weights = True
     bad = [
         Bad(
             """

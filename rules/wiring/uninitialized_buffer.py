@@ -43,6 +43,7 @@ class UninitializedBuffer(Rule):
 
     code, name, severity = "INI418", "uninitialized-buffer", Severity.ERROR
     needs = (SOURCE, PARAMETERS, GRAPH)
+    of_any_weights = True
     bad = [
         Bad("""
             class Scale(nn.Module):

@@ -73,6 +73,7 @@ def test_what_was_loaded_is_only_judged_by_what_no_training_makes(on: Any) -> No
     with pytest.raises(initlint.InitError, match="INI105"):
         on.trainer(on.InitAudit(loaded="*")).fit(on.Net(float("nan")), on.loader())
     half = on.InitAudit(loaded="first.*", fail_on="never")
+    on.torch.manual_seed(0)  # by its biases, which are drawn, the rows of the last layer may part
     with pytest.warns(UserWarning, match=r"last\.weight"):
         on.trainer(half).fit(on.Net(0.1), on.loader())
     assert half.report is not None

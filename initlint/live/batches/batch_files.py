@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import stat
 import zipfile
 from collections.abc import Callable
 from pickle import UnpicklingError
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from initlint.live.host.failures import first_line
+from initlint.regular import opened
 
 __all__ = ["load_batch"]
 
@@ -70,14 +70,12 @@ def _reader(path: str) -> Callable[[str], Any]:
 
 
 def _within_bounds(path: str) -> None:
-    """Raises ValueError for what is no regular file (a FIFO never ends), and for what is too large, also unpacked."""
-    found = os.stat(path)
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is no regular file")
-    size = found.st_size
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            size = max(size, sum(member.file_size for member in archive.infolist()))
+    """Raises OSError for what is no regular file (a FIFO never ends), ValueError for too much, also unpacked."""
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                size = max(size, sum(member.file_size for member in archive.infolist()))
     if size > _MOST:
         raise ValueError(f"it has {size / 2**30:.3g} GiB, and a batch {_MOST >> 30} at most")
 
