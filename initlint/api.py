@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from initlint.bulk import CACHE_DIRECTORY
 from initlint.concluding import report_of
 from initlint.config import Config, Configurations, inline
-from initlint.facts import absent, known
 from initlint.findings import Severity
 from initlint.judgement import Judgement
 from initlint.survey import Survey
@@ -224,10 +223,10 @@ def audit(
     )
     facts = every[0]
     name = facts.models[0].name
-    not_run = facts.models[0].not_run
+    why = facts.models[0].why_not_run
     failures: list[str] = []
-    if known(not_run) and not absent(not_run):
-        (notes if batch is None and loss is None else failures).append(f"{name} was not run: {not_run}")
+    if why is not None:
+        (notes if batch is None and loss is None else failures).append(f"{name} was not run: {why}")
     from initlint.trained import about_loaded
 
     apart = about_loaded((loaded,) if isinstance(loaded, str) else tuple(loaded))

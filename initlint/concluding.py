@@ -101,7 +101,7 @@ def _run(outcome: Outcome, findings: Iterable[Finding]) -> ModelRun:
     return ModelRun(
         outcome.target,
         outcome.status,
-        model.not_run if known(model.not_run) else None,
+        model.why_not_run,
         batch=probe.batch if probe is not None and known(probe.batch) else None,
         inferred=probe is not None and probe.inferred,
         device=probe.device if probe is not None else None,

@@ -158,9 +158,14 @@ class Report:
     mended: Mended | None = None
 
     @property
+    def serious(self) -> tuple[Finding, ...]:
+        """The findings at or above ``fail_on``."""
+        return tuple(finding for finding in self.findings if finding.severity >= self.fail_on)
+
+    @property
     def ok(self) -> bool:
         """Nothing at or above ``fail_on``, and nothing that could not be done."""
-        return not self.failures and not any(f.severity >= self.fail_on for f in self.findings)
+        return not self.failures and not self.serious
 
     def __str__(self) -> str:
         """What the command line prints of it: the findings, the models' tables, and how much was looked at."""
@@ -172,8 +177,9 @@ class Report:
         """Raise InitError with the findings as its text unless ``ok``: the one line a test needs."""
         if self.ok:
             return
-        count = len(self.findings)
-        head = [f"{count} {'finding' if count == 1 else 'findings'}"] if self.findings else []
+        from initlint.report.wording import counted
+
+        head = [counted(len(self.findings), "finding")] if self.findings else []
         raise InitError("\n".join([*head, *map(_told, self.findings), *self.failures]))
 
     def to_dict(self) -> dict[str, Any]:

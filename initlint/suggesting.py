@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from initlint.api import configurations_of
 from initlint.concluding import report_of
 from initlint.config import Configurations
-from initlint.facts import Facts, absent, known, slot
+from initlint.facts import Facts, known, slot
 from initlint.findings import Severity
 from initlint.judgement import Judgement
 from initlint.opened import shown_path
@@ -220,9 +220,9 @@ def _not_probed(seen: _Seen) -> Report | None:
     if seen.facts is None or report.failures:
         return report
     (model,) = seen.facts.models
-    if known(model.probe) and (not known(model.not_run) or absent(model.not_run)):
+    if known(model.probe) and model.why_not_run is None:
         return None
-    why = model.not_run if known(model.not_run) and not absent(model.not_run) else "no batch was run"
+    why = model.why_not_run or "no batch was run"
     return replace(report, failures=(f"{model.name} was not run: {why}",))
 
 

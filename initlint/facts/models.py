@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from initlint.facts.layers import Chain, Layer, ResidualStream
 from initlint.facts.parameters import Parameter
-from initlint.facts.unknown import UNKNOWN, Fact, _own
+from initlint.facts.unknown import UNKNOWN, Fact, _own, known
 from initlint.location import Location
 from initlint.record import record
 
@@ -127,6 +127,11 @@ class Model(Fact):
     def __post_init__(self) -> None:
         for layer in self.layers:
             _own(layer, "model", self)
+
+    @property
+    def why_not_run(self) -> str | None:
+        """``not_run`` where that is known; None where it was run, and where nobody tried."""
+        return self.not_run if known(self.not_run) else None
 
     @property
     def parameters(self) -> Iterator[Parameter]:

@@ -23,6 +23,7 @@ from initlint.findings import Finding, Severity
 from initlint.live.batches.batch import Batch, as_batch
 from initlint.live.host.sharded import is_piece
 from initlint.printable import printable
+from initlint.report.wording import counted
 from initlint.result import InitError, Report
 
 __all__ = ["FirstBatch", "FirstBatchCallback", "batch_of"]
@@ -115,8 +116,7 @@ class FirstBatch:
                 report.raise_for_findings()
             except InitError as error:
                 return str(error)
-        count = len(report.findings)
-        head = f"{count} {'finding' if count == 1 else 'findings'} before the first step"
+        head = f"{counted(len(report.findings), 'finding')} before the first step"
         _warn("\n".join([head, *map(_line, report.findings)]))
         return None
 

@@ -10,7 +10,6 @@ from initlint.report.page import Cell, Line, Shown, anchors, drawn, named, numbe
 from initlint.report.wording import account
 
 if TYPE_CHECKING:
-    from initlint.findings import Finding
     from initlint.proposal import Suggestion
     from initlint.result import LayerRow, Report
 
@@ -44,7 +43,7 @@ def render(suggestion: Suggestion) -> str:
     contents = [("model-1", suggestion.target)] if before else []
     contents += [("function", "The function")] if suggestion.source else []
     findings = [
-        (key, title, [Shown(finding, report) for finding in _serious(report)])
+        (key, title, [Shown(finding, report) for finding in report.serious])
         for key, title, report in (
             ("before", "Findings before", suggestion.before),
             ("after", "Findings after", suggestion.after),
@@ -87,10 +86,6 @@ def in_a_notebook(suggestion: Suggestion) -> str:
 
 def _layers(report: Report | None) -> Sequence[LayerRow]:
     return report.models[0].layers if report is not None and report.models else ()
-
-
-def _serious(report: Report) -> list[Finding]:
-    return [finding for finding in report.findings if finding.severity >= report.fail_on]
 
 
 def _verdict(suggestion: Suggestion) -> str:

@@ -61,10 +61,9 @@ def _verdict(suggestion: Suggestion) -> Iterator[str]:
 
 
 def _findings(when: str, report: Report) -> Iterator[str]:
-    serious = [finding for finding in report.findings if finding.severity >= report.fail_on]
-    if not serious:
+    if not report.serious:
         yield f"{when}: nothing at warning or above"
-    for finding in serious:
+    for finding in report.serious:
         where = f"{printable(str(finding.location))}: " if finding.location is not None else ""
         yield f"{when}: {where}{finding.code} [{finding.severity.label}] {printable(finding.message)}"
 

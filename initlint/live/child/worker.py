@@ -226,7 +226,6 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
     from torch import nn
 
     from initlint import wire
-    from initlint.facts import absent, known
     from initlint.live.audit import audit_module
     from initlint.live.offers import makers
     from initlint.live.probing.width_spec import WidthSpec, width_argument
@@ -303,11 +302,8 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
         )
         every.append(facts)
         del built
-    notes = [
-        f"{name} was not run: {model.not_run}"
-        for model in every[0].models
-        if known(model.not_run) and not absent(model.not_run)
-    ]
+    why = every[0].models[0].why_not_run
+    notes = [] if why is None else [f"{name} was not run: {why}"]
     if argument is not None:
         channel.phase(f"at another {argument}")
         batch = _batch(job["batches"], job["seed"])
