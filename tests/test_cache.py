@@ -241,6 +241,17 @@ def test_a_stored_verdict_that_makes_no_sense_is_done_without(folder: Folder) ->
         assert folder.codes() == ["INI501"]
 
 
+def test_a_stored_verdict_that_a_letter_was_changed_in_is_done_without(folder: Folder) -> None:
+    import sqlite3
+
+    folder.write("a.py", FLAW)
+    folder.codes()
+    with sqlite3.connect(folder.path / ".initlint_cache/static.sqlite") as store:
+        changed = "UPDATE verdicts SET verdict = replace(verdict, 'INI501', 'INI502') WHERE verdict LIKE '%INI501%'"
+        assert store.execute(changed).rowcount == 1
+    assert folder.codes() == ["INI501"]
+
+
 def test_a_store_that_cannot_be_written_is_done_without(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write("a.py", FLAW)
     (folder.path / ".initlint_cache").write_text("a file")

@@ -79,6 +79,13 @@ def make_other():
     nn.init.normal_(model.fc.weight, 0.06)  # make_other's
     return model
 """
+KEPT = """\
+@{}
+class Kept(Other):
+    def __init__(self):
+        super().__init__()
+        nn.init.normal_(self.fc.weight, 0.08)  # Kept's
+"""
 OWN = {"everybody's", "Base's", "Block's", "Net's helper's"}
 EVERY = {*OWN, "Other's", "Derived's", "make_other's"}
 
@@ -132,6 +139,8 @@ def test_what_a_name_reaches(initlint: Run, targets: tuple[str, ...], found: set
         ("PARTS = {'o': Other}\n\n\nclass Net(Net):\n    part = PARTS['o']\n", {"Other's", "make_other's"}),
         ("PARTS = {}\nPARTS['o'] = Other\n\n\nclass Net(Net):\n    part = PARTS['o']\n", {"Other's", "make_other's"}),
         ("from parts import register\n\nregister(Other)\n", {"Other's", "make_other's"}),
+        (KEPT.format("register"), {"Kept's", "Other's", "make_other's"}),
+        (KEPT.format("final"), set()),
         ("class Net(Net):\n    part = 'Other'\n", {"Other's", "make_other's"}),
         ("class Net(Net):\n    part = globals()['Ot' + 'her']\n", EVERY - OWN),
     ],

@@ -28,7 +28,9 @@ from initlint.theory.chains import (
     culprit,
     excess_gain,
     flow,
+    gives_most,
     gradient_flow,
+    growth_through_time,
     heads,
     is_only_path,
     keeps_zero,
@@ -251,6 +253,25 @@ def test_which_nonlinearities_keep_a_zero() -> None:
         "softplus",
         "logsigmoid",
     }
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "most"),
+    [((1.0, 3.0), (2.0, 2.5), True), ((2.0, 2.5), (1.0, 3.0), False), ((3.0, 1.0), (1.0, 3.0), True)],
+)
+def test_of_outputs_that_are_added_up_the_largest_counts(
+    mine: tuple[float, ...], others: tuple[float, ...], most: bool
+) -> None:
+    a = linear("a", joined=("b",), probe=LayerProbe(forward_std=mine[0], forward_stds=mine))
+    b = linear("b", joined=("a",), probe=LayerProbe(forward_std=others[0], forward_stds=others))
+    alone = linear("c", joined=(), probe=LayerProbe(forward_std=9.0, forward_stds=(9.0,)))
+    Model(name="net", layers=(a, b, alone))
+    assert gives_most(a) == most
+    assert gives_most(alone)
+
+
+def test_a_gradient_grows_from_the_last_call_to_the_first() -> None:
+    assert growth_through_time(linear("a", probe=LayerProbe(forward_std=1.0, gradient_stds=(8.0, 4.0, 2.0)))) == 4.0
 
 
 def test_heads_and_what_leads_to_them() -> None:

@@ -59,10 +59,11 @@ def unconcerned(data: bytes, names: Iterable[str]) -> tuple[range, ...]:
     if not asked or any(all(part.guarded for part in binding[name]) for name in asked):
         return ()
     classes = {name for part in parts if part.is_class for name in part.binds}
-    reached = _reached(asked, {name: [each for each in found if not each.guarded] for name, found in binding.items()})
+    unguarded = {name: [each for each in found if not each.guarded] for name, found in binding.items()}
+    reached = _reached(asked, unguarded)
     if reached & _OPEN:
         return ()
-    ours = (reached & classes) | asked | kept
+    ours = (_reached(asked | kept, unguarded) & classes) | asked
 
     def is_of_others(part: _Part) -> bool:
         if part.is_class:
