@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.printable import printable
@@ -42,14 +43,15 @@ def render(suggestion: Suggestion) -> str:
     before, after = _layers(suggestion.before), _layers(suggestion.after)
     contents = [("model-1", suggestion.target)] if before else []
     contents += [("function", "The function")] if suggestion.source else []
-    findings = [
-        (key, title, [Shown(finding, report) for finding in report.serious])
+    told = [
+        (key, title, replace(report, findings=report.serious))  # by their places in it the page numbers them
         for key, title, report in (
             ("before", "Findings before", suggestion.before),
             ("after", "Findings after", suggestion.after),
         )
         if report is not None and not report.failures
     ]
+    numbered = next((report for key, _, report in told if key == "before"), None)
     runs = suggestion.before.models
     return page(
         "suggestion.html.jinja",
@@ -57,12 +59,12 @@ def render(suggestion: Suggestion) -> str:
         verdict=_verdict(suggestion),
         facts=", ".join(account(runs[0])) if runs else suggestion.target,
         source=Markup("\n").join(map(printable, (suggestion.source or "").splitlines())),
-        contents=[*contents, *((key, title) for key, title, _ in findings)],
+        contents=[*contents, *((key, title) for key, title, _ in told)],
         figures=list(drawn(compared(before, after) if after else charts(before), "m1")),
         columns=_COLUMNS,
-        rows=_lines(suggestion, before, after),
+        rows=_lines(before, after, anchors(runs[0], numbered) if runs and numbered is not None else {}),
         spreads=of_rows(after or before),
-        findings=findings,
+        findings=[(key, title, [Shown(each, report) for each in report.findings]) for key, title, report in told],
     )
 
 
@@ -98,10 +100,9 @@ def _verdict(suggestion: Suggestion) -> str:
     return f"{', '.join(suggestion.mended) or 'some findings'} gone, nothing new"
 
 
-def _lines(suggestion: Suggestion, before: Sequence[LayerRow], after: Sequence[LayerRow]) -> list[Line]:
-    """A row a layer; what is not known of it after is left empty."""
+def _lines(before: Sequence[LayerRow], after: Sequence[LayerRow], found: dict[tuple[str, str], int]) -> list[Line]:
+    """A row a layer, with the numbers of what was ``found`` before; what is not known of it after is left empty."""
     second = {row.name: row for row in after}
-    found = anchors(suggestion.before.models[0], suggestion.before) if before else {}
     lines = []
     for index, row in enumerate(before, 1):
         later = second.get(row.name)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from initlint.findings import Severity
 from initlint.proposal import Suggestion
 from initlint.report.charts import charts, svg
 from initlint.report.suggestion import told
@@ -180,6 +181,19 @@ def test_what_is_told_of_a_suggestion_keeps_to_the_terminal(width: int) -> None:
     text = told(Suggestion("net.py::Net", "suggested", seen, seen, "", ("INI501",), kept=kept), width)
     assert max(map(len, text.splitlines())) <= width
     assert "(as the model has it)" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_the_codes_in_a_suggestions_table_lead_to_the_findings_that_its_page_shows(failed: bool) -> None:
+    whole = suggestion()
+    advice = replace(FINDING, code="INI110", severity=Severity.ADVICE)
+    before = replace(
+        whole.before, findings=(advice, *whole.before.findings), failures=("it ran out",) if failed else ()
+    )
+    page = Page(replace(whole, before=before).to_html())
+    links = {link for each in page.of("a") if (link := each["href"]) is not None}
+    assert ("#finding-1" in links) is not failed
+    assert links <= {f"#{each['id']}" for _, each in page.elements if "id" in each}
 
 
 def test_a_suggestion_is_a_page_with_before_and_after_in_one_chart(tmp_path: Path) -> None:
