@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -102,6 +103,10 @@ def complete_path(_: click.Context, __: click.Parameter, typed: str) -> list[Com
     return [CompletionItem(typed, type="file")]
 
 
+of_codes = partial(click.option, metavar="CODES", multiple=True, callback=codes, shell_complete=complete_code)
+"""An option that takes codes of rules."""
+
+
 def for_building(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say how a model is built and run."""
     options = (
@@ -136,25 +141,9 @@ def for_building(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--seeds", metavar="K", type=int, help="Build and probe with K seeds, to tell luck from design.")
 @click.option("--widths", metavar="A,B,..", help="Build at these widths too, and see what grows: 64,128,256.")
 @click.option("--stdin-filename", metavar="PATH", shell_complete=complete_path, help="The name of what is read from -.")
-@click.option(
-    "--select",
-    metavar="CODES",
-    multiple=True,
-    callback=codes,
-    shell_complete=complete_code,
-    help="Codes, prefixes or ALL, and no others.",
-)
-@click.option(
-    "--extend-select",
-    metavar="CODES",
-    multiple=True,
-    callback=codes,
-    shell_complete=complete_code,
-    help="Codes to add to the default.",
-)
-@click.option(
-    "--ignore", metavar="CODES", multiple=True, callback=codes, shell_complete=complete_code, help="Codes to leave out."
-)
+@of_codes("--select", help="Codes, prefixes or ALL, and no others.")
+@of_codes("--extend-select", help="Codes to add to the default.")
+@of_codes("--ignore", help="Codes to leave out.")
 @click.option("--advice", is_flag=True, help="Advice too.")
 @click.option("--fail-on", type=click.Choice(["error", "warning", "advice"]), help="By default warning.")
 @click.option(
