@@ -96,6 +96,8 @@ CASES = [
     ("INI305", branch("GroupNorm", "nn.init.uniform_(m.weight, 0.0, 1.0)  #~")),
     ("INI305", branch("GroupNorm", "nn.init.uniform_(m.weight, 0.3, 1.0)")),
     ("INI305", branch("BatchNorm1d", "nn.init.uniform_(m.weight, -0.1, 0.1)  #~")),
+    ("INI411", net("nn.Linear(32, 16)", "self.g = nn.Parameter(torch.randn(16)).xpu()  #~", "self.f(x) * self.g")),
+    ("INI411", net("nn.Linear(32, 16)", "self.g = nn.Parameter(torch.randn(16)).cpu()", "self.f(x) * self.g")),
 ]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Keywords = dict[str, Value]
 
 
-_CASTS = frozenset(["to", "cuda", "cpu", "float", "half", "double", "type_as", "bfloat16"])
+_CASTS = frozenset(["to", "cuda", "xpu", "cpu", "float", "half", "double", "type_as", "bfloat16"])
 
 _WHOLE = frozenset(
     [
