@@ -33,7 +33,7 @@ def truncated_moments(mean: float, std: float, low: float, high: float) -> tuple
         mass += density
         first += density * offset
         second += density * offset * offset
-    first /= mass
+    first = 0.0 if start == -end else first / mass  # even bounds keep the mean, to the last digit
     return mean + std * (peak + first), std * math.sqrt(max(second / mass - first * first, 0.0))
 
 

@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from initlint.facts import UNKNOWN, Distribution, known
 from initlint.theory.library_schemes import LAWS, TRUNCATED_AT_TWO, drawn
@@ -143,3 +145,8 @@ def test_nothing_raises_whatever_is_given() -> None:
             for key in ("mean", "std", "a", "b", "scale", "mode", "distribution", "size", "fan", "val"):
                 found = law(name, (4, 4), **{key: value})
                 assert not known(found.std) or not math.isnan(found.std)
+
+
+@given(std=st.floats(1e-6, 1e3), bound=st.floats(1e-3, 1e3))
+def test_bounds_that_are_even_around_the_mean_keep_it_exactly(std: float, bound: float) -> None:
+    assert truncated_moments(0.0, std, -bound, bound)[0] == 0.0
