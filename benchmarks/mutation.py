@@ -449,8 +449,8 @@ def main() -> None:
     arguments = ["-n", "0", "-p", "no:cacheprovider", "-q", "--no-header"]
     if options.rules:
         codes = [value.code for path in options.modules for value in _rules_in(path)]
-        names = ("test_examples", "test_unknown", "test_fixes", "test_docs", "test_edges")
-        arguments += ["-k", " or ".join([*codes, "test_edges"]), *(f"tests/rules/{name}.py" for name in names)]
+        names = ("examples", "unknown", "fixes", "docs", "edges", "probe_by_hand", "scale_by_hand", "wiring_by_hand")
+        arguments += ["-k", " or ".join([*codes, "edges", "by_hand"]), *(f"tests/rules/test_{name}.py" for name in names)]
     raise SystemExit(pytest.main([*arguments, *options.tests], plugins=[Runner(chosen, options.out, options.rules)]))
 
 

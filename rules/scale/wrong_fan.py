@@ -277,6 +277,16 @@ class WrongFan(Rule):
                 def forward(self, x):
                     return F.relu(x @ self.other) @ self.weight
         """),
+        Good("""
+            class PerhapsSquare(nn.Module):
+                def __init__(self, features):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.empty(features, 64))
+                    nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+
+                def forward(self, x):
+                    return F.relu(x @ self.weight)
+        """),
     ]
 
     def check_call(self, call: InitCall) -> Iterator[Finding]:
@@ -295,9 +305,9 @@ class WrongFan(Rule):
             return
         misfit = parameter.misfit
         assert misfit is not None
-        off = misfit.least if misfit.least >= _TWOFOLD else misfit.most
-        if 1 / _TWOFOLD < off < _TWOFOLD:
-            return
+        if misfit.least < _TWOFOLD and misfit.most > 1 / _TWOFOLD:
+            return  # sound at some size that may be
+        off = misfit.least if misfit.least > 1 else misfit.most
         if parameter.role == "weight" and (parameter.layer.normalized or norm_next(parameter.layer)):
             return
         function = parameter.writes[-1].function.rpartition(".")[2]
