@@ -450,7 +450,11 @@ def main() -> None:
     if options.rules:
         codes = [value.code for path in options.modules for value in _rules_in(path)]
         names = ("examples", "unknown", "fixes", "docs", "edges", "probe_by_hand", "scale_by_hand", "wiring_by_hand")
-        arguments += ["-k", " or ".join([*codes, "edges", "by_hand"]), *(f"tests/rules/test_{name}.py" for name in names)]
+        arguments += [
+            "-k",
+            " or ".join([*codes, "edges", "by_hand"]),
+            *(f"tests/rules/test_{name}.py" for name in names),
+        ]
     raise SystemExit(pytest.main([*arguments, *options.tests], plugins=[Runner(chosen, options.out, options.rules)]))
 
 
