@@ -2,8 +2,10 @@
 
     python benchmarks/meta_accuracy.py [--seeds K]
 
-Prints, for each model, the share of layers whose measured standard deviation across the batch lies in the range that
-was predicted, how far apart the ranges' ends are, and how far from the nearer end what lies outside is.
+Prints, for the signal's standard deviation across the batch and for the gradient's, by model: of how many layers one is
+predicted, the share of those whose measured one lies in the predicted range, how far apart the range's ends are, how
+far from the nearer end what lies outside is at most, and the ratio of the range's middle to what is measured: its
+median, and the one that is furthest from 1.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ import argparse
 import math
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from initlint.facts import bounds, known
+from initlint.facts import UNKNOWN, bounds, known
 from initlint.live.inprocess import audit_inprocess
 
 
@@ -107,41 +110,76 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Any]]] = {
 }
 
 
-def figures(name: str, seed: int, *, meta: bool) -> dict[str, tuple[float, float]]:
-    """Bounds of the std across the batch by layer, as predicted or measured."""
+Bounds = tuple[float, float]
+
+
+def figures(name: str, seed: int, *, meta: bool) -> dict[str, dict[str, Bounds]]:
+    """Bounds of the std across the batch and of the gradient's, by layer, as predicted or measured."""
     factory, sample = MODELS[name]
-    torch.manual_seed(seed)
+    torch.manual_seed(seed + 1000)  # the targets are drawn under the seed itself
     batch = sample()
     (facts,), _ = audit_inprocess(factory, batch, loss=None, device=None, seed=seed, meta=meta)
-    probes = {layer.name: layer.probe for layer in facts.models[0].layers}
-    return {
-        layer: bounds(probe.forward_std) for layer, probe in probes.items() if known(probe) and known(probe.forward_std)
-    }
+    found: dict[str, dict[str, Bounds]] = {figure: {} for figure in FIGURES}
+    for layer in facts.models[0].layers:
+        for figure, of_layer in found.items():
+            value = getattr(layer.probe, figure) if known(layer.probe) else UNKNOWN
+            if known(value):
+                of_layer[layer.name] = bounds(value)
+    return found
+
+
+FIGURES = {"forward_std": "signal across the batch", "gradient_std": "gradient"}
+
+
+@dataclass
+class Tally:
+    """How predictions of one figure compare with what was measured."""
+
+    told: int = 0
+    every: int = 0
+    held: int = 0
+    widths: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    outside: float = 1.0
+
+    def take(self, predicted: dict[str, Bounds], measured: dict[str, Bounds]) -> None:
+        for layer, (value, _) in measured.items():
+            self.every += 1
+            if layer not in predicted:
+                continue
+            low, high = predicted[layer]
+            self.told += 1
+            self.held += low <= value <= high
+            if low > 0 and value > 0:
+                self.widths.append(high / low)
+                self.ratios.append(math.sqrt(low * high) / value)
+                self.outside = max(self.outside, low / value, value / high)
+
+    def __str__(self) -> str:
+        ratios = self.ratios or [math.nan]
+        worst = max(ratios, key=lambda ratio: abs(math.log(ratio)))
+        width = statistics.median(self.widths) if self.widths else math.nan
+        return (
+            f"{self.told:>4}/{self.every:<4} {self.held / max(1, self.told):6.0%} {width:7.2f} {self.outside:7.2f} "
+            f"{statistics.median(ratios):7.2f} {worst:7.2f}"
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2)
     seeds = range(parser.parse_args().seeds)
-    inside = every = 0
-    print(f"{'model':24} {'held':>9} {'share':>6} {'width':>6} {'worst':>6}")
+    every: dict[str, dict[str, Tally]] = {figure: {"all": Tally()} for figure in FIGURES}
     for name in MODELS:
-        held, total, worst, widths = 0, 0, 1.0, []
         for seed in seeds:
             predicted, measured = figures(name, seed, meta=True), figures(name, seed, meta=False)
-            for layer, (value, _) in measured.items():
-                if layer not in predicted:
-                    continue
-                low, high = predicted[layer]
-                total += 1
-                held += low <= value <= high
-                if low > 0 and value > 0:
-                    widths.append(high / low)
-                    worst = max(worst, low / value, value / high)
-        inside, every = inside + held, every + total
-        share, width = held / max(1, total), statistics.median(widths) if widths else math.nan
-        print(f"{name:24} {held:>4}/{total:<4} {share:6.0%} {width:6.2f} {worst:6.2f}")
-    print(f"{'all':24} {inside:>4}/{every:<4} {inside / max(1, every):6.0%}")
+            for figure, tallies in every.items():
+                for tally in (tallies.setdefault(name, Tally()), tallies["all"]):
+                    tally.take(predicted[figure], measured[figure])
+    for figure, words in FIGURES.items():
+        print(f"{words:24} {'told':>9} {'held':>6} {'width':>7} {'outside':>7} {'ratio':>7} {'worst':>7}")
+        for name in (*MODELS, "all"):
+            print(f"{name:24} {every[figure][name]}")
 
 
 if __name__ == "__main__":

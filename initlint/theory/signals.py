@@ -23,6 +23,7 @@ __all__ = [
     "linear",
     "normalised",
     "product",
+    "scattered",
     "span",
     "summed",
     "widened",
@@ -74,16 +75,25 @@ class Band(NamedTuple):
 
     def total_std(self) -> tuple[float, float]:
         """Bounds of the standard deviation over all elements, scatter included."""
-        return self._std(self.variance)
+        return scattered(self.variance, self.scatter)
+
+    def second(self) -> tuple[float, float]:
+        """Bounds of the mean square."""
+        low, high = self.mean
+        least = 0.0 if low <= 0 <= high else min(low * low, high * high)
+        return self.variance[0] + least, self.variance[1] + max(low * low, high * high)
 
     def across_std(self) -> tuple[float, float]:
         """Bounds of the standard deviation across the batch, scatter included, and what rounding alone may make."""
-        low, high = self._std((self.variance[0] * self.share[0], self.variance[1] * self.share[1]))
+        across = self.variance[0] * self.share[0], self.variance[1] * self.share[1]
+        low, high = scattered(across, self.scatter)
         return low, max(high, _ROUNDING * self.total_std()[1]) if self.share[1] else high
 
-    def _std(self, variance: tuple[float, float]) -> tuple[float, float]:
-        factor = math.exp(min(_SIGMAS * math.sqrt(self.scatter + _SAMPLING), 300.0) / 2)
-        return math.sqrt(variance[0]) / factor, math.sqrt(variance[1]) * factor
+
+def scattered(square: tuple[float, float], scatter: float) -> tuple[float, float]:
+    """Bounds of a root mean square, of those of its square and of how far that scatters (as Band's)."""
+    factor = math.exp(min(_SIGMAS * math.sqrt(scatter + _SAMPLING), 300.0) / 2)
+    return math.sqrt(square[0]) / factor, math.sqrt(square[1]) * factor
 
 
 def span(rule: Callable[..., Moments | None], *bands: Band, scatter: float | None = None) -> Band | None:

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import initlint
-from initlint.facts import Range, UnknownFact
+from initlint.facts import Range, UnknownFact, bounds, known
+from initlint.live.inprocess import audit_inprocess
 from initlint.report.text import render as as_text
 from initlint.theory.drift import beyond, drift
 
@@ -305,3 +306,85 @@ class Residual(nn.Module):
 def test_the_growth_of_a_residual_stream_is_predicted() -> None:
     report = initlint.audit(Residual, torch.randn(8, 64), meta=True, select=["INI211"])
     assert codes(report) == {"INI211"}
+
+
+@pytest.mark.parametrize(("std", "expected"), [(0.04, {"INI703"}), (0.8, {"INI704"}), (0.18, set())])
+def test_what_becomes_of_the_gradient_over_depth_is_predicted(std: float, expected: set[str]) -> None:
+    report = initlint.audit(
+        lambda: Stack(lambda w: nn.init.normal_(w, std=std), width=64), meta=True, select=["INI703", "INI704"]
+    )
+    assert codes(report) == expected
+    for finding in report.findings:
+        assert finding.severity is initlint.Severity.ERROR
+        assert finding.evidence["known_by"] == "predicted"
+
+
+class Stopped(nn.Module):
+    """Eight layers, and something in the middle of what comes back."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.first, self.last = Stack(nn.init.kaiming_normal_, 4, 64), Stack(nn.init.kaiming_normal_, 4, 64)
+        if how == "frozen":
+            self.first.requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.how == "no_grad":
+            with torch.no_grad():
+                x = self.first(x)
+        else:
+            x = self.first(x)
+        x = x.detach() if self.how == "detach" else Doubled.apply(x) if self.how == "function" else x  # type: ignore[no-untyped-call]
+        y: torch.Tensor = self.last(x)
+        return y.square().sum() if self.how == "loss" else y
+
+
+class Doubled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return gradient * 1000
+
+
+@pytest.mark.parametrize(
+    ("how", "told"), [("", 8), ("frozen", 4), ("no_grad", 4), ("function", 4), ("detach", 0), ("loss", 0)]
+)
+def test_a_gradient_that_comes_back_in_no_known_way_is_not_predicted(how: str, told: int) -> None:
+    batch = torch.randn(16, 64)
+    (facts,), _ = audit_inprocess(lambda: Stopped(how), batch, loss=None, device=None, seed=0, meta=True)
+    probes = [layer.probe for layer in facts.models[0].layers]
+    assert all(known(probe.forward_std) for probe in probes)
+    assert [known(probe.gradient_std) for probe in probes] == [False] * (8 - told) + [True] * told
+
+
+class Branches(nn.Module):
+    """A norm, a gate, a shortcut, a convolution with a stride, a pool."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.down = nn.Conv2d(3, 32, 3, padding=1), nn.Conv2d(32, 64, 3, stride=2, padding=1)
+        self.norm = nn.GroupNorm(8, 64)
+        self.gate, self.value, self.out = (nn.Conv2d(64, 64, 1) for _ in range(3))
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.down(F.max_pool2d(F.relu(self.stem(x)), 2))
+        y = self.norm(x)
+        x = x + self.out(torch.sigmoid(self.gate(y)) * self.value(y))
+        z: torch.Tensor = self.head(F.gelu(x).mean((2, 3)))
+        return z
+
+
+def test_the_gradient_measured_lies_in_the_range_predicted() -> None:
+    batch = torch.randn(8, 3, 32, 32)
+    told, measured = (
+        audit_inprocess(Branches, batch, loss=None, device=None, seed=0, meta=meta)[0][0].models[0].layers
+        for meta in (True, False)
+    )
+    for there, here in zip(told, measured, strict=True):
+        low, high = bounds(there.probe.gradient_std)
+        assert 0 < low <= here.probe.gradient_std <= high < 40 * low, here.name

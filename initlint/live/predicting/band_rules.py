@@ -13,7 +13,7 @@ from initlint.live.tracing.graph import Node, Ref, Trace
 from initlint.live.tracing.signal_operations import MATMUL
 from initlint.theory.signals import Band, Moments, averaged, joined, normalised, product, span, summed, widened
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "softmax_behind", "window"]
 
 _UNKNOWN_NORMED = Band((-0.7, 0.7), (0.5, 1.0), (0.0, 1.0))
 """What a norm gives from a signal of which nothing is known: a mean square of 1."""
@@ -152,7 +152,7 @@ def _above(walk: Walk, index: int) -> tuple[set[str], float]:
 def _attended(walk: Walk, node: Node) -> Band | None:
     if node.op in ("bmm", "baddbmm"):
         left, right = (walk.index(node, position) for position in MATMUL[node.op])
-        if left is None or right is None or not _from_softmax(walk, left):
+        if left is None or right is None or softmax_behind(walk.trace, left) is None:
             return None
         values, terms = right, walk.trace.nodes[left].shape[-1]
     else:
@@ -164,15 +164,16 @@ def _attended(walk: Walk, node: Node) -> Band | None:
     return None if x is None else _mean_of(x, 1 / max(1, terms))
 
 
-def _from_softmax(walk: Walk, index: int) -> bool:
+def softmax_behind(trace: Trace, index: int) -> int | None:
+    """The softmax that a value is the result of, masked or dropped out at most."""
     for _ in range(8):
-        node = walk.trace.nodes[index]
+        node = trace.nodes[index]
         if node.category == "softmax":
-            return True
+            return index
         if node.category not in ("view", "dropout", "elementwise") or not node.inputs:
-            return False
+            return None
         index = node.inputs[0]
-    return False
+    return None
 
 
 def _softened(walk: Walk, node: Node) -> Band | None:
@@ -186,7 +187,7 @@ def _pooled(walk: Walk, node: Node) -> Band | None:
     x = walk.bands[node.inputs[0]]
     if x is None:
         return None
-    terms = _window(walk, node)
+    terms = window(walk.trace, node)
     if "max" in node.op:
         reach = math.sqrt(2 * math.log(max(1, terms)) * x.variance[1])
         wide = widened(x, 1 / (1 + math.log(max(1, terms))), 2.0)
@@ -194,11 +195,11 @@ def _pooled(walk: Walk, node: Node) -> Band | None:
     return _mean_of(x, 1 / max(1, terms))
 
 
-def _window(walk: Walk, node: Node) -> float:
+def window(trace: Trace, node: Node) -> float:
     """How many values a pool takes together."""
     size = node.arguments[1] if len(node.arguments) > 1 else ()
     if "adaptive" in node.op or not isinstance(size, tuple):
-        return walk.trace.nodes[node.inputs[0]].numel / max(1, node.numel)
+        return trace.nodes[node.inputs[0]].numel / max(1, node.numel)
     return float(math.prod(size))
 
 

@@ -30,9 +30,9 @@ from initlint.theory.signals import (
     widened,
 )
 
-__all__ = ["Propagation", "measured_band"]
+__all__ = ["SCATTER", "Propagation", "inside", "measured_band", "setting"]
 
-_SCATTER = 5.0
+SCATTER = 5.0
 """Variance of the logarithm of a layer's second moment, times its width: E[f^4] / E[f^2]^2 - 1 of a ReLU."""
 _LARGEST = 1 << 22
 """Elements of a real tensor up to which its moments are taken."""
@@ -226,12 +226,12 @@ class Propagation:
         taps = float(shape[0] // groups if transposed else shape[1])
         least = 1.0
         for axis, size in enumerate(shape[2:]):
-            stride, padding, dilation = (_each(node.arguments[position], axis) for position in (3, 4, 5))
+            stride, padding, dilation = (setting(node.arguments[position], axis) for position in (3, 4, 5))
             if transposed:
                 taps, least = taps * size / stride, least * max(1, size // stride) * stride / size
             else:
                 taps *= size
-                least *= _inside(given[axis + 2], node.shape[axis + 2], size, stride, padding, dilation)
+                least *= inside(given[axis + 2], node.shape[axis + 2], size, stride, padding, dilation)
         return self._linear(signal, weight, bias, terms=taps, least=least, width=node.shape[1])
 
     def _linear(
@@ -241,7 +241,7 @@ class Propagation:
         x, w = self.bands[signal], self.bands[weight]
         if x is None or w is None:
             return None
-        scatter = x.scatter + w.scatter + _SCATTER / max(1, min(width, int(terms) or 1))
+        scatter = x.scatter + w.scatter + SCATTER / max(1, min(width, int(terms) or 1))
 
         def rule(x: Moments, w: Moments, aligned: float) -> Moments:
             return linear(x, terms, w.mean, math.sqrt(w.variance), aligned=aligned)
@@ -261,7 +261,7 @@ class Propagation:
         if node.op != "embedding" or table is None or index is None:
             return None
         share = self._apart(index)
-        return table._replace(share=share, scatter=_SCATTER / max(1, node.shape[-1]) if node.shape else 0.0)
+        return table._replace(share=share, scatter=SCATTER / max(1, node.shape[-1]) if node.shape else 0.0)
 
     def _apart(self, index: int) -> tuple[float, float]:
         """Bounds of the share of pairs of samples in which an index differs."""
@@ -276,12 +276,12 @@ class Propagation:
         return (float(differ), float(differ)) if tuple(indices.shape) == node.shape else (0.0, 1.0)
 
 
-def _each(value: Any, axis: int) -> int:
+def setting(value: Any, axis: int) -> int:
     """A convolution's setting for one axis; one number may stand for all."""
     return int(value[axis] if len(value) > axis else value[0])
 
 
-def _inside(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> float:
+def inside(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> float:
     """The share of a kernel's taps, over all positions along one axis, that fall inside and not on padding."""
     starts = range(-padding, -padding + min(out, 512) * stride, stride)
     taps = [0 <= start + tap * dilation < size for start in starts for tap in range(kernel)]

@@ -11,7 +11,7 @@ from torch import Tensor
 from initlint.live.tracing.activations import Function
 from initlint.theory.signals import Moments
 
-__all__ = ["activated"]
+__all__ = ["activated", "slopes"]
 
 _STEP, _REACH = 0.2, 6.4
 
@@ -55,3 +55,19 @@ def activated(function: Function, x: Moments) -> Moments | None:
     if not math.isfinite(across):
         return None
     return Moments(mean, variance, min(1.0, across / variance) if variance > 0 else 0.0)
+
+
+def slopes(function: Function, x: Moments) -> tuple[float, float] | None:
+    """E[f'^2] of a normal signal, and E[f'^4] / E[f'^2]^2 (1 where there is no slope); None if not finite.
+
+    By the first a gradient's mean square is multiplied on its way back.
+    """
+    z, weights = _fine()
+    values = (x.mean + math.sqrt(x.variance) * z).requires_grad_()
+    with torch.enable_grad():
+        y = function(values)
+        slope = torch.autograd.grad(y.sum(), values)[0] if y.requires_grad else torch.zeros_like(z)
+    square, fourth = (float((weights * slope.pow(power)).sum()) for power in (2, 4))
+    if not math.isfinite(square) or not math.isfinite(fourth):
+        return None
+    return square, fourth / square**2 if square**2 > 0 else 1.0

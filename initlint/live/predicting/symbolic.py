@@ -19,22 +19,26 @@ from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
     FakeTensorMode,
 )
+from torch.overrides import TorchFunctionMode
 
-from initlint.facts import Distribution, LayerProbe, Probe, ranged
+from initlint.facts import UNKNOWN, Distribution, LayerProbe, Probe, ranged
 from initlint.live.batches.batch import Batch, as_batch
 from initlint.live.batches.inference import faked, first_batch
 from initlint.live.batches.variation import batch_size, map_tensors
 from initlint.live.host.state import preserved, quiet_dropout
+from initlint.live.predicting.backward import Backward
 from initlint.live.predicting.propagation import Propagation
-from initlint.live.probing.objective import primary_output
+from initlint.live.probing.objective import own_loss, primary_output
 from initlint.live.probing.running import Run, Unrunnable, enlarged, measurable
 from initlint.live.recorder.build import seed_all
 from initlint.live.tracing.flow import Reader
 from initlint.live.tracing.graph import tensors_in
 from initlint.live.tracing.trace import trace_forward
+from initlint.theory.gradients import Gradient, random_targets
 
 __all__ = ["predict_module"]
 
+_STOPS = frozenset({Tensor.detach, Tensor.detach_, Tensor.data.__get__})  # type: ignore[attr-defined]
 _VALUE = "--meta has no values, and the forward pass reads one"
 
 
@@ -47,11 +51,11 @@ def predict_module(module: nn.Module, batch: object, run: Run, *, seed: int, law
     with preserved(module):
         seed_all(seed)
         module.train()
-        stand_ins = _StandIns(module)
+        stand_ins, course = _StandIns(module), _Course()
         traced: list[Batch] = []
 
         def follow(candidate: Batch) -> None:
-            traced.append(_traced(module, candidate, stand_ins, run))
+            traced.append(_traced(module, candidate, stand_ins, run, course))
 
         if batch is None:
             first_batch(module, follow)
@@ -61,7 +65,7 @@ def predict_module(module: nn.Module, batch: object, run: Run, *, seed: int, law
         assert run.trace is not None
         run.reader = Reader(run.trace)
         run.fates = run.reader.fates()
-        _predicted(module, traced[-1], run, seed, laws)
+        _predicted(module, traced[-1], run, seed, laws, course)
 
 
 class _StandIns:
@@ -101,6 +105,27 @@ class _StandIns:
             logger.disabled = silent
 
 
+class _Course(TorchFunctionMode):
+    """What a pass shows besides its operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopped = False
+        """Whether the model stops a gradient on its way."""
+        self.has_loss = False
+        """Whether the model returns a loss of its own."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _STOPS and isinstance(args[0], Tensor) and args[0].requires_grad:
+            self.stopped |= not isinstance(args[0], nn.Parameter)
+        return func(*args, **(kwargs or {}))
+
+    def primary(self, output: Any) -> Tensor | None:
+        """As ``primary_output``."""
+        self.has_loss = own_loss(output) is not None
+        return primary_output(output)
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """Say of a model that needs values what to do."""
@@ -116,15 +141,15 @@ def _operation(error: Any) -> str:
     return str(getattr(error, "func", "")).removesuffix(".default")
 
 
-def _traced(module: nn.Module, batch: Batch, stand_ins: _StandIns, run: Run) -> Batch:
+def _traced(module: nn.Module, batch: Batch, stand_ins: _StandIns, run: Run, course: _Course) -> Batch:
     """Trace the model, on a larger batch if it takes one; returns the batch that it was."""
     larger = enlarged(batch)
     attempts = [larger] if larger is batch else [larger, batch]
     for attempt in attempts:
         args, kwargs = stand_ins.batch(attempt)
         try:
-            with stand_ins.in_place(), stand_ins.mode, _told():
-                run.trace = trace_forward(module, args, kwargs, primary_output, stand_ins.originals)
+            with stand_ins.in_place(), stand_ins.mode, _told(), course:
+                run.trace = trace_forward(module, args, kwargs, course.primary, stand_ins.originals)
         except Exception:
             if attempt is attempts[-1]:
                 raise
@@ -133,21 +158,40 @@ def _traced(module: nn.Module, batch: Batch, stand_ins: _StandIns, run: Run) -> 
     return attempt
 
 
-def _predicted(module: nn.Module, batch: Batch, run: Run, seed: int, laws: Mapping[int, Distribution]) -> None:
+def _predicted(
+    module: nn.Module, batch: Batch, run: Run, seed: int, laws: Mapping[int, Distribution], course: _Course
+) -> None:
     assert run.trace is not None
     assert run.reader is not None
     if not run.trace.complete:
         run.reason = "its graph is too large to be followed"
         return
     inputs = list(tensors_in((batch.args, dict(batch.kwargs))))
-    bands = Propagation(run.trace, run.reader, laws, inputs).bands
+    forward = Propagation(run.trace, run.reader, laws, inputs)
+    trainable = frozenset(id(parameter) for parameter in module.parameters() if parameter.requires_grad)
+    backward = Backward(forward, trainable, {} if course.stopped or course.has_loss else _seeds(forward))
     for name in measurable(module, run):
         returned = run.trace.returned.get(name, [])
-        band = bands[returned[0]] if returned else None
+        band = forward.bands[returned[0]] if returned else None
         if band is not None:
+            gradient = backward.std(returned[0])
             run.probes[name] = LayerProbe(
-                forward_std=ranged(*band.across_std()), total_std=ranged(*band.total_std()), calls=len(returned)
+                forward_std=ranged(*band.across_std()),
+                total_std=ranged(*band.total_std()),
+                gradient_std=UNKNOWN if gradient is None else ranged(*gradient),
+                calls=len(returned),
             )
     run.probe = Probe(
         batch=run.batch, batch_size=run.size if run.size is not None else 1, device="meta", seed=seed, predicted=True
     )
+
+
+def _seeds(forward: Propagation) -> dict[int, Gradient]:
+    """The gradient of the loss that a model without one of its own is probed with, by the value; {} if not known."""
+    trace = forward.trace
+    bands = {index: forward.bands[index] for index in trace.primary}
+    return {
+        index: random_targets(band.second(), trace.nodes[index].numel, band.scatter)
+        for index, band in bands.items()
+        if band is not None
+    }

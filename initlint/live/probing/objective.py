@@ -22,6 +22,7 @@ __all__ = [
     "cross_entropy_classes",
     "in_reals",
     "named_loss",
+    "own_loss",
     "primary_output",
 ]
 
@@ -84,7 +85,7 @@ def primary_output(output: Any) -> Tensor | None:
     return next((t for t in tensors if t.requires_grad and t.dim()), next(iter(tensors), None))
 
 
-def _own_loss(output: Any) -> Tensor | None:
+def own_loss(output: Any) -> Tensor | None:
     """The loss that a model returned: ``.loss``, ``["loss"]``, a dict of scalar losses, or a scalar."""
     if isinstance(output, Tensor):
         return output if output.dim() == 0 and output.requires_grad else None
@@ -222,7 +223,7 @@ class Objective:
                 shown = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
                 raise ValueError(f"the loss {self.kind} gives {shown}, and not a tensor of one element")
             return value.reshape(())
-        own = _own_loss(output)
+        own = own_loss(output)
         chosen = primary_output(output)
         named = self._asked in NAMED and chosen is not None and chosen.dim() > 0
         if own is not None and not named:

@@ -46,6 +46,7 @@ class Node:
     value: float | None = None  # of a constant that is one number
     layer: str = ""  # of an application
     weights: frozenset[int] = frozenset()
+    tracked: bool = True  # autograd looked on
 
     @property
     def numel(self) -> int:

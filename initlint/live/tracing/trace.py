@@ -179,6 +179,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             "function": func,
             "arguments": arguments,
             "keywords": {key: _template(value, refs) for key, value in kwargs.items()},
+            "tracked": torch.is_grad_enabled(),
         }
         if op in ("fill", "zero", "copy") and written:
             inputs, nodes = inputs[1:], nodes[1:]
