@@ -50,6 +50,28 @@ class Consumer(Fact):
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
+class Recurrence(Fact):
+    """One layer of a recurrent layer of torch's, in one direction, run again step by step on inputs that it was given.
+
+    ``depth`` is how many layers come before it, ``steps`` how many were run; ``weight`` and ``recurrent_weight`` are
+    its matrices' own names ("weight_ih_l0", "weight_hh_l0"). ``gated``: its state is kept by gates, as in GRU and LSTM.
+    ``activation`` makes a new state of what the matrices give. ``input_std`` and ``state_std``: across the batch, of
+    what it takes and of the states that it gives, over the steps. ``saturated_fraction``: share of what that
+    function, if it is tanh, is given where it is flat (a gate may be held open or closed on purpose).
+    """
+
+    weight: str
+    recurrent_weight: str
+    depth: int
+    steps: int
+    gated: bool
+    activation: Activation
+    input_std: float = UNKNOWN
+    state_std: float = UNKNOWN
+    saturated_fraction: float = UNKNOWN
+
+
+@record(frozen=True, slots=True, eq=False, kw_only=True)
 class LayerProbe(Fact):
     """What one forward and backward measured at a layer's output (pre-activation), over its calls.
 
@@ -62,7 +84,8 @@ class LayerProbe(Fact):
     These two are over all ``calls`` of the layer; the standard deviations are those of its first call, and
     ``forward_stds`` and ``gradient_stds`` hold them call by call. ``finite`` is of all calls. ``forward_extent`` and
     ``gradient_extent``: the largest absolute value sampled, and the median of those that are not 0. Of a model that was
-    not run (``Probe.predicted``) the figures are ranges.
+    not run (``Probe.predicted``) the figures are ranges. ``recurrences``: of a recurrent layer of torch's, its layers
+    and directions in the order of computation.
     """
 
     forward_std: float
@@ -78,6 +101,7 @@ class LayerProbe(Fact):
     gradient_stds: tuple[float, ...] = UNKNOWN
     forward_extent: tuple[float, float] = UNKNOWN
     gradient_extent: tuple[float, float] = UNKNOWN
+    recurrences: tuple[Recurrence, ...] = UNKNOWN
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -20,7 +20,8 @@ class SaturatedUnits(Rule):
 
     Runs a batch forward and counts the values at which the slope of the function behind the layer is under 1% of its
     largest (a sigmoid beyond 6, a tanh beyond 3), and the rows of a softmax, or of attention, that are one-hot. More
-    than half is a warning.
+    than half is a warning. Torch's recurrent layers have the tanh that makes their new states inside: a few samples
+    and steps are computed again from the weights.
 
     ## Why it matters
 
@@ -94,6 +95,22 @@ class SaturatedUnits(Rule):
             """,
             by=("live",),
         ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.cells, self.out = nn.LSTM(16, 32, num_layers=2, batch_first=True), nn.Linear(32, 4)
+                    nn.init.normal_(self.cells.weight_ih_l0, std=2.0)  #~
+
+                def forward(self, series):
+                    return self.out(self.cells(series)[0].mean(1))
+
+            def build():
+                return Net(), torch.randn(8, 12, 16)
+            """,
+            by=("live",),
+        ),
     ]
     good = [
         Good(
@@ -112,6 +129,23 @@ class SaturatedUnits(Rule):
 
             def build():
                 return Cell(), torch.randn(8, 12, 4)
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.cells, self.out = nn.LSTM(16, 32, batch_first=True), nn.Linear(32, 4)
+                    with torch.no_grad():  # a memory of a thousand steps, and more
+                        self.cells.bias_ih_l0[:32], self.cells.bias_ih_l0[32:64] = -8.0, 8.0
+
+                def forward(self, series):
+                    return self.out(self.cells(series)[0].mean(1))
+
+            def build():
+                return Net(), torch.randn(8, 12, 16)
             """,
             by=("live",),
         ),
@@ -153,6 +187,9 @@ class SaturatedUnits(Rule):
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
         layer = parameter.layer
+        if parameter.role in _SCALES and layer.family == "recurrent":
+            yield from self._gates(layer, parameter)
+            return
         if parameter.role not in _SCALES or layer.normalized:
             return
         share = layer.probe.saturated_fraction
@@ -169,6 +206,24 @@ class SaturatedUnits(Rule):
             help="draw its weights smaller: pre-activations should have a std of about 1",
             evidence={"saturated_fraction": share},
         )
+
+    def _gates(self, layer: Layer, matrix: Parameter) -> Iterator[Finding]:
+        """One layer of a recurrent layer of torch's, by the weight that takes the input."""
+        own = matrix.name.rpartition(".")[2]
+        for run in layer.probe.recurrences:
+            if run.weight != own or run.saturated_fraction <= _SHARE:
+                continue
+            bias = layer.parameter(own.replace("weight", "bias", 1))
+            biased = bias is not None and abs(bias.distribution.mean) >= _BIAS
+            yield self.at(
+                bias if biased and bias is not None else matrix,
+                f"{run.saturated_fraction:.0%} of the values that the tanh inside {layer.name} is given lie where it "
+                "is flat",
+                help="only the rows of its forget gate may ask for a bias"
+                if biased
+                else "draw its weights smaller: what tanh is given should have a std of about 1",
+                evidence={"saturated_fraction": run.saturated_fraction},
+            )
 
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
         share = layer.probe.one_hot_fraction

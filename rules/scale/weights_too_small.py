@@ -1,12 +1,42 @@
 """INI204 weights-too-small."""
 
-from initlint.facts import Layer
-from initlint.rule import Bad
+from collections.abc import Iterator
 
-from ._scaled_weights import ScaledWeightsRule, cell, convolutional, linear, sound
+from initlint.facts import Layer, absent
+from initlint.findings import Finding
+from initlint.rule import Bad, Good
+from initlint.theory.chains import accounts_for
 
+from ._scaled_weights import ScaledWeightsRule, cell, convolutional, drawn, linear, sound
+
+_STEPS = 4
+"""Steps from which a recurrent weight is judged by what it keeps of a state."""
+_LEAST = {"LSTM": 2, "GRU": 3}
+"""Layers from which a stack fails to learn by small weights; two layers of GRU learn as well at a 100th of the scale
+(measured, with Adam, a classifier of short texts)."""
 _FORGETFUL = 0.2
 """The share of the gain needed from which a recurrent weight keeps nothing of a step for the one after next."""
+
+
+def stacked(kind: str, layers: int, which: str, init: str, after: str = "") -> str:
+    """A recurrent network of torch's, with that initialiser on the parameters whose name begins so."""
+    return f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.cells = nn.{kind}(32, 32, num_layers={layers}, batch_first=True)
+                self.norm, self.head = nn.LayerNorm(32), nn.Linear(32, 4)
+                for name, parameter in self.cells.named_parameters():
+                    if name.startswith("{which}"):
+                        nn.init.{init}
+
+            def forward(self, series):
+                states, _ = self.cells(series)
+                return self.head({after}(states).mean(1))
+
+        def build():
+            return Net(), torch.randn(8, 24, 32)
+        """
 
 
 class WeightsTooSmall(ScaledWeightsRule):
@@ -18,14 +48,19 @@ class WeightsTooSmall(ScaledWeightsRule):
     falls below 1e-2 of what it was in the first layers (1e-3 where there are fewer than ten, an error below 1e-6), it
     names the weights whose std x sqrt(fan-in) falls short of the gain that the following nonlinearity needs. Schemes
     made for another nonlinearity are INI201. A recurrent cell without gates, written out in a loop, is such a chain by
-    itself: there the weight that carries the state is named if it has less than a fifth of the gain needed.
+    itself: there the weight that carries the state is named if it has less than a fifth of the gain needed, as in
+    nn.RNN. Of a stack of torch's recurrent layers (two of nn.LSTM, three of nn.GRU) the weights that take the input are
+    named if the signal falls below 1e-2 from the first layer's input to the last one's states, at least half of it by
+    their gains, all under 2/3.
 
     ## Why it matters
 
     What differs between two samples is what a network learns from. Below 1e-6 it is lost in the rounding of float32
     beside the biases, and gradients vanish with it. `std=0.01` or `0.02` is right for a transformer, which normalises
     in every block, and wrong for a plain network (He et al. 2015, arXiv 1502.01852). A tanh cell over 24 steps learns
-    less than half of what it can with a gain up to 0.3, and all of it with torch's 0.58 (benchmarks/mutants.py).
+    less than half of what it can with a gain up to 0.3, and all of it with torch's 0.58 (benchmarks/mutants.py). Gates
+    halve a signal anyway: two layers of LSTM leave a 12th of it with Xavier's weights, and with a gain of 0.1 a 400th,
+    from which they learn less than half of what they can (measured, a classifier of short texts).
 
     ## Example
 
@@ -52,8 +87,61 @@ class WeightsTooSmall(ScaledWeightsRule):
         linear(0.01),
         convolutional(0.01),
         Bad(cell("nn.init.normal_(self.recur.weight, std=0.02)  #~"), by=("live",)),
+        Bad(stacked("RNN", 1, "weight_hh", "normal_(parameter, std=0.02)  #~"), by=("live",)),
+        Bad(stacked("LSTM", 2, "weight", "normal_(parameter, std=0.02)  #~"), by=("live",)),
     )
-    good = sound(0.01)
+    good = (
+        *sound(0.01),
+        Good(stacked("RNN", 1, "weight_hh", "orthogonal_(parameter)"), by=("live",)),
+        Good(stacked("LSTM", 1, "weight", "normal_(parameter, std=0.02)"), by=("live",)),
+        Good(stacked("LSTM", 3, "weight", "uniform_(parameter, -32**-0.5, 32**-0.5)"), by=("live",)),
+        Good(stacked("LSTM", 2, "weight", "normal_(parameter, std=0.02)", "self.norm"), by=("live",)),
+    )
+
+    def check_layer(self, layer: Layer) -> Iterator[Finding]:
+        if layer.family != "recurrent":
+            yield from super().check_layer(layer)
+        elif layer.kind in _LEAST:
+            yield from self._stack(layer)
+        else:
+            yield from self._ungated(layer)
+
+    def _ungated(self, layer: Layer) -> Iterator[Finding]:
+        """A cell without gates that torch runs over the steps."""
+        for run in layer.probe.recurrences:
+            matrix = layer.parameter(run.recurrent_weight)
+            if run.gated or run.steps < _STEPS or matrix is None or not drawn(matrix):
+                continue
+            if matrix.gain_as_used < _FORGETFUL * run.activation.gain:
+                yield self.at(
+                    matrix,
+                    f"{matrix.name} carries the state from step to step with gain {matrix.gain_as_used:.2g}: what a "
+                    f"step took in is lost some steps later, and up to {run.steps} follow",
+                    help="nn.init.orthogonal_(weight) keeps the state",
+                    evidence={"gain": matrix.gain_as_used, "steps": run.steps},
+                )
+
+    def _stack(self, layer: Layer) -> Iterator[Finding]:
+        """Layers with gates, one on the other: a single small one among sound ones does no harm."""
+        runs = layer.probe.recurrences
+        start, end = runs[0].input_std, runs[-1].state_std
+        if runs[-1].depth + 1 < _LEAST[layer.kind] or layer.normalized or start <= 0 or end >= self.limits[0] * start:
+            return
+        taking = [matrix for run in runs if (matrix := layer.parameter(run.weight)) is not None]
+        if not all(drawn(matrix) and absent(matrix.distribution.scheme) for matrix in taking):
+            return
+        gains = {run.depth: matrix.gain_as_used for run, matrix in zip(runs, taking, strict=True)}
+        if max(gains.values()) >= self.excess or not accounts_for(gains.values(), end / start):
+            return
+        matrix = taking[0]
+        yield self.at(
+            matrix,
+            f"{matrix.name} has std {matrix.distribution.std:.3g}, too small (fan-in {matrix.fan_in} asks for "
+            f"{matrix.fan_in**-0.5:.3g}): over {len(gains)} recurrent layers signal std goes {start:.2g} -> {end:.2g}",
+            help="use nn.init.xavier_uniform_ for each gate's rows",
+            evidence={"std": matrix.distribution.std, "layers": len(gains), "signal_ratio": end / start},
+            parameters=taking,
+        )
 
     def effect_of_loop(self, layer: Layer, excess: float) -> str | None:
         if excess >= _FORGETFUL:

@@ -263,3 +263,39 @@ def test_the_gradient_of_each_parameter_is_measured() -> None:
     with_loss = initlint.audit(model, torch.randn(8, 6), loss=lambda output: 3 * output.sum()).to_dict()
     rows = {row["name"]: row["gradients"] for row in with_loss["models"][0]["layers"]}
     assert rows["2"]["2.bias"] == 24  # eight samples, each with a gradient of 3
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_what_happens_inside_a_recurrent_layer_is_what_torch_computes(kind: str, packed: bool) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cells = getattr(nn, kind)(6, 8, num_layers=2, bidirectional=True, batch_first=True)
+            self.head = nn.Linear(16, 3)
+            self.given: list[torch.Tensor] = []
+
+        def forward(self, series: torch.Tensor) -> torch.Tensor:
+            lengths = torch.full((len(series),), series.shape[1])
+            entering = nn.utils.rnn.pack_padded_sequence(series, lengths, batch_first=True) if packed else series
+            states = self.cells(entering)[0]
+            states = nn.utils.rnn.pad_packed_sequence(states, batch_first=True)[0] if packed else states
+            self.given.append(states.detach())
+            return self.head(states[:, -1])
+
+    net = Net()
+    nn.init.normal_(net.cells.weight_ih_l1, std=9.0)
+    found = probe(audit(net, torch.randn(12, 20, 6)), "cells")
+    runs = found.recurrences
+    assert [run.weight for run in runs] == [f"weight_ih_l{n}{way}" for n in (0, 1) for way in ("", "_reverse")]
+    assert [run.depth for run in runs] == [0, 0, 1, 1]
+    assert [run.gated for run in runs] == [kind != "RNN"] * 4
+    assert runs[2].saturated_fraction > 0.2 > runs[3].saturated_fraction
+    if packed:  # its samples lie by length
+        assert not known(runs[0].input_std)
+        return
+    forward, backward = net.given[0].chunk(2, dim=-1)
+    for run, states in zip(runs[2:], (forward, backward), strict=True):
+        assert run.state_std == pytest.approx(float(states.var(dim=0).mean().sqrt()), rel=1e-4)
+    assert runs[0].input_std == pytest.approx(1.0, rel=0.1)
+    assert found.forward_std == pytest.approx(float(net.given[0].var(dim=0).mean().sqrt()), rel=0.1)

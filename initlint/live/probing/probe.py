@@ -21,7 +21,7 @@ from initlint.facts import UNKNOWN, Activation, LayerProbe, known
 from initlint.live.host.device import exact
 from initlint.live.host.sharded import is_piece
 
-__all__ = ["Measured", "Sample", "hooked", "measure", "output_shapes"]
+__all__ = ["FLAT", "Measured", "Sample", "hooked", "measure", "output_shapes"]
 
 _UNITS, _MAX_ROWS = 28, 64
 _BUDGET = 2048
@@ -260,7 +260,7 @@ def _added(measured: Measured, sums: Sequence[Sequence[tuple[str, int]]], sample
     return found
 
 
-_FLAT = {"sigmoid": 5.98, "tanh": 2.99, "hardtanh": 1.0, "hardsigmoid": 3.0, "softsign": 9.0}
+FLAT = {"sigmoid": 5.98, "tanh": 2.99, "hardtanh": 1.0, "hardsigmoid": 3.0, "softsign": 9.0}
 """|x| beyond which the slope is under 1% of its largest."""
 
 
@@ -291,7 +291,7 @@ def measure(
         if function is not None and acted:
             fraction, asked.values = _dead(acted, function)
             columns.append(fraction.to(like.device))
-        flat = _FLAT.get(activation.name) if activation is not None else None
+        flat = FLAT.get(activation.name) if activation is not None else None
         if flat is not None and acted:
             asked.saturated = True
             beyond = [(s.forward.abs() > flat).float().mean().to(like.device) for s in acted]

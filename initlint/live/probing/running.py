@@ -32,6 +32,7 @@ from initlint.live.probing.escape import EscapeTest
 from initlint.live.probing.leak import batch_leak
 from initlint.live.probing.objective import Loss, Objective, cross_entropy_classes, in_reals, primary_output
 from initlint.live.probing.probe import hooked, measure, output_shapes
+from initlint.live.probing.recurrent import recurrences, watched
 from initlint.live.recorder.build import seed_all
 from initlint.live.tracing.flow import Fate, Reader
 from initlint.live.tracing.graph import Trace
@@ -222,7 +223,7 @@ def _probed(
     seed_all(seed)
     for parameter in module.parameters():
         parameter.grad = None
-    with hooked(module, names, size, dims, channels) as measured, torch.enable_grad():
+    with hooked(module, names, size, dims, channels) as measured, watched(module, dims) as calls, torch.enable_grad():
         output = module(*batch.args, **batch.kwargs)
         value = objective(output)
         measured.recording = False
@@ -234,6 +235,9 @@ def _probed(
     run.probes = ranks.merged(
         measure(measured, _activations(run, measured.samples), _sums(run, measured.samples), extents=dtype is not None)
     )
+    if not ranks.shared:
+        for name, inside in recurrences(module, calls).items():
+            run.probes[name] = replace(run.probes.get(name, LayerProbe(forward_std=UNKNOWN)), recurrences=inside)
     finite = all(ranks.all(_finite(module, output, value))) and all(p.finite for p in run.probes.values())
     broken = next((n for n in measured.samples if n in run.probes and not run.probes[n].finite), None)
     run.probe = Probe(
