@@ -177,6 +177,27 @@ def cell(init: str) -> str:
         """
 
 
+def stacked(kind: str, layers: int, which: str, init: str, after: str = "") -> str:
+    """A recurrent network of torch's, with that initialiser on the parameters whose name begins so."""
+    return f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.cells = nn.{kind}(32, 32, num_layers={layers}, batch_first=True)
+                self.norm, self.head = nn.LayerNorm(32), nn.Linear(32, 4)
+                for name, parameter in self.cells.named_parameters():
+                    if name.startswith("{which}"):
+                        nn.init.{init}
+
+            def forward(self, series):
+                states, _ = self.cells(series)
+                return self.head({after}(states).mean(1))
+
+        def build():
+            return Net(), torch.randn(8, 24, 32)
+        """
+
+
 def sound(std: float) -> tuple[Good, ...]:
     """The same network at the right scale, and at the wrong one with a norm behind every layer."""
     return (

@@ -7,7 +7,7 @@ from initlint.findings import Finding
 from initlint.rule import Bad, Good
 from initlint.theory.chains import accounts_for
 
-from ._scaled_weights import ScaledWeightsRule, cell, convolutional, drawn, linear, sound
+from ._scaled_weights import ScaledWeightsRule, cell, convolutional, drawn, linear, sound, stacked
 
 _STEPS = 4
 """Steps from which a recurrent weight is judged by what it keeps of a state."""
@@ -16,27 +16,6 @@ _LEAST = {"LSTM": 2, "GRU": 3}
 (measured, with Adam, a classifier of short texts)."""
 _FORGETFUL = 0.2
 """The share of the gain needed from which a recurrent weight keeps nothing of a step for the one after next."""
-
-
-def stacked(kind: str, layers: int, which: str, init: str, after: str = "") -> str:
-    """A recurrent network of torch's, with that initialiser on the parameters whose name begins so."""
-    return f"""
-        class Net(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.cells = nn.{kind}(32, 32, num_layers={layers}, batch_first=True)
-                self.norm, self.head = nn.LayerNorm(32), nn.Linear(32, 4)
-                for name, parameter in self.cells.named_parameters():
-                    if name.startswith("{which}"):
-                        nn.init.{init}
-
-            def forward(self, series):
-                states, _ = self.cells(series)
-                return self.head({after}(states).mean(1))
-
-        def build():
-            return Net(), torch.randn(8, 24, 32)
-        """
 
 
 class WeightsTooSmall(ScaledWeightsRule):
