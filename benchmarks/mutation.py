@@ -448,7 +448,7 @@ def main() -> None:
     print(f"{len(chosen)} mutants of {sum(map(len, there))}", file=sys.stderr)
     arguments = ["-n", "0", "-p", "no:cacheprovider", "-q", "--no-header"]
     if options.rules:
-        codes = [value.code for path in options.modules for value in _rules_in(path)]
+        codes = [value.code for path in options.modules for value in _rules_in(path) if hasattr(value, "code")]
         names = ("examples", "unknown", "fixes", "docs", "edges", "probe_by_hand", "scale_by_hand", "wiring_by_hand")
         arguments += [
             "-k",

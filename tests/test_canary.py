@@ -32,6 +32,11 @@ print("", *{name.partition(".")[0] for name in sys.modules} - before)
 """
 
 
+def slow(value: object) -> object:
+    """A variant that is left to ``-m slow``: "." reads all files already, and a configuration is found in one way."""
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 def run(command: list[str], directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     return subprocess.run(
@@ -68,7 +73,7 @@ def contents(tree: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["module", "script"])
-@pytest.mark.parametrize("target", [".", "net.py", "pkg/net.py", "nb.ipynb", "net.py::init_weights"])
+@pytest.mark.parametrize("target", [".", "net.py", *map(slow, ["pkg/net.py", "nb.ipynb", "net.py::init_weights"])])
 def test_nothing_is_run_and_nothing_written(tree: Path, command: list[str], target: str) -> None:
     before = contents(tree)
     result = run(command, tree, "check", "--static", "--format", "json", target)
@@ -125,7 +130,7 @@ def test_a_plugin_on_the_path_is_not_taken_from_the_checked_tree(tmp_path: Path,
         ("initlint.toml", "select = " + "[" * 2000),
     ],
 )
-@pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["module", "script"])
+@pytest.mark.parametrize("command", [slow(MODULE), SCRIPT], ids=["module", "script"])
 def test_no_configuration_makes_it_run_the_tree(tree: Path, command: list[str], name: str, text: str) -> None:
     (tree / name).write_text(text)
     result = run(command, tree, "check", "--static", "--format", "json", ".")

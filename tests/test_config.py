@@ -298,7 +298,7 @@ def refused(make: Callable[[], Any]) -> tuple[str, Any]:
         return str(error), None
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=st.dictionaries(NAMES, VALUES, max_size=4))
 def test_any_toml_is_a_configuration_or_one_line(table: dict[str, Any]) -> None:
     text = "".join(f"{toml(name)} = {toml(value)}\n" for name, value in table.items())

@@ -55,6 +55,8 @@ def test_a_package_of_rules_is_installed_and_used(tmp_path: Path) -> None:
         "from torch import nn\n\n\nclass Tokens(nn.Sequential):\n"
         "    def __init__(self):\n        super().__init__(nn.Embedding(100, 16))\n"
     )
-    found = run([sys.executable, "-m", "initlint", "check", "model.py", "--format", "concise"], project, site)
+    found = run(
+        [sys.executable, "-m", "initlint", "check", "--static", "model.py", "--format", "concise"], project, site
+    )
     assert found.returncode == 1, found.stdout
     assert "model.py:6:26: ACME001" in found.stdout

@@ -6,7 +6,6 @@ import ast
 import re
 import warnings
 
-import hypothesmith
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,7 +14,7 @@ from initlint.api import check
 from initlint.result import Report
 
 settings.register_profile("fix", deadline=None, suppress_health_check=list(HealthCheck))
-FEW = settings(settings.get_profile("fix"), max_examples=10)  # each takes libcst a tenth of a second and more
+FEW = settings(settings.get_profile("fix"), max_examples=5)  # each takes libcst a second and more
 MANY = settings(settings.get_profile("fix"), max_examples=400)
 
 IMPORTS = [
@@ -148,9 +147,16 @@ def test_many_flawed_modules(text: str, unsafe: bool, mark: bool) -> None:
     holds(text.encode("utf-8-sig" if mark else "utf-8"), unsafe=unsafe)
 
 
+def modules() -> st.SearchStrategy[str]:
+    import hypothesmith  # which takes some seconds to make its grammar: none of the quick tests asks for it
+
+    made: st.SearchStrategy[str] = hypothesmith.from_grammar() | hypothesmith.from_node()
+    return made
+
+
 @pytest.mark.slow
 @settings(MANY, max_examples=100)
-@given(hypothesmith.from_grammar() | hypothesmith.from_node(), sources(), st.booleans())
+@given(st.deferred(modules), sources(), st.booleans())
 def test_whole_modules(text: str, flawed: str, unsafe: bool) -> None:
     data = text.encode("utf-8", "surrogatepass")
     holds(data, unsafe=unsafe)

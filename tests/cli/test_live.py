@@ -14,10 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
-
-SCHEMA = json.loads((Path(__file__).parents[2] / "initlint/report/schema.json").read_text())
 
 Run = Callable[..., Any]
 Spawn = Callable[..., "subprocess.Popen[str]"]
@@ -102,7 +99,6 @@ def test_misbehaving_models_that_were_only_discovered_are_notes(initlint: Run) -
     Path("hostile.py").write_text(HOSTILE)
     result = initlint("check", "hostile.py", "--format", "json")
     report = json.loads(result.out)
-    jsonschema.validate(report, SCHEMA)
     assert result.code == 0
     status = {model["target"].removeprefix("hostile.py::"): model["status"] for model in report["models"]}
     assert status == {
@@ -166,9 +162,6 @@ def test_arguments_batch_and_device(initlint: Run) -> None:
     (model,) = json.loads(result.out)["models"]
     assert (result.code, model["batch"], model["device"], model["parameters"]) == (0, "32x12", "cpu", 156)
     assert model["layers"][0]["shape"] == [12, 12]
-    wrong = initlint("check", "hostile.py::Needs", "--arg", "width=12", "--batch", "32x13")
-    assert wrong.code == 2
-    assert len(wrong.err.splitlines()) == 1
 
 
 def test_a_module_target(initlint: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,6 +171,10 @@ def test_a_module_target(initlint: Run, monkeypatch: pytest.MonkeyPatch) -> None
     result = initlint("check", "package.model:Sound")
     assert result.code == 0
     assert "package.model:Sound: 36 parameters" in result.out
+
+
+@pytest.mark.slow
+def test_a_module_that_is_not_there(initlint: Run) -> None:
     assert initlint("check", "package.gone:Sound").code == 2
 
 
@@ -225,6 +222,7 @@ def test_without_torch_findings_come_first_and_then_the_install_line(initlint: R
     assert initlint("check", "weights.py", "--python", torchless).code == 0
 
 
+@pytest.mark.slow  # over processes, hash seeds and orders: hostile/test_the_same_every_time.py
 def test_live_figures_are_the_same_every_time(initlint: Run) -> None:
     Path("hostile.py").write_text(HOSTILE)
     reports = [json.loads(initlint("check", "hostile.py::Sound", "--format", "json").out) for _ in range(2)]
@@ -233,7 +231,9 @@ def test_live_figures_are_the_same_every_time(initlint: Run) -> None:
     assert reports[0] == reports[1]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)  # Ctrl-C besides in live/test_process.py and test_pool.py
 def test_an_interrupted_run_leaves_no_process(spawn: Spawn, number: int, code: int) -> None:
     Path("slow.py").write_text(
         textwrap.dedent("""\
@@ -277,7 +277,7 @@ UNGUESSABLE = HOSTILE.split("class Raises")[0] + textwrap.dedent("""\
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--device", "mps"], "no device mps"),
+        pytest.param(["--device", "mps"], "no device mps", marks=pytest.mark.slow),  # cuda: test_asked.py
         (["--python", "/bin/ls"], "/bin/ls exited with status"),
         (["--batch", "13x9"], "--batch 13x9: no model could be run on it"),
         (["--arg", "depth=1"], "--arg depth=1: no model that was built takes it (model.py::"),
@@ -309,7 +309,6 @@ def test_a_model_whose_batch_cannot_be_inferred(initlint: Run) -> None:
     assert met.code == 0
     assert met.err.startswith("initlint: note: model.py::Closed was not run: ")
     report = json.loads(met.out)
-    jsonschema.validate(report, SCHEMA)
     closed = {model["target"]: model for model in report["models"]}["model.py::Closed"]
     assert (closed["status"], closed["batch"]) == ("audited", None)
     assert "thirteen or nothing" in closed["reason"]
@@ -397,21 +396,21 @@ def test_what_cannot_be_built_or_run_says_what_to_try(initlint: Run, tmp_path: P
 
 def test_a_name_that_is_not_there_is_told_once_with_what_is(initlint: Run, tmp_path: Path) -> None:
     (tmp_path / "offers.py").write_text(OFFERS)
-    result = initlint("check", f"{tmp_path}/offers.py::Nett")
+    result = initlint("check", f"{tmp_path}/offers.py::Nett", f"{tmp_path}/offers.py::Quux")
     assert result.code == 2
-    assert "did you mean Net?" in result.err
+    near, far = result.err.splitlines()
+    assert near.endswith("did you mean Net?")
     assert "did you mean" not in result.out
-    assert "it has Net, small" in initlint("check", f"{tmp_path}/offers.py::Quux").err.replace("_sized, ", "")
+    assert "it has Net, small" in far.replace("_sized, ", "")
 
 
-def test_lazy_layers_get_their_shapes_from_the_batch(
-    initlint: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize(
+    "target", [["lazy.py::body", "--batch", "8x3"], pytest.param(["lazy.py::both"], marks=pytest.mark.slow)]
+)
+def test_lazy_layers_get_their_shapes_from_the_batch(initlint: Run, target: list[str]) -> None:
     Path("lazy.py").write_text(
         "import torch\n\ndef body():\n    return torch.nn.Sequential(torch.nn.LazyLinear(4))\n"
         "\n\ndef both():\n    return body(), torch.randn(8, 3)\n"
     )
-    for target in (["lazy.py::body", "--batch", "8x3"], ["lazy.py::both"]):
-        (model,) = json.loads(initlint("check", *target, "--no-cache", "--format", "json").out)["models"]
-        assert (model["reason"], model["parameters"]) == (None, 16)
+    (model,) = json.loads(initlint("check", *target, "--no-cache", "--format", "json").out)["models"]
+    assert (model["reason"], model["parameters"]) == (None, 16)

@@ -66,6 +66,10 @@ def test_the_loss_asked_for_is_used_and_reported(initlint: Run) -> None:
     assert "(cross-entropy)" in asked.out
     own = initlint("check", "nets.py::Loud", "--loss", "far_off", "--select", "INI709")
     assert (own.code, "(far_off)" in own.out) == (0, True)
+
+
+@pytest.mark.slow
+def test_a_loss_of_another_file_is_used_and_reported(initlint: Run) -> None:
     Path("elsewhere.py").write_text("from nets import far_off\n")
     other = initlint("check", "nets.py::Single", "--loss", "elsewhere:far_off", "--select", "INI709")
     assert (other.code, "(elsewhere:far_off)" in other.out) == (0, True)

@@ -209,9 +209,9 @@ def test_models_that_take_the_process_with_them(folder: Path) -> None:
 
 
 def test_models_that_do_not_end(folder: Path) -> None:
-    done = outcomes(folder, "Hangs", "HangsForward", timeout=2)
+    done = outcomes(folder, "Hangs", "HangsForward", timeout=1)
     for outcome in done.values():
-        assert outcome.reason == "did not finish within 2 s: raise --timeout"
+        assert outcome.reason == "did not finish within 1 s: raise --timeout"
     assert not any(map(alive, noted(folder)))
 
 

@@ -23,6 +23,7 @@ from initlint.result import InitError, LayerRow, ModelRun, Report, Summary
 
 HERE = Path(__file__).parent
 SCHEMA = json.loads((HERE.parents[1] / "initlint/report/schema.json").read_text())
+REPORTS = jsonschema.Draft202012Validator(SCHEMA)
 
 WRITE = Location("models/net.py", 21, 17, 21, 50)
 FINDING = Finding(
@@ -87,7 +88,7 @@ def test_the_json_keeps_to_the_schema_and_to_numbers_that_json_has() -> None:
         raise AssertionError(constant)
 
     data = json.loads(as_json(REPORT), parse_constant=refuse)
-    jsonschema.Draft202012Validator(SCHEMA).validate(data)
+    REPORTS.validate(data)
     assert data == REPORT.to_dict()
     assert data["findings"][1]["evidence"] == {"gradient": "nan"}
     assert data["models"][0]["layers"][0]["forward_std"] == 27.71
@@ -96,7 +97,7 @@ def test_the_json_keeps_to_the_schema_and_to_numbers_that_json_has() -> None:
 def test_the_schema_is_one_and_explains_every_field() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     golden = json.loads((HERE / "golden/report.json").read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator(SCHEMA).validate(golden)
+    REPORTS.validate(golden)
     tables = [
         SCHEMA,
         SCHEMA["properties"]["summary"],
@@ -110,7 +111,7 @@ def test_the_schema_tells_a_wrong_report() -> None:
     data = REPORT.to_dict()
     data["findings"][0]["line"] = 0
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(data, SCHEMA)
+        REPORTS.validate(data)
 
 
 plain = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))
@@ -123,7 +124,7 @@ evidence = st.dictionaries(
 @given(evidence)
 def test_any_evidence_is_valid_json_and_prints(values: dict[str, Any]) -> None:
     report = replace(REPORT, findings=(replace(FINDING, evidence=values),), models=())
-    jsonschema.validate(json.loads(as_json(report)), SCHEMA)
+    REPORTS.validate(json.loads(as_json(report)))
     assert "INI501" in as_text(report)
 
 

@@ -18,7 +18,7 @@ init = torch.nn.init
 Summarise = Callable[[Any], Summary]
 
 SHAPES = [(16, 16), (8, 64), (32, 32), (4, 400), (16, 8, 3, 3), (128, 64)]
-SEEDS = 50
+SEEDS = 20
 MAKERS: dict[str, tuple[Callable[[Any], Any], ...]] = {
     "normal": (lambda w: init.normal_(w, 0, 0.02), lambda w: init.normal_(w, 1, 0.02), init.kaiming_normal_),
     "uniform": (lambda w: init.uniform_(w), lambda w: init.uniform_(w, -0.1, 0.1), init.xavier_uniform_),
