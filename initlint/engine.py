@@ -18,7 +18,7 @@ from initlint.facts import Fact, Facts, UnknownFact, known
 from initlint.findings import Finding, Severity
 from initlint.location import Location
 from initlint.record import record
-from initlint.rule import SUBJECTS, Entry, Rule
+from initlint.rule import EFFECT, FLAW, STUCK, SUBJECTS, UNWRITTEN, Entry, Rule
 
 __all__ = [
     "Selection",
@@ -35,31 +35,6 @@ __all__ = [
 ]
 
 SOURCES = ("source", "parameters", "graph", "probe")
-
-CONSEQUENCES = frozenset(
-    {
-        "INI203",
-        "INI204",
-        "INI701",
-        "INI702",
-        "INI703",
-        "INI704",
-        "INI705",
-        "INI706",
-        "INI707",
-        "INI708",
-        "INI709",
-        "INI712",
-    }
-)
-"""Codes that measure an effect; where another finding names the cause, they are told as its consequences."""
-
-UNWRITTEN = frozenset({"INI104", "INI301"})
-"""Codes that say a parameter holds whatever the memory held."""
-
-STUCK = frozenset({"INI101", "INI102", "INI103"})
-"""Codes that say a part of the model cannot train; whatever else gets no gradient is their echo."""
-
 
 _enrolled: dict[str, tuple[Entry, Rule]] = {}
 """The rules of plugins, by code."""
@@ -132,10 +107,11 @@ class Selection:
         severity = self.severity_of(code) or entry.severity
         return severity > Severity.ADVICE or self.advice or code in chosen or "ALL" in chosen
 
-    def left_out(self) -> frozenset[str]:
+    def left_out(self) -> set[str]:
         """The codes that measure effects and are neither selected nor ignored: causes are as grave as they show."""
-        ignored = {code for code in CONSEQUENCES if any(_rank(pattern, code) >= 0 for pattern in self.ignore)}
-        return CONSEQUENCES - self.codes() - ignored
+        effects = {code for code in registry() if finds(code) == EFFECT}
+        ignored = {code for code in effects if any(_rank(pattern, code) >= 0 for pattern in self.ignore)}
+        return effects - self.codes() - ignored
 
     def severity_of(self, code: str) -> Severity | None:
         """The severity given to a code, None where it keeps its own."""
@@ -150,6 +126,12 @@ def check_patterns(patterns: Iterable[str]) -> None:
     for pattern in patterns:
         if pattern != "ALL" and not any(code.startswith(pattern) for code in registry()):
             raise ValueError(no_such_rule(pattern))
+
+
+def finds(code: str) -> str:
+    """What the rule of that code finds (``Rule.finds``); FLAW of one that there is not."""
+    entry = registry().get(code)
+    return FLAW if entry is None else entry.finds
 
 
 def judges_defaults(codes: Iterable[str]) -> bool:
@@ -360,14 +342,14 @@ def _merged(group: list[Finding]) -> Finding:
 def explain(findings: list[Finding]) -> list[Finding]:
     """Turn what only measures an effect into a consequence of the finding that names its cause."""
     kept = dict(enumerate(_without_echoes(findings)))
-    effects = [number for number, finding in kept.items() if finding.code in CONSEQUENCES]
+    effects = [number for number, finding in kept.items() if finds(finding.code) == EFFECT]
     # From the last cause to the first, so that 701 can go to 204 and both to what made the weights small.
     for number in sorted(effects, key=lambda number: kept[number].code, reverse=True):
         effect = kept[number]
         causes = [each for each, finding in kept.items() if each != number and _explains(finding, effect)]
         if not causes:
             continue
-        cause = min(causes, key=lambda each: kept[each].code in CONSEQUENCES)  # a cause rather than another effect
+        cause = min(causes, key=lambda each: finds(kept[each].code) == EFFECT)  # a cause rather than another effect
         del kept[number]
         told = kept[cause]
         # That a zero weight gets no gradient is what INI101 says of it already.
@@ -394,16 +376,16 @@ def weighed(said: list[Finding], codes: frozenset[str]) -> list[Finding]:
 
 def _without_echoes(findings: list[Finding]) -> list[Finding]:
     """Leave out what was measured on memory that nobody wrote: initlint put zeros there to be able to run at all."""
-    unwritten = {f.model for f in findings if f.code in UNWRITTEN and f.model is not None}
+    unwritten = {f.model for f in findings if finds(f.code) == UNWRITTEN and f.model is not None}
     return [
-        f for f in findings if f.model not in unwritten or "source" in f.sources or f.code not in STUCK | CONSEQUENCES
+        f for f in findings if f.model not in unwritten or "source" in f.sources or finds(f.code) not in (STUCK, EFFECT)
     ]
 
 
 def _explains(cause: Finding, effect: Finding) -> bool:
-    if cause.severity == Severity.ADVICE or (cause.code in CONSEQUENCES and cause.code >= effect.code):
+    if cause.severity == Severity.ADVICE or (finds(cause.code) == EFFECT and cause.code >= effect.code):
         return False
-    if effect.code == "INI707" and cause.code in STUCK:
+    if effect.code == "INI707" and finds(cause.code) == STUCK:
         return cause.model == effect.model
     if effect.location is not None and _same_statement(cause, effect):
         return True

@@ -20,7 +20,7 @@ from importlib.machinery import ModuleSpec
 
 from initlint.engine import enroll
 from initlint.findings import Severity
-from initlint.rule import SUBJECTS, Entry, Rule
+from initlint.rule import EFFECT, FLAW, STUCK, SUBJECTS, UNWRITTEN, Entry, Rule
 
 __all__ = ["load"]
 
@@ -79,11 +79,13 @@ def _entry(plugin: str, code: object, rule: type[Rule]) -> Entry:
         problem = "it has no severity"
     elif not isinstance(needs, (tuple, list)) or not needs or not set(needs) <= _NEEDS:
         problem = "it does not say what it needs"
+    elif rule.finds not in (FLAW, EFFECT, UNWRITTEN, STUCK):
+        problem = f"it finds {rule.finds!r}, and not FLAW, EFFECT, UNWRITTEN or STUCK"
     elif not subjects:
         problem = "it has no method such as check_call"
     if problem is not None or not isinstance(name, str) or not isinstance(severity, Severity):
         raise ValueError(f"the plugin {plugin!r}: {rule.__name__} is no rule: {problem}")
-    return Entry(str(code), name, severity, rule.__module__, subjects)
+    return Entry(str(code), name, severity, rule.__module__, subjects, finds=rule.finds)
 
 
 @contextlib.contextmanager

@@ -48,6 +48,7 @@ SUBJECTS = (
 )
 
 SOURCE, PARAMETERS, GRAPH, PROBE = "source", "parameters", "graph", "probe"
+FLAW, EFFECT, UNWRITTEN, STUCK = "flaw", "effect", "unwritten", "stuck"
 
 
 @record(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Entry:
     """A row of the registry: enough to select a rule and to know when it is worth importing.
 
     ``defaults``: it also speaks of classes in which nothing is written, shared or copied, but for what torch's layers
-    do by themselves. ``reads``: it has something to say of source.
+    do by themselves. ``reads``: it has something to say of source. ``finds``: as the rule says it (``Rule.finds``).
     """
 
     code: str
@@ -92,6 +93,7 @@ class Entry:
     subjects: tuple[str, ...]
     defaults: bool = True
     reads: bool = True
+    finds: str = FLAW
 
 
 class Rule:
@@ -104,6 +106,10 @@ class Rule:
     """The severity it may raise a finding to, where that is above its default."""
     needs: ClassVar[tuple[str, ...]]
     """The kinds of evidence it can stand on: of "source", "parameters", "graph", "probe"."""
+    finds: ClassVar[str] = FLAW
+    """What its findings are to others of the same model. EFFECT: measured, and told as a consequence where another
+    finding names the cause. UNWRITTEN: memory as it was found, so that what is measured behind it means nothing.
+    STUCK: a part that cannot train, whose echo is whatever else gets no gradient. FLAW: none of these."""
     of_any_weights: ClassVar[bool] = False
     """Whether what it finds is broken in trained weights as in fresh ones, and no judgement of how they were drawn."""
     since: ClassVar[str] = "0.1.0"

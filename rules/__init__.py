@@ -7,7 +7,7 @@ half of a static check's start-up); a test holds it equal to the folder.
 from __future__ import annotations
 
 from initlint.findings import Severity
-from initlint.rule import Entry
+from initlint.rule import EFFECT, FLAW, STUCK, UNWRITTEN, Entry
 
 __all__ = ["RULES"]
 
@@ -21,10 +21,20 @@ _NOT_READ = frozenset({"INI103", "INI105", "INI211", "INI214", "INI421", "INI603
 """Rules, beside those of the probe, that need values: reading gives them nothing to judge."""
 
 
+_FINDS = {
+    **dict.fromkeys(("INI203", "INI204", "INI701", "INI702", "INI703", "INI704", "INI705", "INI706"), EFFECT),
+    **dict.fromkeys(("INI707", "INI708", "INI709", "INI712"), EFFECT),
+    **dict.fromkeys(("INI104", "INI301"), UNWRITTEN),
+    **dict.fromkeys(("INI101", "INI102", "INI103"), STUCK),
+}
+"""Rules whose findings say something of others: what each says of itself (``Rule.finds``)."""
+
+
 def _entry(code: str, name: str, severity: Severity, folder: str, subjects: str) -> Entry:
     module = f"initlint_rules.{folder}.{name.replace('-', '_')}"
     reads = folder != "probe" and code not in _NOT_READ
-    return Entry(code, name, severity, module, tuple(subjects.split()), code in _ON_DEFAULTS, reads)
+    finds = _FINDS.get(code, FLAW)
+    return Entry(code, name, severity, module, tuple(subjects.split()), code in _ON_DEFAULTS, reads, finds)
 
 
 RULES: tuple[Entry, ...] = (

@@ -8,9 +8,6 @@ from typing import Any
 import pytest
 
 from initlint.engine import (
-    CONSEQUENCES,
-    STUCK,
-    UNWRITTEN,
     Selection,
     conclude,
     explain,
@@ -23,6 +20,7 @@ from initlint.engine import (
 from initlint.facts import UNKNOWN, Distribution, Facts, Layer, Model, Parameter, Statistics, Write
 from initlint.findings import Finding, Fix, Related, Severity
 from initlint.location import Location
+from initlint.rule import EFFECT, STUCK, UNWRITTEN
 
 HERE, THERE = Location("net.py", 7, 9), Location("net.py", 20, 9)
 
@@ -31,6 +29,10 @@ def finding(code: str, severity: Severity = Severity.WARNING, **fields: Any) -> 
     return Finding(
         code=code, name=registry()[code].name, severity=severity, message=fields.pop("message", code), **fields
     )
+
+
+def rules_that_find(what: str) -> list[str]:
+    return [code for code, entry in registry().items() if entry.finds == what]
 
 
 def test_the_default_is_everything_but_advice() -> None:
@@ -297,7 +299,7 @@ def test_findings_come_in_the_order_of_their_places() -> None:
     assert sorted(columns, key=order) == columns[::-1]
 
 
-@pytest.mark.parametrize("code", sorted(CONSEQUENCES))
+@pytest.mark.parametrize("code", rules_that_find(EFFECT))
 def test_whatever_measures_an_effect_is_told_with_its_cause(code: str) -> None:
     cause = finding("INI104", Severity.ERROR, location=HERE, model="Net", layer="fc", sources=("source",))
     effect = finding(code, location=THERE, model="Net", layer="fc", message="effect", sources=("source",))
@@ -379,9 +381,9 @@ def test_only_what_stops_training_echoes_in_the_whole_model() -> None:
 
 
 def test_unwritten_memory_silences_only_what_was_measured_on_it() -> None:
-    for code in UNWRITTEN:
+    for code in rules_that_find(UNWRITTEN):
         unwritten = finding(code, location=HERE, model="Net", layer="a")
-        for echo in STUCK | {"INI709"}:
+        for echo in (*rules_that_find(STUCK), "INI709"):
             assert explain([unwritten, finding(echo, location=THERE, model="Net", layer="b", sources=("probe",))]) == [
                 unwritten
             ]

@@ -10,9 +10,6 @@ import pytest
 
 from initlint import engine
 from initlint.engine import (
-    CONSEQUENCES,
-    STUCK,
-    UNWRITTEN,
     Selection,
     ask,
     check_patterns,
@@ -141,10 +138,6 @@ def test_patterns_that_match_are_taken() -> None:
     check_patterns(("ALL", "INI", "INI3", "INI305"))
     with pytest.raises(ValueError, match="'all'"):
         check_patterns(("INI305", "all"))
-
-
-def test_codes_that_the_engine_names_are_those_of_rules() -> None:
-    assert registry().keys() >= CONSEQUENCES | UNWRITTEN | STUCK
 
 
 def test_a_family_is_told_as_one() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Parameter
 from initlint.findings import Finding, Severity
-from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, SOURCE, UNWRITTEN, Bad, Good, Rule
 
 
 class UninitializedBias(Rule):
@@ -44,6 +44,7 @@ class UninitializedBias(Rule):
 
     code, name, severity = "INI301", "uninitialized-bias", Severity.ERROR
     needs = (SOURCE, PARAMETERS)
+    finds = UNWRITTEN
     bad = [
         Bad(
             """

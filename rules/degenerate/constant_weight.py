@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Chain, Parameter
 from initlint.findings import Finding, Severity
-from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, PROBE, SOURCE, STUCK, Bad, Good, Rule
 from initlint.theory.chains import is_only_path, matrices
 
 _LARGE = 3.0
@@ -48,6 +48,7 @@ class ConstantWeight(Rule):
 
     code, name, severity = "INI102", "constant-weight", Severity.ERROR
     needs = (SOURCE, PARAMETERS, PROBE)
+    finds = STUCK
     bad = [
         Bad(
             """

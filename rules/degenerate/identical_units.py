@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Parameter
 from initlint.findings import Finding, Severity
-from initlint.rule import PARAMETERS, PROBE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, PROBE, STUCK, Bad, Good, Rule
 
 _EQUAL = 1e-6
 
@@ -44,6 +44,7 @@ class IdenticalUnits(Rule):
 
     code, name, severity = "INI103", "identical-units", Severity.ERROR
     needs = (PARAMETERS, PROBE)
+    finds = STUCK
     bad = [
         Bad(
             """

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Parameter
 from initlint.findings import Finding, Severity
-from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, SOURCE, UNWRITTEN, Bad, Good, Rule
 
 
 class UninitializedParameter(Rule):
@@ -44,6 +44,7 @@ class UninitializedParameter(Rule):
 
     code, name, severity = "INI104", "uninitialized-parameter", Severity.ERROR
     needs = (SOURCE, PARAMETERS)
+    finds = UNWRITTEN
     of_any_weights = True
     bad = [
         Bad(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Chain, Layer, Parameter, absent
 from initlint.findings import Finding, Severity
-from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
+from initlint.rule import PARAMETERS, PROBE, SOURCE, STUCK, Bad, Good, Rule
 from initlint.theory.chains import is_only_path, keeps_zero, matrices
 from initlint.theory.remedies import initializer_for
 
@@ -48,6 +48,7 @@ class ZeroWeight(Rule):
 
     code, name, severity = "INI101", "zero-weight", Severity.ERROR
     needs = (SOURCE, PARAMETERS, PROBE)
+    finds = STUCK
     bad = [
         Bad(
             """

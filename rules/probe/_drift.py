@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from initlint.facts import Chain, LayerProbe
 from initlint.findings import Finding, Severity
-from initlint.rule import PROBE, Bad, Good, Rule
+from initlint.rule import EFFECT, PROBE, Bad, Good, Rule
 from initlint.theory.chains import Flow, culprit
 from initlint.theory.drift import beyond
 
@@ -17,6 +17,7 @@ class DriftRule(Rule):
     severity = Severity.WARNING
     highest = Severity.ERROR
     needs = (PROBE,)
+    finds = EFFECT
     flow: ClassVar[Callable[[Chain], Flow]]
     limits: ClassVar[tuple[float, float]]
     """The ratio from which it is a warning, and the one from which it is an error."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Layer
 from initlint.findings import Finding, Severity
-from initlint.rule import PROBE, Bad, Good, Rule
+from initlint.rule import EFFECT, PROBE, Bad, Good, Rule
 from initlint.theory.chains import culprit, gives_most
 
 _SHARE, _SAMPLES = 0.75, 64
@@ -44,6 +44,7 @@ class DeadUnits(Rule):
 
     code, name, severity = "INI705", "dead-units", Severity.WARNING
     needs = (PROBE,)
+    finds = EFFECT
     bad = [
         Bad(
             """

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Model
 from initlint.findings import Finding, Severity
-from initlint.rule import PROBE, Bad, Good, Rule
+from initlint.rule import EFFECT, PROBE, Bad, Good, Rule
 from initlint.theory.chains import culprit, heads, leading_to
 
 _EXCESS = 4.0
@@ -50,6 +50,7 @@ class LossAtInit(Rule):
 
     code, name, severity = "INI709", "loss-at-init", Severity.WARNING
     needs = (PROBE,)
+    finds = EFFECT
     bad = [
         Bad(
             """

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Layer
 from initlint.findings import Finding, Severity
-from initlint.rule import PROBE, Bad, Good, Rule
+from initlint.rule import EFFECT, PROBE, Bad, Good, Rule
 from initlint.theory.chains import culprit, leading_to
 from initlint.theory.headroom import outside
 
@@ -64,6 +64,7 @@ class LowPrecisionRange(Rule):
 
     code, name, severity = "INI712", "low-precision-range", Severity.WARNING
     needs = (PROBE,)
+    finds = EFFECT
     bad = [
         Bad(_net("nn.init.normal_(self.wide.weight, std=2e4)  #~"), by=("live",)),
         Bad(_net("self.wide.weight.data.mul_(1e-6); self.wide.bias.data.zero_()  #~"), by=("live",)),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Model, known
 from initlint.findings import Finding, Severity
-from initlint.rule import PROBE, Bad, Good, Rule
+from initlint.rule import EFFECT, PROBE, Bad, Good, Rule
 
 
 class NonFiniteSignal(Rule):
@@ -39,6 +39,7 @@ class NonFiniteSignal(Rule):
 
     code, name, severity = "INI708", "non-finite-signal", Severity.ERROR
     needs = (PROBE,)
+    finds = EFFECT
     of_any_weights = True
     bad = [
         Bad(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Layer, Parameter
 from initlint.findings import Finding, Severity
-from initlint.rule import PROBE, Bad, Good, Rule
+from initlint.rule import EFFECT, PROBE, Bad, Good, Rule
 from initlint.theory.chains import culprit, gives_most
 
 _SHARE = 0.5
@@ -48,6 +48,7 @@ class SaturatedUnits(Rule):
 
     code, name, severity = "INI706", "saturated-units", Severity.WARNING
     needs = (PROBE,)
+    finds = EFFECT
     bad = [
         Bad(
             """

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from initlint.facts import Layer, Parameter
 from initlint.findings import Finding, Severity
-from initlint.rule import PROBE, Bad, Good, Rule
+from initlint.rule import EFFECT, PROBE, Bad, Good, Rule
 
 
 class StuckParameter(Rule):
@@ -43,6 +43,7 @@ class StuckParameter(Rule):
     code, name, severity = "INI707", "stuck-parameter", Severity.WARNING
     highest = Severity.ERROR
     needs = (PROBE,)
+    finds = EFFECT
     bad = [
         Bad(
             """

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from initlint.facts import Chain, Layer, Parameter, absent
 from initlint.findings import Finding, Severity
-from initlint.rule import PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
+from initlint.rule import EFFECT, PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import accounts_for, excess_gain, flow, matrices, norm_next
 from initlint.theory.drift import beyond, least_ratio
 from initlint.theory.nonlinearities import passes_on
@@ -25,6 +25,7 @@ class ScaledWeightsRule(Rule):
     severity = Severity.WARNING
     highest = Severity.ERROR
     needs = (SOURCE, PARAMETERS, PROBE)
+    finds = EFFECT
     limits: ClassVar[tuple[float, float]]
     """The ratio of the signal's std from which it is a warning, and the one from which it is an error."""
     excess: ClassVar[float]
