@@ -65,9 +65,18 @@ def signal_flow(chain: Chain) -> Flow:
 
 
 def body_flow(chain: Chain) -> Flow:
-    """``signal_flow`` up to an output layer, which may be drawn small on purpose (policies, DETR's boxes)."""
+    """``signal_flow`` up to an output layer, which may be drawn small on purpose (policies, DETR's boxes).
+
+    Of a layer called several times the call with the most signal counts: what does not reach it along this chain may
+    reach it another way (a discriminator is shown real samples as well).
+    """
     layers = _body(chain)
-    return _measured(layers, [layer.probe.forward_std for layer in layers])
+    return _measured(layers, [_most(layer) for layer in layers])
+
+
+def _most(layer: Layer) -> float:
+    """The largest std across the batch that a layer gave in any of its calls; exact zeros are those of all calls."""
+    return layer.probe.forward_std if layer.probe.calls == 1 else max(layer.probe.forward_stds)
 
 
 def _body(chain: Chain) -> tuple[Layer, ...]:

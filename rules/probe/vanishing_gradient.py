@@ -1,6 +1,7 @@
 """INI703 vanishing-gradient."""
 
 from initlint.findings import Severity
+from initlint.rule import Bad
 from initlint.theory.chains import gradient_flow
 
 from ._drift import SOUND, DriftRule, convolutional, plain
@@ -13,7 +14,8 @@ class VanishingGradient(DriftRule):
 
     Runs a batch forward and backward and measures the standard deviation of the loss's gradient at every layer's
     output. Along a chain of layers with no norm between them it compares the first quarter with the last: below 1e-4
-    is a warning, below 1e-6 an error.
+    is a warning, below 1e-6 an error, unless a layer of the chain is called on other inputs too: it learns from those,
+    and may then pass on what was lost.
 
     ## Why it matters
 
@@ -46,5 +48,33 @@ class VanishingGradient(DriftRule):
     fewest = 4  # a layer that several losses or paths reach has no gradient of its own to compare
     effect = "gradient std falls"
     remedy = "raise the gain of the layers named, or normalise between them"
-    bad = (plain(0.05), convolutional(0.04, Severity.WARNING))
+    bad = (
+        plain(0.05),
+        convolutional(0.04, Severity.WARNING),
+        Bad(
+            """
+            class Players(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.maker = nn.Sequential(
+                        nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 8)
+                    )
+                    self.judge = nn.Sequential(
+                        nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1)
+                    )
+                    for layer in (*self.maker, *self.judge):
+                        if isinstance(layer, nn.Linear):
+                            nn.init.normal_(layer.weight, std=0.004)  #~
+                            nn.init.zeros_(layer.bias)
+
+                def forward(self, latent, real):
+                    return self.judge(self.maker(latent)), self.judge(real)
+
+            def build():
+                return Players(), (torch.randn(8, 8), torch.randn(8, 8))
+            """,
+            by=("live",),
+            severity=Severity.WARNING,
+        ),
+    )
     good = SOUND

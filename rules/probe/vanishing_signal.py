@@ -21,6 +21,7 @@ class VanishingSignal(DriftRule):
     with no norm between them it compares the last quarter with the first: below 1e-2 is a warning (below 1e-3 where
     there are fewer than ten layers), below 1e-6 an error. So it is where less is left at the end than 10 eps of the
     model's dtype (or the one asked for with `--dtype`) beside the total standard deviation: rounding drowns it.
+    A layer that is called on other inputs too counts with the call that has the most signal.
 
     ## Why it matters
 

@@ -51,7 +51,8 @@ class WeightsTooSmall(ScaledWeightsRule):
 
     ## When it is right to do this
 
-    In the last layer of a residual branch, in heads, gates, and wherever a norm follows.
+    In the last layer of a residual branch, in heads, gates, and wherever a norm follows. A layer that is called on
+    other inputs too counts with the call that has the most signal.
 
     ## Fix safety
 
@@ -75,6 +76,30 @@ class WeightsTooSmall(ScaledWeightsRule):
         Good(stacked("LSTM", 1, "weight", "normal_(parameter, std=0.02)"), by=("live",)),
         Good(stacked("LSTM", 3, "weight", "uniform_(parameter, -32**-0.5, 32**-0.5)"), by=("live",)),
         Good(stacked("LSTM", 2, "weight", "normal_(parameter, std=0.02)", "self.norm"), by=("live",)),
+        Good(
+            """
+            class Players(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.maker = nn.Sequential(
+                        nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 8)
+                    )
+                    self.judge = nn.Sequential(
+                        nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1)
+                    )
+                    for layer in (*self.maker, *self.judge):
+                        if isinstance(layer, nn.Linear):
+                            nn.init.normal_(layer.weight, std=0.004)  # what is real reaches the judge all the same
+                            nn.init.zeros_(layer.bias)
+
+                def forward(self, latent, real):
+                    return self.judge(self.maker(latent)), self.judge(real)
+
+            def build():
+                return Players(), (torch.randn(8, 8), torch.randn(8, 8))
+            """,
+            by=("live",),
+        ),
     )
 
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
