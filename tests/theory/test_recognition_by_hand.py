@@ -68,17 +68,22 @@ def test_a_truncated_normal_law_is_told_by_both(cut: float) -> None:
     _, std = truncated_moments(0.0, 1.0, -cut, cut)
     low, inside = UNIT.cdf(-cut), 1 - 2 * UNIT.cdf(-cut)
 
-    def told(distance: float) -> Distribution:
+    def told(distance: float, mean: float = 0.0) -> Distribution:
         """As in ``sample``: quantiles of the law, moved aside."""
         shares = [index / 400 + distance / 20 for index in range(400)]
-        values = [UNIT.inv_cdf(low + inside * min(share, 1.0)) for share in shares]
-        return recognise(summary(std=std, count=100_000, minimum=-cut, maximum=cut, kurtosis=2.2, sample=values))
+        values = [mean + UNIT.inv_cdf(low + inside * min(share, 1.0)) for share in shares]
+        return recognise(
+            summary(
+                std=std, count=100_000, mean=mean, minimum=mean - cut, maximum=mean + cut, kurtosis=2.2, sample=values
+            )
+        )
 
     found = told(2.1)
     assert (found.family, found.low, found.high, found.std) == ("truncated_normal", -cut, cut, std)
     assert found.confidence > 0.99
     assert told(2.3).family == told(0.2).family == "data"
     assert told(0.3).family == "truncated_normal"
+    assert told(2.1, 7.0).family == "truncated_normal"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -158,6 +163,11 @@ def test_a_uniform_scheme_is_told_by_its_bound(name: str, gain: float, fan: int)
     assert told(1.0) == told(math.exp(-6.0 / 33_000)) == name
     assert told(math.exp(-6.2 / 33_000)) is told(1 + 1e-6) is None
     assert told(1 + 1e-6, 2.0**-10) == name, "rounded up"
+
+
+def test_of_two_bounds_the_nearer_one_is_told() -> None:
+    made = summary("uniform", 0.1 / math.sqrt(3), 5_000, shape=(5_000,), maximum=0.1, minimum=-0.1)
+    assert recognise(made, 600, 598).scheme == "kaiming_uniform"  # xavier's, of gain sqrt(2), is 0.08 % further out
 
 
 def test_torchs_default_is_uniform() -> None:
@@ -295,5 +305,7 @@ def test_zeros_among_drawn_values() -> None:
 def test_laws_of_no_family() -> None:
     skewed = summary(minimum=-0.1, maximum=9.0, kurtosis=9.0)
     assert (recognise(skewed).family, recognise(skewed).confidence) == ("data", 0.9)
+    schemes = summary(std=math.sqrt(2 / 300), count=33_000, shape=SHAPE, kurtosis=9.0)
+    assert (recognise(schemes).family, recognise(schemes).scheme) == ("data", None), "a scale that fits is no scheme"
     two = summary(minimum=-1.0, maximum=1.0, kurtosis=1.0, sample=[-1.0] * 200 + [1.0] * 200)
     assert recognise(two).family == "data"
