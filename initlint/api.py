@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from initlint.bulk import CACHE_DIRECTORY
 from initlint.concluding import report_of
 from initlint.config import Config, Configurations, inline
+from initlint.engine import asked_for_by
 from initlint.findings import Severity
 from initlint.judgement import Judgement
 from initlint.survey import Survey
@@ -274,7 +275,7 @@ def configurations_of(config: Iterable[str], **fields: Any) -> Configurations:
 
 def _asked_by(widths: object) -> tuple[str, ...]:
     """The advice that asking for widths asks for."""
-    return () if widths is None else ("INI713",)
+    return () if widths is None else asked_for_by("widths")
 
 
 def _folders(targets: Sequence[str]) -> tuple[str, ...]:

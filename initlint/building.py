@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from initlint.config import Config
+from initlint.engine import asked_for_by
 from initlint.facts import Facts, known
 from initlint.live.batches.batch_spec import parse_spec, placed
 from initlint.live.child.process import LiveJob, Outcome, run
@@ -187,7 +188,7 @@ class Construction:
         else:
             config = planned.config
             if planned.table is not None and planned.table.widths is not None:  # the advice that this asks for
-                config = replace(config, extend_select=(*config.extend_select, "INI713"))
+                config = replace(config, extend_select=(*config.extend_select, *asked_for_by("widths")))
             self.facts.append((config, (outcome.facts, *outcome.others)))
         status = "skipped" if outcome.status == "failed" and not named else outcome.status
         name = target.name or ""

@@ -134,6 +134,11 @@ def finds(code: str) -> str:
     return FLAW if entry is None else entry.finds
 
 
+def asked_for_by(option: str) -> tuple[str, ...]:
+    """The codes of the advice that an option of a check asks for (``Rule.asked_by``)."""
+    return tuple(code for code, entry in registry().items() if entry.asked_by == option)
+
+
 def judges_defaults(codes: Iterable[str]) -> bool:
     """Whether some of the rules speak of classes in which nothing is written, shared or copied (``Entry.defaults``)."""
     known_rules = registry()

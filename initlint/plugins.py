@@ -85,7 +85,7 @@ def _entry(plugin: str, code: object, rule: type[Rule]) -> Entry:
         problem = "it has no method such as check_call"
     if problem is not None or not isinstance(name, str) or not isinstance(severity, Severity):
         raise ValueError(f"the plugin {plugin!r}: {rule.__name__} is no rule: {problem}")
-    return Entry(str(code), name, severity, rule.__module__, subjects, finds=rule.finds)
+    return Entry(str(code), name, severity, rule.__module__, subjects, finds=rule.finds, asked_by=rule.asked_by)
 
 
 @contextlib.contextmanager

@@ -83,7 +83,8 @@ class Entry:
     """A row of the registry: enough to select a rule and to know when it is worth importing.
 
     ``defaults``: it also speaks of classes in which nothing is written, shared or copied, but for what torch's layers
-    do by themselves. ``reads``: it has something to say of source. ``finds``: as the rule says it (``Rule.finds``).
+    do by themselves. ``reads``: it has something to say of source. ``finds``, ``asked_by``: as
+    the rule says it.
     """
 
     code: str
@@ -94,6 +95,7 @@ class Entry:
     defaults: bool = True
     reads: bool = True
     finds: str = FLAW
+    asked_by: str | None = None
 
 
 class Rule:
@@ -110,6 +112,8 @@ class Rule:
     """What its findings are to others of the same model. EFFECT: measured, and told as a consequence where another
     finding names the cause. UNWRITTEN: memory as it was found, so that what is measured behind it means nothing.
     STUCK: a part that cannot train, whose echo is whatever else gets no gradient. FLAW: none of these."""
+    asked_by: ClassVar[str | None] = None
+    """The option of a check ("widths") that asks for what it finds, so that it is selected though it is advice."""
     of_any_weights: ClassVar[bool] = False
     """Whether what it finds is broken in trained weights as in fresh ones, and no judgement of how they were drawn."""
     since: ClassVar[str] = "0.1.0"

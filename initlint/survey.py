@@ -166,13 +166,11 @@ class Survey:
             met[id(config)] = config
             return Exclusion(config.root, config.exclude, config.extend_exclude, config.respect_gitignore)
 
-        found = map(os.path.abspath, walk(directory, self.notes.append, exclusion))
-        below = list(dict.fromkeys(found))
+        left: dict[str, list[str]] = {}
+        found = walk(directory, self.notes.append, exclusion, lambda path, by: left.setdefault(by, []).append(path))
+        below = list(dict.fromkeys(map(os.path.abspath, found)))
         if not below:
-            self.notes.append(
-                f"{shown_path(top)}: no Python file or notebook in it to read "
-                "(excluded, hidden and git-ignored directories are read if they are named)"
-            )
+            self.notes.append(f"{shown_path(top)}: no Python file or notebook in it to read{_left_out(left)}")
         paths = [path for path in below if path not in self.files]
         for path in below:
             self._ask_for(path, None)
@@ -387,3 +385,14 @@ class Survey:
             except (OSError, ValueError, FileTooLarge, SourceError):  # ValueError: no path can be spelled so
                 self.files[path] = None
         return self.files[path] or File(b"")
+
+
+def _left_out(left: Mapping[str, Sequence[str]]) -> str:
+    """What of a directory is not read, and by what it is left out, behind the words that nothing in it is."""
+    if not left:
+        return " (hidden directories are read if they are named)"
+    several = (
+        f"{by} leaves out {', '.join(map(shown_path, paths[:3]))}{', …' if len(paths) > 3 else ''}"
+        for by, paths in left.items()
+    )
+    return f": {', '.join(several)} (what is named is read all the same)"

@@ -34,7 +34,8 @@ def _entry(code: str, name: str, severity: Severity, folder: str, subjects: str)
     module = f"initlint_rules.{folder}.{name.replace('-', '_')}"
     reads = folder != "probe" and code not in _NOT_READ
     finds = _FINDS.get(code, FLAW)
-    return Entry(code, name, severity, module, tuple(subjects.split()), code in _ON_DEFAULTS, reads, finds)
+    asked_by = "widths" if code == "INI713" else None
+    return Entry(code, name, severity, module, tuple(subjects.split()), code in _ON_DEFAULTS, reads, finds, asked_by)
 
 
 RULES: tuple[Entry, ...] = (

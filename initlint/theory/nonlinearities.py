@@ -14,7 +14,7 @@ from typing import NamedTuple
 from initlint.facts import UNKNOWN, known
 from initlint.theory.contagion import number
 
-__all__ = ["DEFAULT_SLOPES", "RECTIFIERS", "Nonlinearity", "names", "nonlinearity", "passes_on"]
+__all__ = ["DEFAULT_SLOPES", "RECTIFIERS", "Nonlinearity", "names", "nonlinearity", "passes_on", "rests_at_zero"]
 
 Scalar = Callable[[float], float]
 
@@ -72,6 +72,16 @@ def passes_on(name: str) -> bool:
     """
     unit = nonlinearity(name)
     return known(unit) and not unit.gated and math.isclose(unit.phi(_LARGE), _LARGE, rel_tol=0.1)
+
+
+def rests_at_zero(name: str) -> bool:
+    """Whether a nonlinearity makes hidden units of a layer, which give nothing where nothing comes in.
+
+    A sigmoid or softplus, which gives something then, may stand for a rate or a prior, as half of a gated unit does for
+    a gate; a bias before a sine is a phase. False for an unknown one.
+    """
+    unit = nonlinearity(name)
+    return known(unit) and not unit.gated and name not in ("identity", "sin") and unit.phi(0.0) == 0.0
 
 
 def _rectifier(name: str, slope: float) -> Nonlinearity:

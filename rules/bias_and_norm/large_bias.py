@@ -7,10 +7,9 @@ from initlint.facts import Parameter, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import output_scale
+from initlint.theory.nonlinearities import rests_at_zero
 
 _FAMILIES = ("linear", "convolution", "transposed")
-_PLAIN = frozenset({"relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "tanh"})
-"""What a hidden unit is passed through; a sigmoid, softplus or softmax may stand for a gate, a rate or a prior."""
 _SMALLEST = 0.3
 """Below this a bias is small beside a signal of unit scale; what falls short of it then is the signal."""
 
@@ -182,4 +181,4 @@ class LargeBias(Rule):
         layer = parameter.layer
         if layer.is_head or layer.normalized or absent(layer.activation) or layer.activation is None:
             return False
-        return layer.activation.name in _PLAIN and not layer.joined  # what other layers add is signal too
+        return rests_at_zero(layer.activation.name) and not layer.joined  # what other layers add is signal too

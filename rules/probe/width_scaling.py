@@ -48,6 +48,7 @@ class WidthScaling(Rule):
 
     code, name, severity = "INI713", "width-scaling", Severity.ADVICE
     needs = (PROBE,)
+    asked_by = "widths"
     bad = [
         Bad(
             """

@@ -5,18 +5,16 @@ import math
 from collections.abc import Iterator
 from typing import ClassVar
 
-from initlint.facts import Chain, Layer, Parameter, absent
+from initlint.facts import Chain, Layer, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import EFFECT, PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
-from initlint.theory.chains import accounts_for, excess_gain, flow, matrices, norm_next
+from initlint.theory.chains import accounts_for, excess_gain, flow, matrices
 from initlint.theory.drift import beyond, least_ratio
-from initlint.theory.nonlinearities import passes_on
+from initlint.theory.excess import drawn
 from initlint.theory.remedies import initializer_for
 
 _STEPS = 4
 """How often a layer's output must come back to it to be judged as a loop."""
-_PERIOD = math.pi
-"""The std from which most of a signal wraps round in a sine. Two layers of 3 train as of 1, two of 4 do not."""
 
 
 class ScaledWeightsRule(Rule):
@@ -86,28 +84,6 @@ class ScaledWeightsRule(Rule):
             parameters=[other for _, other in wrong],
             suspects=signal.upto,
         )
-
-
-def drawn(matrix: Parameter) -> bool:
-    return matrix.trainable and matrix.distribution.is_random
-
-
-def outside_chains(layer: Layer) -> bool:
-    """Whether a layer stands alone (behind or before a concatenation, say), with no norm behind its nonlinearity.
-
-    Not before one that may ask for a large signal, as a sine does (random Fourier features).
-    """
-    activation = layer.activation
-    if activation is None or activation.name == "identity" or not passes_on(activation.name) or norm_next(layer):
-        return False
-    return all(other.name != layer.name for chain in layer.model.chains for other in chain.layers)
-
-
-def wraps(layer: Layer, matrix: Parameter) -> bool:
-    """Whether a layer's output is spread over more than the period of the sine that it goes into, by its own gain."""
-    if layer.activation is None or layer.activation.name != "sin" or not drawn(matrix):
-        return False
-    return layer.probe.forward_std > _PERIOD and excess_gain(layer, matrix) > 1.5
 
 
 def linear(std: float) -> Bad:

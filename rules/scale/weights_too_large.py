@@ -1,23 +1,15 @@
 """INI203 weights-too-large."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from initlint.facts import Chain, Layer, Parameter
 from initlint.findings import Finding
 from initlint.rule import Bad, Good
-from initlint.theory.chains import excess_gain, growth_through_time, matrices
+from initlint.theory.chains import excess_gain, growth_through_time
+from initlint.theory.excess import drawn, drowns, leaps, stands_out, wrapped
 from initlint.theory.remedies import initializer_for
 
-from ._scaled_weights import ScaledWeightsRule, cell, convolutional, drawn, linear, outside_chains, sound, wraps
-
-_HEADS = ((10.0, 10.0), (4.0, 50.0))
-"""The gain of one output layer, and the std of what it gives, from which logits drown what is learned; 1% of sound
-layers have a gain above 4.9."""
-_LEAP = 30.0
-"""How much a hidden layer alone may multiply the signal by, over what the nonlinearity behind it needs."""
-_FAR = 10.0
-"""The std that a layer in no chain must give besides: there is no signal before it to compare with."""
+from ._scaled_weights import ScaledWeightsRule, cell, convolutional, linear, sound
 
 
 class WeightsTooLarge(ScaledWeightsRule):
@@ -246,16 +238,14 @@ class WeightsTooLarge(ScaledWeightsRule):
 
     def _alone(self, chain: Chain) -> Iterator[Finding]:
         """One layer among sound ones, whose excess the drift from end to end does not show in full."""
-        stages = matrices(chain)
-        for (before, _), (layer, matrix) in pairwise(stages[:-1]):
+        for before, layer, matrix in leaps(chain):
             start, end = before.probe.forward_std, layer.probe.forward_std
-            if start > 0 and min(excess_gain(layer, matrix), end / start) > _LEAP and drawn(matrix):
-                yield self._named(layer, matrix, f"signal std goes {start:.2g} -> {end:.2g} from {before.name} to it")
-        wrapped = [pair for pair in stages[1:] if wraps(*pair)]
-        if len(wrapped) > 1:  # one alone does no harm
-            layer, matrix = wrapped[0]
+            yield self._named(layer, matrix, f"signal std goes {start:.2g} -> {end:.2g} from {before.name} to it")
+        around = wrapped(chain)
+        if around:
+            layer, matrix = around[0]
             told = f"signal std is {layer.probe.forward_std:.2g} before a sine, in which most of it wraps round"
-            yield self._named(layer, matrix, told, [matrix for _, matrix in wrapped])
+            yield self._named(layer, matrix, told, [matrix for _, matrix in around])
 
     def _named(self, layer: Layer, matrix: Parameter, told: str, several: Sequence[Parameter] = ()) -> Finding:
         assert layer.activation is not None  # excess_gain is UNKNOWN without one
@@ -279,15 +269,15 @@ class WeightsTooLarge(ScaledWeightsRule):
         layer = parameter.layer
         if parameter.role != "weight" or not drawn(parameter) or layer.normalized:
             return
-        gain, output = parameter.gain_as_used, layer.probe.total_std
-        if layer.is_head and any(gain > least and output > far for least, far in _HEADS):
+        output = layer.probe.total_std
+        if drowns(parameter):
             yield self.at(
                 parameter,
                 f"{parameter.name} has std {parameter.distribution.std:.3g}, too large for an output layer (fan-in "
-                f"{parameter.fan_in}): it multiplies the signal by {gain:.3g}, and the model's "
+                f"{parameter.fan_in}): it multiplies the signal by {parameter.gain_as_used:.3g}, and the model's "
                 f"output starts with std {output:.3g}",
                 help="draw an output layer with std 1 / sqrt(fan_in) or less: nn.init.xavier_uniform_",
                 evidence={"std": parameter.distribution.std, "fan_in": parameter.fan_in, "output_std": output},
             )
-        elif output > _FAR and outside_chains(layer) and excess_gain(layer, parameter) > _LEAP:
+        elif stands_out(parameter):
             yield self._named(layer, parameter, f"what it gives has std {output:.2g}")

@@ -6,8 +6,9 @@ from initlint.facts import Layer, absent
 from initlint.findings import Finding
 from initlint.rule import Bad, Good
 from initlint.theory.chains import accounts_for
+from initlint.theory.excess import drawn
 
-from ._scaled_weights import ScaledWeightsRule, cell, convolutional, drawn, linear, sound, stacked
+from ._scaled_weights import ScaledWeightsRule, cell, convolutional, linear, sound, stacked
 
 _STEPS = 4
 """Steps from which a recurrent weight is judged by what it keeps of a state."""

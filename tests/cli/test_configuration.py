@@ -159,6 +159,22 @@ def test_gitignore_can_be_left_aside(found: Found) -> None:
     assert len(found("--config", "respect-gitignore = false")) == 2
 
 
+def test_a_directory_of_which_all_is_left_out_says_by_what(initlint: Run) -> None:
+    Path("empty").mkdir()
+    for path in ("gen/a.py", "old.py", "made/b.py"):
+        write(f"src/{path}", BAD)
+    write("src/.gitignore", "made/\n")
+    write("initlint.toml", 'extend-exclude = ["gen", "old.py"]\n')
+    result = initlint("check", "--static", "src", "empty")
+    assert (result.code, result.out) == (0, "Nothing was checked (0 files read)\n")
+    empty, left = sorted(result.err.splitlines())
+    assert empty.startswith("initlint: note: empty: no Python file or notebook in it to read")
+    assert left == (
+        "initlint: note: src: no Python file or notebook in it to read: exclude leaves out src/gen, src/old.py, "
+        ".gitignore leaves out src/made (what is named is read all the same)"
+    )
+
+
 def test_what_is_named_is_excluded_only_by_force(found: Found, initlint: Run) -> None:
     write("initlint.toml", 'extend-exclude = ["legacy/"]\n')
     for path in ("legacy/model.py", "build/model.py", "src/model.py"):

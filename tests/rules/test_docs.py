@@ -44,7 +44,7 @@ def test_a_rule_is_what_its_entry_says(code: str) -> None:
     assert (rule.code, rule.name, rule.severity) == (entry.code, entry.name, entry.severity)
     assert {subject for subject in SUBJECTS if hasattr(rule, f"check_{subject}")} == set(entry.subjects)
     assert rule.highest is None or rule.highest > rule.severity
-    assert rule.finds == entry.finds
+    assert (rule.finds, rule.asked_by) == (entry.finds, entry.asked_by)
 
 
 @pytest.mark.parametrize("code", list(registry()))

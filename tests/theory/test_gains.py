@@ -9,7 +9,7 @@ import pytest
 
 from initlint.facts import UNKNOWN, known
 from initlint.theory import gains
-from initlint.theory.nonlinearities import DEFAULT_SLOPES, names, nonlinearity, passes_on
+from initlint.theory.nonlinearities import DEFAULT_SLOPES, names, nonlinearity, passes_on, rests_at_zero
 from initlint.theory.quadrature import gaussian_mean
 
 MEASURED = {
@@ -159,6 +159,13 @@ def test_what_passes_a_large_signal_on_is_neither_bounded_nor_a_product() -> Non
     products = {"relu_squared", "glu", "reglu", "geglu", "swiglu"}
     assert {name for name in names() if not passes_on(name)} == bounded | products
     assert not passes_on("custom")
+
+
+def test_a_hidden_unit_rests_at_zero() -> None:
+    gated = {"glu", "geglu", "reglu", "swiglu"}
+    otherwise = {"identity", "sin", "sigmoid", "hardsigmoid", "logsigmoid", "softplus"}
+    assert {name for name in names() if not rests_at_zero(name)} == gated | otherwise
+    assert not rests_at_zero("custom")
 
 
 @pytest.mark.torch

@@ -93,14 +93,18 @@ def load(path: str, most: int = MAX_BYTES) -> bytes:
 
 
 def walk(
-    root: str, note: Callable[[str], None], exclusion: Callable[[str], Exclusion] = lambda _: _DEFAULTS
+    root: str,
+    note: Callable[[str], None],
+    exclusion: Callable[[str], Exclusion] = lambda _: _DEFAULTS,
+    leaving: Callable[[str, str], None] = lambda _path, _by: None,
 ) -> Iterator[str]:
     """The Python files below a directory, in the order of their path's parts.
 
     ``exclusion`` says what is left out of what lies right in a directory, by its absolute path; by default hidden
     directories, build directories and what the .gitignore files say, those above ``root`` up to the repository's top
     among them. Virtual environments are skipped always, ``root`` itself never, having been named. Links to
-    directories are not followed, so a walk ends. ``note`` gets a line for each directory that cannot be listed.
+    directories are not followed, so a walk ends. ``note`` gets a line for each directory that cannot be listed,
+    ``leaving`` what is left out and by what ("exclude", ".gitignore"), hidden directories aside.
     """
     pending: list[tuple[str, bool, _Ignores]] = [(root, True, _Ignores.above(root))]
     while pending:
@@ -127,10 +131,14 @@ def walk(
             if not (is_directory or (child.name.endswith(SUFFIXES) and _is_regular(child.path))):
                 continue
             below = os.path.join(full, child.name)
+            joined = _joined(path, child.name)
             if left_out.covers(below, is_directory=is_directory):
-                continue
-            if not (left_out.gitignore and ignores.ignored(below, is_directory)):
-                kept.append((_joined(path, child.name), is_directory, ignores))
+                if not child.name.startswith("."):
+                    leaving(joined, "exclude")
+            elif left_out.gitignore and ignores.ignored(below, is_directory):
+                leaving(joined, ".gitignore")
+            else:
+                kept.append((joined, is_directory, ignores))
         pending.extend(reversed(kept))
 
 

@@ -1,0 +1,78 @@
+"""A weight that is too large by itself, whatever the signal of its chain comes to from end to end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+from initlint.facts import Chain, Layer, Parameter
+from initlint.theory.chains import excess_gain, matrices, norm_next
+from initlint.theory.nonlinearities import passes_on
+
+__all__ = ["drawn", "drowns", "leaps", "stands_out", "wrapped"]
+
+_HEADS = ((10.0, 10.0), (4.0, 50.0))
+"""The gain of one output layer, and the std of what it gives, from which logits drown what is learned; 1% of sound
+layers have a gain above 4.9."""
+_LEAP = 30.0
+"""How much a hidden layer alone may multiply the signal by, over what the nonlinearity behind it needs."""
+_FAR = 10.0
+"""The std that a layer in no chain must give besides: there is no signal before it to compare with."""
+_PERIOD = math.pi
+"""The std from which most of a signal wraps round in a sine. Two layers of 3 train as of 1, two of 4 do not."""
+_EXCESS = 1.5
+
+
+def drawn(matrix: Parameter) -> bool:
+    """Whether a weight is trained and was drawn at random."""
+    return matrix.trainable and matrix.distribution.is_random
+
+
+def drowns(head: Parameter) -> bool:
+    """Whether an output layer's weight makes its output so large that what is learned drowns in it."""
+    gain, output = head.gain_as_used, head.layer.probe.total_std
+    return head.layer.is_head and any(gain > least and output > far for least, far in _HEADS)
+
+
+def leaps(chain: Chain) -> Iterator[tuple[Layer, Layer, Parameter]]:
+    """The hidden layers of a chain that multiply the signal by far more than they need, by their own gain.
+
+    Each comes behind the layer before it, and with its weight.
+    """
+    for (before, _), (layer, matrix) in pairwise(matrices(chain)[:-1]):
+        start, end = before.probe.forward_std, layer.probe.forward_std
+        if start > 0 and min(excess_gain(layer, matrix), end / start) > _LEAP and drawn(matrix):
+            yield before, layer, matrix
+
+
+def wrapped(chain: Chain) -> list[tuple[Layer, Parameter]]:
+    """The layers behind the first whose outputs are spread over more than the period of the sine behind them.
+
+    One alone does no harm (random Fourier features): then there are none.
+    """
+    found = [pair for pair in matrices(chain)[1:] if _wraps(*pair)]
+    return found if len(found) > 1 else []
+
+
+def _wraps(layer: Layer, matrix: Parameter) -> bool:
+    if layer.activation is None or layer.activation.name != "sin" or not drawn(matrix):
+        return False
+    return layer.probe.forward_std > _PERIOD and excess_gain(layer, matrix) > _EXCESS
+
+
+def stands_out(matrix: Parameter) -> bool:
+    """Whether the weight of a layer in no chain is too large, and the layer's output far from unit scale."""
+    layer = matrix.layer
+    return layer.probe.total_std > _FAR and _outside_chains(layer) and excess_gain(layer, matrix) > _LEAP
+
+
+def _outside_chains(layer: Layer) -> bool:
+    """Whether a layer stands alone (behind or before a concatenation, say), with no norm behind its nonlinearity.
+
+    Not before one that may ask for a large signal, as a sine does (random Fourier features).
+    """
+    activation = layer.activation
+    if activation is None or activation.name == "identity" or not passes_on(activation.name) or norm_next(layer):
+        return False
+    return all(other.name != layer.name for chain in layer.model.chains for other in chain.layers)
