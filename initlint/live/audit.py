@@ -28,6 +28,7 @@ from initlint.live.host.failures import said
 from initlint.live.host.sharded import OutOfStep, Ranks, from_first, in_step, own_class, rest
 from initlint.live.probing.objective import Loss
 from initlint.live.probing.running import Run, Unrunnable, run_module
+from initlint.live.recorder.lazy import shapeless
 from initlint.live.tracing.chains import NormReading, chain_names
 from initlint.live.tracing.flow import Fate
 from initlint.live.tracing.streams import stream_names
@@ -69,6 +70,8 @@ def audit_module(
         if ranks.shared:
             rest(module)
             batch, seed = in_step(module, batch, seed, ranks)
+        if (lacking := shapeless(module, batch, meta=meta)) is not None:
+            raise Unrunnable(lacking)
         if meta:
             from initlint.live.predicting.symbolic import predict_module  # fake tensors take a second to import
 

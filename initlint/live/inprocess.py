@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from initlint.live.probing.objective import Loss, named_loss
 from initlint.live.probing.width_spec import parse_widths, width_argument
 from initlint.live.probing.widths import scaled
 from initlint.live.recorder.build import Built, NeedsValues, NotAModel, NotBuilt, accepted, build, needs, seed_all
+from initlint.live.recorder.lazy import give_shapes, has_lazy
 from initlint.live.suggested import initializer_of
 
 __all__ = ["audit_inprocess"]
@@ -59,6 +61,10 @@ def audit_inprocess(
             if widths is not None:
                 raise TypeError("widths need a function or class that takes one, not a module")
             notes = ["a module cannot be built with other seeds: give audit() its class or a function for that"]
+            if chosen is not None and not meta and has_lazy(model):
+                model = copy.deepcopy(model)  # a batch gives it its shapes, which cannot be taken back
+                seed_all(seed)
+                give_shapes(model, chosen)
             with preserved(model) if initialize is not None else nullcontext():
                 if initialize is not None:
                     seed_all(seed)

@@ -227,6 +227,7 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
 
     from initlint import wire
     from initlint.live.audit import audit_module
+    from initlint.live.host.state import is_lazy
     from initlint.live.offers import makers
     from initlint.live.probing.width_spec import WidthSpec, width_argument
     from initlint.live.probing.widths import scaled
@@ -242,6 +243,7 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
         literals,
         needs,
     )
+    from initlint.live.recorder.lazy import shapeless
     from initlint.live.suggested import initializer_of
 
     module = source.load(channel)
@@ -287,10 +289,15 @@ def _audit(job: Mapping[str, Any], name: str, source: _Source, channel: _Channel
     for seed in range(job["seed"], job["seed"] + job["seeds"]):
         chosen = _batch(job["batches"], seed)
         built = made(seed, seed == job["seed"], chosen)
+        came = built.batch if chosen is None else chosen
+        if all(map(is_lazy, built.module.parameters())) and (
+            lacking := shapeless(built.module, came, meta=job["meta"])
+        ):
+            raise NotBuilt(lacking)
         channel.phase("in the forward or backward pass")
         facts = audit_module(
             built.module,
-            built.batch if chosen is None else chosen,
+            came,
             recording=built.recording,
             name=name,
             seed=seed,
