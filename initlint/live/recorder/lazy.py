@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -38,11 +39,14 @@ def shapeless(module: nn.Module, batch: Any, *, meta: bool) -> str | None:
         return "its lazy layers get their shapes from a pass, and with --meta there is none: leave it out"
     if batch is None:
         return "its lazy layers have no shape before a batch gives them one: give it with --batch"
-    failure = _run(module, batch)
+    trial = copy.deepcopy(module)  # a pass changes the classes of lazy layers
+    failure = _run(trial, batch)
     if failure is not None:
         return f"its lazy layers get no shape from this batch: {said(failure)}"
-    name = next(name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if is_lazy(tensor))
-    return f"{name} has no shape, for forward does not use its lazy layer"
+    lacking = [name for name, tensor in (*trial.named_parameters(), *trial.named_buffers()) if is_lazy(tensor)]
+    if lacking:
+        return f"{lacking[0]} has no shape, for forward does not use its lazy layer"
+    return "its lazy layers have no shape yet: run one forward first"
 
 
 def _run(module: nn.Module, batch: Any) -> Exception | None:
