@@ -1,4 +1,7 @@
-"""One line a finding, ``path:line:column: CODE message``: for grep, and for editors that jump to places."""
+"""One line a finding, ``path:line:column: CODE message``: for grep, and for editors that jump to places.
+
+Nothing where nothing was found, as compilers do it: what reads this format counts lines.
+"""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from initlint.facts import UNKNOWN
+from initlint.live.recorder.behind import attributed, is_cloning, is_framework, is_pretrained, is_reset
 from initlint.live.recorder.events import (
     DATA,
     UNINITIALIZED,
@@ -125,7 +126,7 @@ class Ledger:
         if operation.kind is Kind.ALLOCATION:
             memory.allocation = event
             return
-        if _is_cloning(glance):
+        if is_cloning(glance):
             if source is None:
                 memory.complete = False
             else:
@@ -190,7 +191,7 @@ class Ledger:
             memory = self.memories[key] = Memory(tensor.untyped_storage(), complete=False)
             if (
                 operation.name == "copy_"
-                and _is_cloning(glance)
+                and is_cloning(glance)
                 and (origin := self.memory_of(arguments[1])) is not None
             ):
                 # a buffer's storage is cloned as a whole, by a tensor of bytes laid over it
@@ -239,16 +240,7 @@ class Ledger:
         *,
         whole: bool = True,
     ) -> Event:
-        author = author_of(glance.sites)
-        if glance.loading:
-            function, bound, author = "torch.nn.Module.load_state_dict", {}, "checkpoint"
-        elif glance.inner and self._is_framework(glance):
-            author = "framework"
-            outermost = glance.inner[-1]
-            if str(outermost.f_globals.get("__name__", "")).startswith("torch.nn.utils."):
-                function, bound = method_name(outermost), {}
-            elif _is_reset(glance):
-                author, function, bound = author_of(glance.sites), method_name(outermost), {}
+        function, bound, author = attributed(function, bound, glance)
         applied = self._applied[-1] if self._applied else None
         return Event(
             order=self._next(),
@@ -270,13 +262,6 @@ class Ledger:
             if frame.f_code is _FIRST_FORWARD and (birth := self.births.get(id(frame.f_locals.get("module")))):
                 return birth.sites
         return glance.sites
-
-    def _is_framework(self, glance: Glance) -> bool:
-        """Whether torch's layers stand between the event and the statement, and not merely a method of Tensor."""
-        return any(
-            str(frame.f_globals.get("__name__", "")).startswith(("torch.nn.modules.", "torch.nn.utils."))
-            for frame in glance.inner
-        )
 
     def memory_of(self, tensor: object) -> Memory | None:
         """What is known of a tensor's storage, None if it was not seen."""
@@ -311,8 +296,8 @@ class Ledger:
     def _new_run(self, name: str, arguments: Mapping[str, Any], glance: Glance) -> Run:
         target = next(iter(arguments.values()), None)
         key = storage_key(target) if isinstance(target, torch.Tensor) else None
-        inside = bool(glance.inner) and self._is_framework(glance)
-        author = "framework" if inside and not _is_reset(glance) else author_of(glance.sites)
+        inside = bool(glance.inner) and is_framework(glance)
+        author = "framework" if inside and not is_reset(glance) else author_of(glance.sites)
         function = "torch.nn.init." + name
         return Run(
             order=self._next(),
@@ -400,7 +385,7 @@ class Ledger:
             glance = self.watcher.look(frame)
             self.parameters[id(parameter)] = (weakref.ref(parameter), glance.sites)
             key = storage_key(parameter)
-            if key is not None and key not in self.memories and _is_pretrained(glance):
+            if key is not None and key not in self.memories and is_pretrained(glance):
                 self.memories[key] = self._filled(parameter, "", DATA, glance._replace(loading=True))
 
     def begin_apply(self, module: nn.Module, function: Any, frame: FrameType) -> bool:
@@ -493,21 +478,3 @@ def _of_another(event: Event, source: Memory | None) -> Event:
 def _repeats(tensor: torch.Tensor) -> bool:
     """Whether one element in memory stands in several places of a tensor, as after expand()."""
     return any(size > 1 and stride == 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-
-
-def _is_pretrained(glance: Glance) -> bool:
-    """Whether a library's from_pretrained makes a tensor that it has read a parameter, without an operation."""
-    return any(site.home is Home.LIBRARY and site.code.co_name == "from_pretrained" for site in glance.sites)
-
-
-def _is_reset(glance: Glance) -> bool:
-    """Whether somebody called a torch layer's reset_parameters himself (not as the base's, from his own)."""
-    name = glance.inner[-1].f_code.co_name
-    if not name.lstrip("_").startswith("reset_"):
-        return False
-    return bool(glance.sites) and glance.sites[0].code.co_name != name
-
-
-def _is_cloning(glance: Glance) -> bool:
-    """Whether copy.deepcopy asked a tensor for its copy."""
-    return any(frame.f_code.co_name == "__deepcopy__" for frame in glance.inner)
