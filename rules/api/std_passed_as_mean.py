@@ -137,8 +137,7 @@ class StdPassedAsMean(Rule):
             yield self.at(
                 call,
                 f"{call.written}({call.target.text}, {shown}) sets the mean to {shown} and leaves the standard "
-                "deviation "
-                f"at {call.arguments['std']:g}",
+                f"deviation at {call.arguments['std']:g}",
                 help=f"name the argument: {call.written}({call.target.text}, std={shown})",
                 evidence={"mean": call.arguments["mean"], "std": call.arguments["std"]},
                 fix=None if at_norm else mend(NameArgument(call.places.get("mean"), "std")),

@@ -146,7 +146,6 @@ class UninitializedBias(Rule):
             yield self.at(
                 parameter,
                 f"{parameter.name} is allocated by {parameter.last_write.function} and never written: it holds "
-                "whatever "
-                "the memory held",
+                "whatever the memory held",
                 help=f"write it: nn.init.zeros_({parameter.name})",
             )

@@ -178,8 +178,7 @@ class ConstantWeight(Rule):
                 parameter,
                 f"{parameter.name} is {parameter.distribution.value:g} everywhere, and after "
                 f"{parameter.escape.steps} training steps its {parameter.shape[0]} units still differ by "
-                f"{spread:.1g} of "
-                "the largest weight",
+                f"{spread:.1g} of the largest weight",
                 help="draw it from a random scheme such as nn.init.kaiming_normal_",
                 severity=Severity.ERROR if parameter.escape.rows_are_one else Severity.WARNING,
                 evidence={"value": parameter.distribution.value, "row_spread": spread},

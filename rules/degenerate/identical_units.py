@@ -118,8 +118,7 @@ class IdenticalUnits(Rule):
             yield self.at(
                 parameter,
                 f"the {parameter.shape[0]} rows of {parameter.name} are equal, and after "
-                f"{parameter.escape.steps} training "
-                f"steps still differ by {spread:.1g} of the largest weight",
+                f"{parameter.escape.steps} training steps still differ by {spread:.1g} of the largest weight",
                 help="draw every row of its own",
                 severity=Severity.ERROR if parameter.escape.rows_are_one else Severity.WARNING,
                 evidence={"row_spread": spread},

@@ -271,7 +271,6 @@ class UninitializedParameter(Rule):
         yield self.at(
             parameter,
             f"{parameter.name} is allocated by {parameter.last_write.function} and never written: it holds "
-            "whatever the "
-            "memory held",
+            "whatever the memory held",
             help=f"write it, for instance with nn.init.xavier_uniform_({parameter.name})",
         )

@@ -190,8 +190,7 @@ class ZeroWeight(Rule):
             yield self.at(
                 layer.weight,
                 f"{layer.weight.name} and its bias are zero right before {layer.activation.name}, whose "
-                "derivative at 0 is 0: "
-                "the layer never gets a gradient",
+                "derivative at 0 is 0: the layer never gets a gradient",
                 help=f"use {initializer_for(layer.activation)}",
             )
 

@@ -70,8 +70,7 @@ class ScaledWeightsRule(Rule):
         yield self.at(
             matrix,
             f"{matrix.name} has std {std:.3g}, {self.adverb} for the {activation.name} that follows (fan-in "
-            f"{matrix.fan_in} asks for {activation.gain / math.sqrt(matrix.fan_in):.3g}): over "
-            f"{signal.length} layers "
+            f"{matrix.fan_in} asks for {activation.gain / math.sqrt(matrix.fan_in):.3g}): over {signal.length} layers "
             f"signal std {'goes' if signal.measured else 'moves'} {signal.told}",
             help=f"use {initializer_for(activation)}",
             severity=Severity.ERROR if beyond(signal.ratio, self.limits[1]) else None,

@@ -203,8 +203,7 @@ class SchemeActivationMismatch(Rule):
                 matrix,
                 f"{scheme} gives {matrix.name} gain {gain:.2f} and the {activation.name} that follows needs "
                 f"{activation.gain:.2f}: over {signal.length} layers signal std "
-                f"{'goes' if signal.measured else 'moves'} "
-                f"{signal.told}",
+                f"{'goes' if signal.measured else 'moves'} {signal.told}",
                 help=f"use {initializer_for(activation)}",
                 evidence={
                     "scheme": law.scheme,

@@ -191,8 +191,7 @@ class InitializedBeforeLayers(Rule):
                 yield self.at(
                     application,
                     f"{application.initializer} runs before {names} {'is' if len(missed) == 1 else 'are'} made "
-                    "and leaves "
-                    f"{'it' if len(missed) == 1 else 'them'} at torch's default",
+                    f"and leaves {'it' if len(missed) == 1 else 'them'} at torch's default",
                     help="move the call to the end of __init__",
                     parameters=[parameter for layer in missed for parameter in layer.parameters],
                     layer=missed[0],
