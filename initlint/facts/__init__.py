@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from initlint.facts.code import Branch, Change, ClassFacts, Guard, Incident, InitCall, Initializer, Repeat, Target
 from initlint.facts.layers import (
+    KERNELS,
+    MAPS,
     Activation,
     Chain,
     Consumer,
@@ -36,6 +38,8 @@ from initlint.location import Location
 from initlint.record import record
 
 __all__ = [
+    "KERNELS",
+    "MAPS",
     "UNKNOWN",
     "Activation",
     "Application",

@@ -163,7 +163,7 @@ class Layer(Fact):
 
     @property
     def family(self) -> str:
-        """ "linear", "convolution", "transposed", "norm", "embedding", "recurrent", "attention" or "other"."""
+        """One of ``MAPS``, or "norm", "embedding", "recurrent", "attention", "activation" or "other"."""
         return layer_family(self.kind)
 
     @property
@@ -186,6 +186,10 @@ class Layer(Fact):
                 return parameter
         return None
 
+
+KERNELS = ("convolution", "transposed")
+MAPS = ("linear", "bilinear", *KERNELS)
+"""Families of layers whose weight is all there is of a linear map."""
 
 _FAMILIES_OF_KINDS: dict[str, str] = {
     "Linear": "linear",
@@ -235,10 +239,10 @@ def parameter_dimensions(kind: str, attribute: str | None) -> int | None:
     family = layer_family(kind)
     vector = kind in ("GroupNorm", "SyncBatchNorm") or kind.startswith(("BatchNorm", "InstanceNorm"))
     if attribute == "bias":
-        return 1 if vector or family in ("linear", "bilinear", "convolution", "transposed") else None
+        return 1 if vector or family in MAPS else None
     if attribute != "weight":
         return None
-    if family in ("convolution", "transposed"):
+    if family in KERNELS:
         return 2 + int(kind[-2])
     return 1 if vector else _WEIGHT_DIMENSIONS.get(kind)
 

@@ -128,6 +128,11 @@ class Write(Fact):
     of: Distribution | None = UNKNOWN
 
     @property
+    def short(self) -> str:
+        """The function's own name ("normal_")."""
+        return self.function.rpartition(".")[2]
+
+    @property
     def is_deliberate(self) -> bool:
         """Written by the project's own code rather than by a layer's default."""
         return self.author == "user"

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from initlint.changes import TakeAttribute
-from initlint.facts import InitCall, layer_family
+from initlint.facts import MAPS, InitCall, layer_family
 from initlint.findings import Finding, Fix, Severity, safe, unsafe
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 _HOMES = ("torch.nn.init", "transformers.initialization")
-_WITH_WEIGHTS = ("linear", "bilinear", "convolution", "transposed", "embedding")
+_WITH_WEIGHTS = (*MAPS, "embedding")
 _FOR_BIASES_TOO = ("zeros_", "ones_", "constant_")
 """What one also does to a bias."""
 

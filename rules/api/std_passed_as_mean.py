@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator
 
 from initlint.changes import NameArgument
-from initlint.facts import InitCall, known, layer_family
+from initlint.facts import MAPS, InitCall, known, layer_family
 from initlint.findings import Finding, Severity, safe, unsafe
 from initlint.regex import pattern
 from initlint.rule import SOURCE, Bad, Good, Rule
 
 _SPREAD = pattern(r"(?<![a-z])(std|stdv?|stddev|sigma|scale|init(ializer)?_range)(?![a-z])", re.IGNORECASE)
 
-_MAPS = ("linear", "bilinear", "convolution", "transposed", "embedding")
+_DRAWN = (*MAPS, "embedding")
 
 
 class StdPassedAsMean(Rule):
@@ -157,4 +157,4 @@ def _is_of_map(call: InitCall) -> bool:
     target = call.target
     if not known(target.kinds) or not known(target.attribute) or target.attribute != "weight":
         return False
-    return bool(target.kinds) and all(layer_family(kind) in _MAPS for kind in target.kinds)
+    return bool(target.kinds) and all(layer_family(kind) in _DRAWN for kind in target.kinds)

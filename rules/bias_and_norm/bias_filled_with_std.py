@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import InitCall, Initializer, Parameter, absent, close, layer_family
+from initlint.facts import MAPS, InitCall, Initializer, Parameter, absent, close, layer_family
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
-_LINEAR = ("linear", "bilinear", "convolution", "transposed")
 _GUARDS = (0.01, 0.1)
 """Small positive biases that textbooks fill in on purpose, so that every ReLU fires at first."""
 _LARGEST = 0.5
@@ -164,7 +163,7 @@ class BiasFilledWithStd(Rule):
         return (
             weight.target.attribute == "weight"
             and "std" not in weight.spellings
-            and all(layer_family(kind) in _LINEAR for kind in weight.target.kinds)
+            and all(layer_family(kind) in MAPS for kind in weight.target.kinds)
             and 0 < value < _LARGEST
             and value not in _GUARDS
             and close(value, weight.arguments["std"])
@@ -178,7 +177,7 @@ class BiasFilledWithStd(Rule):
         )
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
-        if parameter.role != "bias" or parameter.layer.family not in _LINEAR:
+        if parameter.role != "bias" or parameter.layer.family not in MAPS:
             return
         bias, weight = parameter.last_write, parameter.layer.weight.last_write
         if "framework" in (bias.author, weight.author) or not bias.distribution.is_constant:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Layer, absent
+from initlint.facts import KERNELS, Layer, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, PARAMETERS, SOURCE, Bad, Good, Rule
 
-_FAMILIES = ("linear", "convolution", "transposed")
+_FAMILIES = ("linear", *KERNELS)
 
 
 class BiasLeftDefault(Rule):

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Iterator
 
-from initlint.facts import Parameter, absent
+from initlint.facts import KERNELS, Parameter, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import output_scale
 from initlint.theory.nonlinearities import rests_at_zero
 
-_FAMILIES = ("linear", "convolution", "transposed")
+_FAMILIES = ("linear", *KERNELS)
 _SMALLEST = 0.3
 """Below this a bias is small beside a signal of unit scale; what falls short of it then is the signal."""
 

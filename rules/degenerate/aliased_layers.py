@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from initlint.changes import RepeatAnew
-from initlint.facts import Incident, Layer, absent, slot
+from initlint.facts import MAPS, Incident, Layer, absent, slot
 from initlint.findings import Finding, Severity, unsafe
 from initlint.rule import GRAPH, SOURCE, Bad, Good, Rule
 
-_MAPS = ("linear", "bilinear", "convolution", "transposed", "recurrent", "attention")
+_LEARNING = (*MAPS, "recurrent", "attention")
 
 
 class AliasedLayers(Rule):
@@ -257,7 +257,7 @@ class AliasedLayers(Rule):
                 layer=layer,
                 fix=lambda: unsafe(RepeatAnew(layer.repeated_at)),
             )
-        elif not absent(layer.handed) and layer.family in _MAPS:
+        elif not absent(layer.handed) and layer.family in _LEARNING:
             yield self.at(
                 layer.handed,
                 f"{layer.name} is one layer in every turn of the loop: it was made before, and is handed to each",

@@ -3,11 +3,10 @@
 import math
 from collections.abc import Iterator
 
-from initlint.facts import Distribution, Initializer, Parameter, layer_family
+from initlint.facts import MAPS, Distribution, Initializer, Parameter, layer_family
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
-_LINEAR = ("linear", "bilinear", "convolution", "transposed")
 _SHARE, _STANDARD_ERRORS = 0.3, 6.0
 
 
@@ -145,7 +144,7 @@ class BiasedMean(Rule):
     def check_initializer(self, initializer: Initializer) -> Iterator[Finding]:
         for branch in initializer.branches:
             for call in branch.calls:
-                maps = [kind for kind in call.target.kinds if layer_family(kind) in _LINEAR]
+                maps = [kind for kind in call.target.kinds if layer_family(kind) in MAPS]
                 if maps and call.target.attribute == "weight" and self._is_off(call.distribution):
                     yield self.at(
                         call,

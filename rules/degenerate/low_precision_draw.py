@@ -111,7 +111,7 @@ class LowPrecisionDraw(Rule):
         write = parameter.last_write
         if write.dtype not in _STEPS:
             return
-        function = write.function.rpartition(".")[2]
+        function = write.short
         if not absent(write.of) and write.of is not None:
             if function in _AT_ZERO and write.of.family == "uniform" and write.of.low == 0:
                 yield self.at(

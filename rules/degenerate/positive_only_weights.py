@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Parameter
+from initlint.facts import KERNELS, Parameter
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
 _FROM_ZERO = 0.01
 """A smallest value under this share of the largest: drawn from zero upwards, as far as a draw can tell."""
-
-_KERNELS = ("convolution", "transposed")
 
 
 class PositiveOnlyWeights(Rule):
@@ -201,7 +199,7 @@ class PositiveOnlyWeights(Rule):
         if parameter.least_fan_in < 2 or parameter.least_fan_out < 2:
             return
         layer = parameter.layer
-        if layer.family in _KERNELS and parameter.shape[layer.family == "transposed"] < 2:
+        if layer.family in KERNELS and parameter.shape[layer.family == "transposed"] < 2:
             return  # one filter, which is one weighted sum
         if layer.class_name != layer.kind and layer.kind != "Module":  # noqa: PLR1714  (an unknown class is silent)
             return  # a layer that somebody derived may map its weight before it uses it

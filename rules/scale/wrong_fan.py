@@ -310,7 +310,7 @@ class WrongFan(Rule):
         off = misfit.least if misfit.least > 1 else misfit.most
         if parameter.role == "weight" and (parameter.layer.normalized or norm_next(parameter.layer)):
             return
-        function = parameter.writes[-1].function.rpartition(".")[2]
+        function = parameter.writes[-1].short
         yield self.at(
             parameter,
             f"{function} reads {_told(misfit)} off the shape of {parameter.name}: its std is {off:.2g} times the one "

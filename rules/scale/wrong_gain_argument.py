@@ -216,8 +216,7 @@ class WrongGainArgument(Rule):
             return
         yield self.at(
             parameter,
-            f"{write.function.rpartition('.')[2]} draws {parameter.name} for {told} (gain {gain:.3g}), and "
-            f"{activation.name} follows",
+            f"{write.short} draws {parameter.name} for {told} (gain {gain:.3g}), and {activation.name} follows",
             help=f"use {initializer_for(activation)}",
             evidence={"nonlinearity": told, "gain": gain},
             fix=partial(redrawn, parameter, activation),
@@ -226,7 +225,7 @@ class WrongGainArgument(Rule):
 
 def _named(write: Write) -> tuple[str, float] | None:
     """The nonlinearity that an initialiser was told of, and its gain; None where none was named."""
-    function = write.function.rpartition(".")[2]
+    function = write.short
     if function in _SCALED:
         if "gain" not in write.arguments:
             return None

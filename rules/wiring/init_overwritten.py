@@ -175,7 +175,7 @@ class InitOverwritten(Rule):
             if _neighbours(wiped, wiping) and not self._same(wiped.distribution, wiping.distribution):
                 yield self.at(
                     wiped.location,
-                    f"{parameter.name} is filled here by {_short(wiped)} and on the next line by {_short(wiping)}, "
+                    f"{parameter.name} is filled here by {wiped.short} and on the next line by {wiping.short}, "
                     "which wipes it",
                     help="drop one of the two, or give it the parameter that it was meant for (the bias?)",
                     layer=parameter.layer,
@@ -194,8 +194,8 @@ class InitOverwritten(Rule):
         ):
             yield self.at(
                 first.location,
-                f"{parameter.name} is written here by {_short(first)} and again by {last.application.initializer} "
-                f"({_short(last)}), which wipes it",
+                f"{parameter.name} is written here by {first.short} and again by {last.application.initializer} "
+                f"({last.short}), which wipes it",
                 help="run the general initialiser first, then this statement",
                 layer=parameter.layer,
                 parameters=(parameter,),
@@ -214,7 +214,3 @@ def _neighbours(first: Write, second: Write) -> bool:
         return False
     last = first.location.end_line or first.location.line
     return first.location.path == second.location.path and second.location.line == last + 1
-
-
-def _short(write: Write) -> str:
-    return write.function.rpartition(".")[2]

@@ -172,7 +172,7 @@ class InitWithoutEffect(Rule):
         for write in parameter.lost:
             yield self.at(
                 write.location,
-                f"{write.function.rpartition('.')[2]} has no effect on {parameter.name}: {wrapper} computes it from "
+                f"{write.short} has no effect on {parameter.name}: {wrapper} computes it from "
                 "other parameters at each forward",
                 help=f"initialise the layer before {wrapper} is applied to it",
                 parameters=(parameter,),

@@ -176,8 +176,7 @@ class PaddingRowOverwritten(Rule):
         if write.is_deliberate and (law.is_random or (law.is_constant and not law.is_zero)):
             yield self.at(
                 write.location,
-                f"{write.function.rpartition('.')[2]} draws over the padding row of {parameter.name}, which gets no "
-                "gradient and stays so",
+                f"{write.short} draws over the padding row of {parameter.name}, which gets no gradient and stays so",
                 help="zero the row of padding_idx again after the initialiser",
                 fix=unsafe(ZeroPaddingRow(write.location)),
                 parameters=(parameter,),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from initlint.facts import UNKNOWN, Activation, Consumer, layer_family
+from initlint.facts import KERNELS, UNKNOWN, Activation, Consumer, layer_family
 from initlint.record import record
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _PASSING = frozenset({"shape", "reduce", "scale"})
 _PRODUCTS = frozenset({"matmul", "bmm"})
 """What matrix products of two values are called."""
 
-_LINEAR = ("linear", "convolution", "transposed")
+_LINEAR = ("linear", *KERNELS)
 
 
 @record(slots=True, eq=False)

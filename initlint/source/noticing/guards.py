@@ -7,7 +7,7 @@ import math
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from initlint.facts import UNKNOWN, Guard, known, layer_family
+from initlint.facts import MAPS, UNKNOWN, Guard, known, layer_family
 from initlint.record import record
 from initlint.source.interpreter.classes import torch_layer
 from initlint.source.interpreter.places import place
@@ -20,7 +20,7 @@ from initlint.source.text.scan import Scan
 if TYPE_CHECKING:
     from initlint.source.project.project import Project
 
-_HOLD_TENSORS = ("linear", "bilinear", "convolution", "transposed", "norm", "embedding")
+_HOLD_TENSORS = (*MAPS, "norm", "embedding")
 """Families whose ``weight`` and ``bias`` are tensors or None (a recurrent layer's ``bias`` is a bool)."""
 
 _OF_LIBRARIES = frozenset({"Conv1D", "MultiHeadAttention"})
