@@ -29,8 +29,12 @@ __all__ = [
     "norm_next",
     "output_scale",
     "signal_flow",
+    "steady",
     "variance_factor",
 ]
+
+_STEADY = 10.0
+"""How far the signal may move over a chain for what is wrong with its weights to do no harm at its depth."""
 
 
 class Flow(NamedTuple):
@@ -115,6 +119,16 @@ def flow(chain: Chain) -> Flow:
     ratio = predicted_drift(stages).across_batch
     ends = chain.layers[0], chain.layers[-1]
     return Flow(ratio, UNKNOWN, UNKNOWN, ends[0], chain.layers, ends, len(chain.layers), measured=False)
+
+
+def steady(layer: Layer) -> bool:
+    """Whether a layer was run, and the signal keeps within tenfold along every chain that it stands in."""
+    run = layer.model.probe
+    if not known(layer.probe) or not known(run) or run.predicted or not known(layer.model.chains):
+        return False
+    own = [chain for chain in layer.model.chains if any(each.name == layer.name for each in chain.layers)]
+    ratios = [signal_flow(chain).ratio for chain in own]
+    return bool(ratios) and all(known(ratio) and 1 / _STEADY <= ratio <= _STEADY for ratio in ratios)
 
 
 def _slope(activation: Activation | None) -> float | None:

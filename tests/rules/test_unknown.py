@@ -22,9 +22,14 @@ Place = tuple[int, str]
 POINTING = {"location", "related"}
 """Where a finding points is not what it rests on: a bare module has no places, and its findings stand."""
 
+STEADY = {("LayerProbe", "forward_std"), ("Model", "chains"), ("Model", "probe"), ("Probe", "predicted")}
+"""By what it is known that the signal keeps its scale, which makes a warning advice."""
+
 TOLD = {
     "INI106": {("Parameter", "escape"), ("Parameter", "name"), ("Escape", "received"), ("Escape", "copies_spread")}
     | {("Escape", "held_by_copies")},
+    "INI202": STEADY,
+    "INI205": STEADY,
     "INI206": {("Misfit", "taken"), ("Misfit", "own")},
     "INI305": {("Distribution", "std")},
     "INI501": {("Target", "kinds"), ("Target", "attribute")},
