@@ -45,7 +45,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI103", "identical-units", _E, "degenerate", "parameter"),
     _entry("INI104", "uninitialized-parameter", _E, "degenerate", "parameter"),
     _entry("INI105", "non-finite-parameter", _E, "degenerate", "parameter"),
-    _entry("INI106", "cloned-layers", _W, "degenerate", "layer model"),
+    _entry("INI106", "cloned-layers", _W, "degenerate", "layer model parameter"),
     _entry("INI107", "aliased-layers", _W, "degenerate", "incident layer"),
     _entry("INI108", "positive-only-weights", _W, "degenerate", "parameter"),
     _entry("INI109", "biased-mean", _W, "degenerate", "initializer parameter"),

@@ -199,9 +199,10 @@ class Escape(Fact):
     (behind a slice that leaves it out, or times an input that is zero by construction). ``received``: some backward
     gave it a gradient that is not exactly zero. ``steps``: backwards run until the fixpoint. ``row_spread``: as in
     Statistics, at the fixpoint with dropout and drop-path at 0. ``copies_spread``: of a matrix that begins equal, bit
-    by bit, to others in the same place of a stack, the largest difference between any of them by then, in value over
-    the largest value or in gradient over the largest gradient. ``held_by_copies``: it is ``stuck``, and gets a gradient
-    as soon as such copies that stayed one are drawn anew. Frozen parameters have no Escape: it is UNKNOWN.
+    by bit, to others in the same place of a stack or of one module, the largest difference between any of them by then,
+    in value over the largest value or in gradient over the largest gradient. ``held_by_copies``: it is ``stuck``, and
+    gets a gradient as soon as such copies that stayed one are drawn anew. Frozen parameters have no Escape: it is
+    UNKNOWN.
     """
 
     reached: bool

@@ -14,8 +14,10 @@ class ClonedLayers(Rule):
     ## What it does
 
     Finds stacks (ModuleList, Sequential, nn.TransformerEncoder) whose layers hold the same random numbers: made by
-    `copy.deepcopy` of one layer and not drawn anew, or found equal bit by bit in the model that was built. It is an
-    error where training moves them and they stay one (experts that all see the same input, behind a router of zeros).
+    `copy.deepcopy` of one layer and not drawn anew, or found equal bit by bit in the model that was built. So it does
+    with matrices of one module that are copies of each other and are all trained (`self.k = nn.Parameter(
+    self.q.clone())`). It is an error where training moves them and they stay one (experts that all see the same input,
+    behind a router of zeros).
 
     ## Why it matters
 
@@ -114,6 +116,39 @@ class ClonedLayers(Rule):
             by=("live",),
             severity=Severity.ERROR,
         ),
+        Bad(
+            """
+            class Attention(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.q = nn.Parameter(torch.randn(16, 16) / 4)
+                    self.k = nn.Parameter(self.q.detach().clone())  #~
+                    self.v = nn.Parameter(torch.randn(16, 16) / 4)
+
+                def forward(self, x):
+                    q, k, v = x @ self.q, x @ self.k, x @ self.v
+                    return (q @ k.transpose(1, 2) / 4).softmax(-1) @ v
+
+            def build():
+                return Attention(), torch.randn(8, 5, 16)
+            """,
+            by=("live",),
+        ),
+        Bad(
+            """
+            class Experts(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.first = nn.Parameter(torch.randn(16, 16) / 4)
+                    self.second = nn.Parameter(self.first.detach().clone())  #~
+                    self.head = nn.Linear(16, 4)
+
+                def forward(self, x):
+                    return self.head(F.relu(x @ self.first) + F.relu(x @ self.second))
+            """,
+            by=("live",),
+            severity=Severity.ERROR,
+        ),
     ]
     good = [
         Good(
@@ -180,6 +215,23 @@ class ClonedLayers(Rule):
         ),
         Good(
             """
+            class Averaged(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.weight = nn.Parameter(torch.randn(16, 16) / 4)
+                    self.average = nn.Parameter(self.weight.detach().clone(), requires_grad=False)
+                    self.target = nn.Parameter(self.weight.detach().clone())
+                    self.gates = nn.Parameter(torch.eye(16))
+                    self.others = nn.Parameter(torch.eye(16))
+
+                def forward(self, x):
+                    gap = x @ self.weight - (x @ self.average + x @ self.target).detach()
+                    return gap @ self.gates + torch.tanh(gap) @ self.others
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
@@ -201,6 +253,23 @@ class ClonedLayers(Rule):
             if copied:
                 what = f"{layer.name} is a copy of a layer that was drawn once"
                 yield self._finding(copied[0], copied, what, lambda: self._fix(layer))
+
+    def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
+        """Matrices of one module; those of a list have a stack of their own."""
+        if parameter.is_buffer or not parameter.is_weight or not parameter.distribution.is_random:
+            return
+        leaf = parameter.name.rpartition(".")[2]
+        alike = [p for p in parameter.layer.parameters if p.statistics.digest == parameter.statistics.digest]
+        if leaf.isdigit() or alike[1:2] != [parameter]:
+            return
+        if _is_loaded(parameter) or not all(p.trainable and p.escape.received for p in alike):
+            return
+        start = f"{parameter.name} and {alike[0].name} start bit-identical"
+        if all(known(p.escape.copies_spread) and p.escape.copies_are_one for p in alike):
+            what = f"{start} and stay so in {parameter.escape.steps} training steps"
+            yield self._finding(parameter, alike, what, severity=Severity.ERROR)
+        else:
+            yield self._finding(parameter, alike, start)
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         groups: dict[tuple[str, str], list[Parameter]] = {}

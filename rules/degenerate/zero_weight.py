@@ -16,9 +16,9 @@ class ZeroWeight(Rule):
     ## What it does
 
     Live, it takes small training steps on fresh batches and random targets until no further parameter gets a
-    gradient; a zero weight that still has none is an error. Two zero weights in a row on the only path, which do
-    escape, are a warning. Reading source, it speaks where the same follows without running: weight and bias zero
-    right before a ReLU, or two layers in a row with zero weights and zero biases.
+    gradient; a zero weight, or scale, that still has none is an error. Two zero weights in a row on the only path,
+    which do escape, are a warning. Reading source, it speaks where the same follows without running: weight and bias
+    zero right before a ReLU, or two layers in a row with zero weights and zero biases.
 
     ## Why it matters
 
@@ -100,6 +100,22 @@ class ZeroWeight(Rule):
             by=("live",),
             severity=Severity.WARNING,
         ),
+        Bad(
+            """
+            class Block(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.conv = nn.Conv2d(8, 8, 3, padding=1, bias=False)
+                    self.scale = nn.Parameter(torch.zeros(1))  #~
+
+                def forward(self, x):
+                    return F.relu(self.conv(x)) * self.scale
+
+            def build():
+                return nn.Sequential(*[Block() for _ in range(4)]), torch.randn(8, 8, 6, 6)
+            """,
+            by=("live",),
+        ),
     ]
     good = [
         Good(
@@ -158,10 +174,37 @@ class ZeroWeight(Rule):
             """,
             by=("source", "live"),
         ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.stem = nn.Conv2d(3, 8, 3, padding=1)
+                    self.zero = nn.Conv2d(8, 8, 1)
+                    self.scales = nn.Parameter(torch.zeros(4))
+                    self.branches = nn.ModuleList([nn.Conv2d(8, 8, 3, padding=1, bias=False) for _ in range(4)])
+                    self.head = nn.Linear(8, 4)
+                    nn.init.zeros_(self.zero.weight)
+                    nn.init.zeros_(self.zero.bias)
+
+                def forward(self, x):
+                    x = self.stem(x)
+                    x = F.relu(x + self.zero(x))
+                    for scale, branch in zip(self.scales, self.branches):
+                        x = x + F.relu(branch(x)) * scale
+                    return self.head(x.mean((2, 3)))
+
+            def build():
+                return Net(), torch.randn(8, 3, 8, 8)
+            """,
+            by=("source", "live"),
+        ),
     ]
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
-        if not (parameter.is_weight and parameter.distribution.is_zero and parameter.trainable):
+        if not (parameter.is_weight or parameter.role == "scale"):
+            return
+        if not (parameter.distribution.is_zero and parameter.trainable):
             return
         if parameter.escape.stuck:
             if parameter.escape.held_by_copies:
@@ -170,10 +213,12 @@ class ZeroWeight(Rule):
                 parameter,
                 f"{parameter.name} is zero and stays so: no gradient reached it in {parameter.escape.steps} "
                 "training steps",
-                help="draw it from a random scheme, or keep only one zero factor on the path",
+                help="draw it from a random scheme, or keep only one zero factor on the path"
+                if parameter.is_weight
+                else "keep only one zero factor on the path, or add what is scaled to the input: x + scale * f(x)",
                 evidence={"steps": parameter.escape.steps},
             )
-        elif parameter.layer.returns >= 2:
+        elif parameter.is_weight and parameter.layer.returns >= 2:
             yield self.at(
                 parameter,
                 f"{parameter.name} is zero, and nothing else carries the state on: what a step took in is lost to all "

@@ -35,7 +35,7 @@ class DeadUnits(Rule):
     ## When it is right to do this
 
     A bottleneck of one unit is dead by chance in half of the draws. A sparse gate may be meant to open for few
-    inputs.
+    inputs. Behind a layer that starts at zero everything is zero until it has moved.
 
     ## Fix safety
 
@@ -99,6 +99,22 @@ class DeadUnits(Rule):
                 def __init__(self):
                     super().__init__()
                     self.conv = nn.Conv2d(3, 32, 3, padding=1)
+                    self.zero = nn.Conv2d(32, 32, 1, bias=False)
+                    self.side = nn.Conv2d(32, 32, 3, padding=1, bias=False)
+                    nn.init.zeros_(self.zero.weight)
+
+                def forward(self, x):
+                    x = self.conv(x)
+                    return x + F.gelu(self.side(self.zero(x)))
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.conv = nn.Conv2d(3, 32, 3, padding=1)
                     self.gate = nn.Linear(32, 1)
                     self.out = nn.Linear(32, 4)
                     nn.init.constant_(self.gate.bias, -20.0)
@@ -115,6 +131,8 @@ class DeadUnits(Rule):
         probe = layer.probe
         if probe.dead_fraction <= _SHARE or probe.samples < _SAMPLES or layer.weight.shape[0] < 2:
             return
+        if probe.total_std == 0 and not layer.weight.distribution.is_constant:
+            return  # nothing but zeros comes in, which is not this layer's doing
         if not gives_most(layer):
             return
         activation = layer.activation.name if layer.activation is not None else "the activation"

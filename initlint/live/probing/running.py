@@ -330,15 +330,23 @@ def _alike(module: nn.Module, ranks: Ranks) -> dict[int, Tensor]:
 
 
 def _copies(module: nn.Module) -> list[list[nn.Parameter]]:
-    """Trainable matrices in float32 or wider, in the same place of a stack, that hold the same different values."""
+    """Trainable matrices in float32 or wider, in the same place of a stack or of one module, that hold the same
+    different values."""
     places: dict[tuple[Any, ...], list[nn.Parameter]] = {}
     for name, p in module.named_parameters():
-        if "*" not in slot(name) or not p.requires_grad or p.is_meta or is_piece(p) or p.dim() < 2 or p.numel() < 2:
+        if not p.requires_grad or p.is_meta or is_piece(p) or p.dim() < 2 or p.numel() < 2:
             continue
         if p.dtype in (torch.float32, torch.float64):
-            places.setdefault((slot(name), p.shape, p.dtype, p.device), []).append(p)
+            kind = (p.shape, p.dtype, p.device)
+            if "*" in slot(name):
+                places.setdefault((slot(name), *kind), []).append(p)
+            owner, _, leaf = name.rpartition(".")
+            if not leaf.isdigit():
+                places.setdefault((owner, "", *kind), []).append(p)
     found: list[list[nn.Parameter]] = []
     for alike in places.values():
+        if len(alike) < 2:
+            continue
         groups: dict[tuple[float, ...], list[nn.Parameter]] = {}
         for p in alike:
             values = p.detach().reshape(-1)
