@@ -7,6 +7,11 @@ from initlint.facts import Layer, Model, Parameter, known, slot
 from initlint.findings import Finding, Fix, Severity, unsafe
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
+_ANEW = (
+    "build each layer of its own, or draw the copies anew: [nn.init.xavier_uniform_(p) for p in stack.parameters() if "
+    "p.dim() > 1]"
+)
+
 
 class ClonedLayers(Rule):
     """The layers of a stack are copies of one layer and start bit-identical.
@@ -264,12 +269,14 @@ class ClonedLayers(Rule):
             return
         if _is_loaded(parameter) or not all(p.trainable and p.escape.received for p in alike):
             return
-        start = f"{parameter.name} and {alike[0].name} start bit-identical"
+        names = [p.name for p in alike]
+        start = f"{', '.join(names[:-1])} and {names[-1]} start bit-identical"
+        draw = f"draw each of them of its own, as by nn.init.xavier_uniform_({leaf})"
         if all(known(p.escape.copies_spread) and p.escape.copies_are_one for p in alike):
             what = f"{start} and stay so in {parameter.escape.steps} training steps"
-            yield self._finding(parameter, alike, what, severity=Severity.ERROR)
+            yield self._finding(parameter, alike, what, severity=Severity.ERROR, help=draw)
         else:
-            yield self._finding(parameter, alike, start)
+            yield self._finding(parameter, alike, start, help=draw)
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         groups: dict[tuple[str, str], list[Parameter]] = {}
@@ -299,12 +306,12 @@ class ClonedLayers(Rule):
         what: str,
         fix: Callable[[], Fix | None] | None = None,
         severity: Severity | None = None,
+        help: str = _ANEW,
     ) -> Finding:
         return self.at(
             where,
             f"{what}: the copies are no independent draws",
-            help="build each layer of its own, or draw the copies anew: [nn.init.xavier_uniform_(p) for p in "
-            "stack.parameters() if p.dim() > 1]",
+            help=help,
             parameters=parameters,
             fix=fix,
             severity=severity,
