@@ -130,7 +130,7 @@ def vary(arguments: argparse.Namespace, names: list[str]) -> int:
         asked = [arguments.zoo] * len(names), names, [until] * len(names)
         for name, results in zip(names, pool.map(audit_varied, *asked, chunksize=1), strict=True):
             if results is not None:
-                every[name] = {key: verdict(result) for key, result in zip(VARIATIONS, results, strict=True)}
+                every[name] = _taken({key: verdict(each) for key, each in zip(VARIATIONS, results, strict=True)})
                 tell_changes(name, every[name], arguments.verbose)
     changed = [name for name, verdicts in every.items() if changes(verdicts)]
     turned = [name for name in changed if len({_passes(v) for v in every[name].values() if v is not None}) > 1]
@@ -156,6 +156,15 @@ def verdict(result: dict[str, Any]) -> set[str] | None:
         return {"crash: " + result["crash"].strip().splitlines()[-1]}
     findings = [f for f in result["report"]["findings"] if f["severity"] != "advice"]
     return {f["code"] for f in findings} | {"not run" for _ in result["failures"]}
+
+
+def _taken(verdicts: Verdicts) -> Verdicts:
+    """Without the runs on another number of samples that the model does not take (a graph's nodes, say)."""
+    base = verdicts[VARIATIONS[0]] or set()
+    return {
+        key: None if key[1] is not None and "not run" in (said or ()) and "not run" not in base else said
+        for key, said in verdicts.items()
+    }
 
 
 def _passes(said: set[str]) -> bool:
