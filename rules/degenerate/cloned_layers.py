@@ -7,10 +7,7 @@ from initlint.facts import Layer, Model, Parameter, known, slot
 from initlint.findings import Finding, Fix, Severity, unsafe
 from initlint.rule import PARAMETERS, SOURCE, Bad, Good, Rule
 
-_ANEW = (
-    "build each layer of its own, or draw the copies anew: [nn.init.xavier_uniform_(p) for p in stack.parameters() if "
-    "p.dim() > 1]"
-)
+from ._copies import ANEW, is_loaded, still_one
 
 
 class ClonedLayers(Rule):
@@ -265,18 +262,13 @@ class ClonedLayers(Rule):
             return
         leaf = parameter.name.rpartition(".")[2]
         alike = [p for p in parameter.layer.parameters if p.statistics.digest == parameter.statistics.digest]
-        if leaf.isdigit() or alike[1:2] != [parameter]:
+        if leaf.isdigit() or alike[1:2] != [parameter] or is_loaded(parameter):
             return
-        if _is_loaded(parameter) or not all(p.trainable and p.escape.received for p in alike):
-            return
-        names = [p.name for p in alike]
-        start = f"{', '.join(names[:-1])} and {names[-1]} start bit-identical"
-        draw = f"draw each of them of its own, as by nn.init.xavier_uniform_({leaf})"
-        if all(known(p.escape.copies_spread) and p.escape.copies_are_one for p in alike):
-            what = f"{start} and stay so in {parameter.escape.steps} training steps"
-            yield self._finding(parameter, alike, what, severity=Severity.ERROR, help=draw)
-        else:
-            yield self._finding(parameter, alike, start, help=draw)
+        if all(p.trainable and p.escape.received for p in alike):
+            names = [p.name for p in alike]
+            start = f"{', '.join(names[:-1])} and {names[-1]} start bit-identical"
+            draw = f"draw each of them of its own, as by nn.init.xavier_uniform_({leaf})"
+            yield self._finding(parameter, alike, start, still=still_one(alike), help=draw)
 
     def check_model(self, model: Model) -> Iterator[Finding]:
         groups: dict[tuple[str, str], list[Parameter]] = {}
@@ -285,19 +277,18 @@ class ClonedLayers(Rule):
                 groups.setdefault((slot(parameter.name), parameter.statistics.digest), []).append(parameter)
         stacks: dict[str, list[list[Parameter]]] = {}
         for (place, _), group in groups.items():
-            if len(group) > 1 and not any(_is_loaded(parameter) for parameter in group):
+            if len(group) > 1 and not any(is_loaded(parameter) for parameter in group):
                 stacks.setdefault(place.split(".*", 1)[0], []).append(group)
         for stack, equal in stacks.items():
             first = equal[0]
             copies = [parameter for group in equal for parameter in group]
-            start = f"{len(first)} layers of {stack or 'the model'} start bit-identical"
-            if all(known(p.escape) and known(p.escape.copies_spread) and p.escape.copies_are_one for p in copies):
+            start, still = f"{len(first)} layers of {stack or 'the model'} start bit-identical", still_one(copies)
+            if still:
                 held = [p.name for p in model.parameters if known(p.escape) and p.escape.held_by_copies]
-                echo = f", and {held[0]} gets no gradient for it" if held else ""
-                what = f"{start} and stay so in {first[0].escape.steps} training steps{echo}"
-                yield self._finding(first[-1], copies, what, severity=Severity.ERROR)
+                still += f", and {held[0]} gets no gradient for it" if held else ""
             else:
-                yield self._finding(first[-1], copies, f"{start} ({first[0].name} equals {first[1].name})")
+                start += f" ({first[0].name} equals {first[1].name})"
+            yield self._finding(first[-1], copies, start, still=still)
 
     def _finding(
         self,
@@ -305,17 +296,12 @@ class ClonedLayers(Rule):
         parameters: Iterable[Parameter],
         what: str,
         fix: Callable[[], Fix | None] | None = None,
-        severity: Severity | None = None,
-        help: str = _ANEW,
+        still: str = "",
+        help: str = ANEW,
     ) -> Finding:
-        return self.at(
-            where,
-            f"{what}: the copies are no independent draws",
-            help=help,
-            parameters=parameters,
-            fix=fix,
-            severity=severity,
-        )
+        message = f"{what}{still}: the copies are no independent draws"
+        severity = Severity.ERROR if still else None
+        return self.at(where, message, help=help, parameters=parameters, fix=fix, severity=severity)
 
     def _fix(self, layer: Layer) -> Fix | None:
         return None if layer.template_at is None else unsafe(MakeAnew(layer.location, layer.template_at))
@@ -324,7 +310,3 @@ class ClonedLayers(Rule):
         """Its values are still those of the copy, and they were drawn at random."""
         written = parameter.last_write
         return written.function == "copy.deepcopy" and written.distribution.is_random and len(parameter.shape) > 1
-
-
-def _is_loaded(parameter: Parameter) -> bool:
-    return parameter.last_write.author == "checkpoint"
