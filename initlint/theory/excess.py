@@ -1,4 +1,4 @@
-"""A weight that is too large by itself, whatever the signal of its chain comes to from end to end."""
+"""A weight that is too large, or before sines too small, whatever the signal of its chain comes to from end to end."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from initlint.facts import Chain, Layer, Parameter
+from initlint.facts import Chain, Layer, Parameter, absent
 from initlint.theory.chains import excess_gain, matrices, norm_next
 from initlint.theory.nonlinearities import passes_on
 
-__all__ = ["drawn", "drowns", "leaps", "stands_out", "wrapped"]
+__all__ = ["drawn", "drowns", "leaps", "stands_out", "straight", "wrapped"]
 
 _HEADS = ((10.0, 10.0), (4.0, 50.0))
 """The gain of one output layer, and the std of what it gives, from which logits drown what is learned; 1% of sound
@@ -21,6 +21,8 @@ _FAR = 10.0
 """The std that a layer in no chain must give besides: there is no signal before it to compare with."""
 _PERIOD = math.pi
 """The std from which most of a signal wraps round in a sine. Two layers of 3 train as of 1, two of 4 do not."""
+_STRAIGHT = 0.25
+"""The std up to which a sine is a straight line: what it bends by, z^3 / 6, is 1% of most of the signal."""
 _EXCESS = 1.5
 
 
@@ -59,6 +61,18 @@ def _wraps(layer: Layer, matrix: Parameter) -> bool:
     if layer.activation is None or layer.activation.name != "sin" or not drawn(matrix):
         return False
     return layer.probe.forward_std > _PERIOD and excess_gain(layer, matrix) > _EXCESS
+
+
+def straight(chain: Chain, least: float) -> tuple[list[Layer], list[Parameter]]:
+    """The layers behind which sines stand, two at least, and those of their weights by which none of the sines bends.
+
+    These were drawn by no recognised scheme, with less than ``least`` of the gain needed. None where a sine bends.
+    """
+    found = [pair for pair in matrices(chain) if pair[0].activation is not None and pair[0].activation.name == "sin"]
+    if len(found) < 2 or any(layer.probe.forward_std >= _STRAIGHT for layer, _ in found):
+        return [], []
+    small = [m for layer, m in found if drawn(m) and absent(m.distribution.scheme) and excess_gain(layer, m) < least]
+    return [layer for layer, _ in found], small
 
 
 def stands_out(matrix: Parameter) -> bool:

@@ -133,6 +133,26 @@ def convolutional(std: float) -> Bad:
     )
 
 
+def siren(init: str) -> str:
+    """Sines of sines of coordinates, with that statement on the first weight."""
+    return f"""
+        class Siren(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.Linear(2, 64), nn.Linear(64, 64), nn.Linear(64, 64)])
+                self.head = nn.Linear(64, 1)
+                for layer in self.layers[1:]:
+                    nn.init.uniform_(layer.weight, -math.sqrt(6 / 64), math.sqrt(6 / 64))
+                    nn.init.zeros_(layer.bias)
+                {init}
+
+            def forward(self, x):
+                for layer in self.layers:
+                    x = torch.sin(layer(x))
+                return self.head(x)
+        """
+
+
 def cell(init: str) -> str:
     """A recurrent cell written out, run for 24 steps, with that statement on ``self.recur.weight``."""
     return f"""

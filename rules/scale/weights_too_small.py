@@ -2,21 +2,13 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Layer, absent
+from initlint.facts import Chain, Layer
 from initlint.findings import Finding
 from initlint.rule import Bad, Good
-from initlint.theory.chains import accounts_for
-from initlint.theory.excess import drawn
+from initlint.theory.excess import straight
+from initlint.theory.recurrent import FORGETFUL, falling, forgetful
 
-from ._scaled_weights import ScaledWeightsRule, cell, convolutional, linear, sound, stacked
-
-_STEPS = 4
-"""Steps from which a recurrent weight is judged by what it keeps of a state."""
-_LEAST = {"LSTM": 2, "GRU": 3}
-"""Layers from which a stack fails to learn by small weights; two layers of GRU learn as well at a 100th of the scale
-(measured, with Adam, a classifier of short texts)."""
-_FORGETFUL = 0.2
-"""The share of the gain needed from which a recurrent weight keeps nothing of a step for the one after next."""
+from ._scaled_weights import ScaledWeightsRule, cell, convolutional, linear, siren, sound, stacked
 
 
 class WeightsTooSmall(ScaledWeightsRule):
@@ -31,7 +23,7 @@ class WeightsTooSmall(ScaledWeightsRule):
     itself: there the weight that carries the state is named if it has less than a fifth of the gain needed, as in
     nn.RNN. Of a stack of torch's recurrent layers (two of nn.LSTM, three of nn.GRU) the weights that take the input are
     named if the signal falls below 1e-2 from the first layer's input to the last one's states, at least half of it by
-    their gains, all under 2/3.
+    their gains, all under 2/3. Of a chain of sines they are named if no sine is given a std of 0.25 across the batch.
 
     ## Why it matters
 
@@ -40,7 +32,8 @@ class WeightsTooSmall(ScaledWeightsRule):
     in every block, and wrong for a plain network (He et al. 2015, arXiv 1502.01852). A tanh cell over 24 steps learns
     less than half of what it can with a gain up to 0.3, and all of it with torch's 0.58 (benchmarks/mutants.py). Gates
     halve a signal anyway: two layers of LSTM leave a 12th of it with Xavier's weights, and with a gain of 0.1 a 400th,
-    from which they learn less than half of what they can (measured, a classifier of short texts).
+    from which they learn less than half of what they can (measured, a classifier of short texts). Sines that are
+    straight lines learn half of a wave that they learn with a std of 1 (benchmarks/mutants.py).
 
     ## Example
 
@@ -68,11 +61,13 @@ class WeightsTooSmall(ScaledWeightsRule):
         linear(0.01),
         convolutional(0.01),
         Bad(cell("nn.init.normal_(self.recur.weight, std=0.02)  #~"), by=("live",)),
+        Bad(siren("nn.init.normal_(self.layers[0].weight, std=0.1)  #~"), by=("live",)),
         Bad(stacked("RNN", 1, "weight_hh", "normal_(parameter, std=0.02)  #~"), by=("live",)),
         Bad(stacked("LSTM", 2, "weight", "normal_(parameter, std=0.02)  #~"), by=("live",)),
     )
     good = (
         *sound(0.01),
+        Good(siren("nn.init.uniform_(self.layers[0].weight, -1.0, 1.0)"), by=("live",)),
         Good(stacked("RNN", 1, "weight_hh", "orthogonal_(parameter)"), by=("live",)),
         Good(stacked("LSTM", 1, "weight", "normal_(parameter, std=0.02)"), by=("live",)),
         Good(stacked("LSTM", 3, "weight", "uniform_(parameter, -32**-0.5, 32**-0.5)"), by=("live",)),
@@ -103,52 +98,53 @@ class WeightsTooSmall(ScaledWeightsRule):
         ),
     )
 
+    def check_chain(self, chain: Chain) -> Iterator[Finding]:
+        said = list(super().check_chain(chain))
+        yield from said or self._straight(chain)
+
+    def _straight(self, chain: Chain) -> Iterator[Finding]:
+        sines, small = straight(chain, self.excess)
+        if small:
+            yield self.at(
+                small[0],
+                f"{small[0].name} has std {small[0].distribution.std:.3g}: none of the {len(sines)} sines of its chain "
+                f"is given a std above {max(layer.probe.forward_std for layer in sines):.2g}, for which a sine is a "
+                "straight line",
+                help="draw it so that the first sine is given a std of 1 or more, for the frequencies asked of it",
+                evidence={"std": small[0].distribution.std, "sines": len(sines)},
+                parameters=small,
+            )
+
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
-        if layer.family != "recurrent":
-            yield from super().check_layer(layer)
-        elif layer.kind in _LEAST:
-            yield from self._stack(layer)
+        if layer.family == "recurrent":
+            yield from self._recurrent(layer)
         else:
-            yield from self._ungated(layer)
+            yield from super().check_layer(layer)
 
-    def _ungated(self, layer: Layer) -> Iterator[Finding]:
-        """A cell without gates that torch runs over the steps."""
-        for run in layer.probe.recurrences:
-            matrix = layer.parameter(run.recurrent_weight)
-            if run.gated or run.steps < _STEPS or matrix is None or not drawn(matrix):
-                continue
-            if matrix.gain_as_used < _FORGETFUL * run.activation.gain:
-                yield self.at(
-                    matrix,
-                    f"{matrix.name} carries the state from step to step with gain {matrix.gain_as_used:.2g}: what a "
-                    f"step took in is lost some steps later, and up to {run.steps} follow",
-                    help="nn.init.orthogonal_(weight) keeps the state",
-                    evidence={"gain": matrix.gain_as_used, "steps": run.steps},
-                )
-
-    def _stack(self, layer: Layer) -> Iterator[Finding]:
-        """Layers with gates, one on the other: a single small one among sound ones does no harm."""
-        runs = layer.probe.recurrences
-        start, end = runs[0].input_std, runs[-1].state_std
-        if runs[-1].depth + 1 < _LEAST[layer.kind] or layer.normalized or start <= 0 or end >= self.limits[0] * start:
-            return
-        taking = [matrix for run in runs if (matrix := layer.parameter(run.weight)) is not None]
-        if not all(drawn(matrix) and absent(matrix.distribution.scheme) for matrix in taking):
-            return
-        gains = {run.depth: matrix.gain_as_used for run, matrix in zip(runs, taking, strict=True)}
-        if max(gains.values()) >= self.excess or not accounts_for(gains.values(), end / start):
-            return
-        matrix = taking[0]
-        yield self.at(
-            matrix,
-            f"{matrix.name} has std {matrix.distribution.std:.3g}, too small (fan-in {matrix.fan_in} asks for "
-            f"{matrix.fan_in**-0.5:.3g}): over {len(gains)} recurrent layers signal std goes {start:.2g} -> {end:.2g}",
-            help="use nn.init.xavier_uniform_ for each gate's rows",
-            evidence={"std": matrix.distribution.std, "layers": len(gains), "signal_ratio": end / start},
-            parameters=taking,
-        )
+    def _recurrent(self, layer: Layer) -> Iterator[Finding]:
+        """Layers that torch runs over the steps by itself."""
+        for matrix, run in forgetful(layer):
+            yield self.at(
+                matrix,
+                f"{matrix.name} carries the state from step to step with gain {matrix.gain_as_used:.2g}: what a step "
+                f"took in is lost some steps later, and up to {run.steps} follow",
+                help="nn.init.orthogonal_(weight) keeps the state",
+                evidence={"gain": matrix.gain_as_used, "steps": run.steps},
+            )
+        stack = falling(layer, self.limits[0], self.excess)
+        if stack is not None:
+            first = stack.weights[0]
+            yield self.at(
+                first,
+                f"{first.name} has std {first.distribution.std:.3g}, too small (fan-in {first.fan_in} asks for "
+                f"{first.fan_in**-0.5:.3g}): over {stack.layers} recurrent layers signal std goes "
+                f"{stack.start:.2g} -> {stack.end:.2g}",
+                help="use nn.init.xavier_uniform_ for each gate's rows",
+                evidence={"std": first.distribution.std, "layers": stack.layers, "ratio": stack.end / stack.start},
+                parameters=stack.weights,
+            )
 
     def effect_of_loop(self, layer: Layer, excess: float) -> str | None:
-        if excess >= _FORGETFUL:
+        if excess >= FORGETFUL:
             return None
         return f"what a step took in is lost some steps later, and up to {layer.returns} follow"
