@@ -215,3 +215,17 @@ def test_a_directory_with_a_librarys_name_is_not_that_library(tmp_path: Path) ->
     text = body("from .helpers import init_weights", "self.fc = nn.Linear(3, 4)", "self.apply(init_weights)")
     source = reading(tmp_path, "torch/model.py", torch__model=text, torch__helpers=INIT)
     assert writers(parameter(net(source), "fc.weight")) == ["reset_parameters", "normal_"]
+
+
+@pytest.mark.parametrize(("parts", "found"), [("outer/part/inner", True), ("outer/part/part/inner", False)])
+def test_a_package_whose_outer_one_lies_above_a_directory_without_init(tmp_path: Path, parts: str, found: bool) -> None:
+    inner = tmp_path / parts
+    inner.mkdir(parents=True)
+    for package in (tmp_path / "outer", inner):
+        (package / "__init__.py").touch()
+    (inner / "inits.py").write_text(PRELUDE + INIT)
+    model = inner / "model.py"
+    statements = ("self.fc = nn.Linear(3, 3)", "self.apply(init_weights)")
+    model.write_text(PRELUDE + body(f"from {parts.replace('/', '.')}.inits import init_weights", *statements))
+    source = read(model.read_bytes(), str(model), project=Project())
+    assert (writers(parameter(net(source), "fc.weight")) == ["reset_parameters", "normal_"]) is found

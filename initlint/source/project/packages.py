@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 
 from initlint.record import record
@@ -121,7 +121,8 @@ class Packages:
             top = own
             while self._is_file(os.path.join(top, "__init__.py")) and os.path.dirname(top) != top:
                 top = os.path.dirname(top)
-            tops = self._tops[own] = tuple(dict.fromkeys((top, root, os.path.join(root, "src"))))
+            outer = os.path.dirname(topmost_package(own, self._is_file)) if top != own else own
+            tops = self._tops[own] = tuple(dict.fromkeys((top, outer, root, os.path.join(root, "src"))))
         return tops
 
     def _below(self, directory: str, parts: Sequence[str]) -> Module | None:
@@ -152,6 +153,24 @@ class Packages:
                 self._files.clear()
             found = self._files[path] = os.path.isfile(path)
         return found
+
+
+def topmost_package(directory: str, is_file: Callable[[str], bool] = os.path.isfile) -> str:
+    """The outermost package that a directory lies in, or the directory itself.
+
+    A directory without ``__init__.py`` between two packages is a package too (PEP 420); two in a row end it.
+    """
+    top = directory
+    while is_file(os.path.join(top, "__init__.py")):
+        above = os.path.dirname(top)
+        beyond = os.path.dirname(above)
+        if above != top and is_file(os.path.join(above, "__init__.py")):
+            top = above
+        elif beyond != above and is_file(os.path.join(beyond, "__init__.py")):
+            top = beyond
+        else:
+            break
+    return top
 
 
 def _parse(path: str, data: bytes | None) -> Parsed | None:

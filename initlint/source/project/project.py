@@ -13,7 +13,7 @@ from initlint.record import record
 from initlint.regex import pattern
 from initlint.source.project.carriers import Origin, carried
 from initlint.source.project.mentions import Mentions, Wholes, deeds, may_initialise
-from initlint.source.project.packages import Packages
+from initlint.source.project.packages import Packages, topmost_package
 from initlint.source.project.tree import Tree
 from initlint.source.text.names import LIBRARIES, module_name
 
@@ -227,11 +227,7 @@ def _root(directory: str) -> str:
 
     Where none is marked, scripts in the directory above may use what lies here, as may scripts above those.
     """
-    top = directory
-    while os.path.isfile(os.path.join(top, "__init__.py")) and os.path.isfile(
-        os.path.join(os.path.dirname(top), "__init__.py")
-    ):
-        top = os.path.dirname(top)
+    top = topmost_package(directory)
     current = top
     for _ in range(6):
         above = os.path.dirname(current)
