@@ -449,12 +449,7 @@ def main() -> None:
     arguments = ["-n", "0", "-p", "no:cacheprovider", "-q", "--no-header"]
     if options.rules:
         codes = [value.code for path in options.modules for value in _rules_in(path) if hasattr(value, "code")]
-        names = ("examples", "unknown", "fixes", "docs", "edges", "probe_by_hand", "scale_by_hand", "wiring_by_hand")
-        arguments += [
-            "-k",
-            " or ".join([*codes, "edges", "by_hand"]),
-            *(f"tests/rules/test_{name}.py" for name in names),
-        ]
+        arguments += ["-k", " or ".join([*codes, "edges", "by_hand"]), "tests/rules"]
     raise SystemExit(pytest.main([*arguments, *options.tests], plugins=[Runner(chosen, options.out, options.rules)]))
 
 

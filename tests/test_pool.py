@@ -75,7 +75,7 @@ def test_an_interrupted_run_leaves_no_process(tmp_path: Path) -> None:
     )
     time.sleep(1)
     os.killpg(run.pid, signal.SIGINT)
-    _, errors = run.communicate(timeout=30)
+    _, errors = run.communicate(timeout=120)
     assert run.returncode in (130, 1)  # 1: it was done before
     assert "Traceback" not in errors
     with pytest.raises(ProcessLookupError):
