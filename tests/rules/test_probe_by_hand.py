@@ -118,8 +118,9 @@ def test_a_drift_is_told_where_it_sets_in() -> None:
 
 def measured(share: float = 0.8, samples: int = 64, shape: tuple[int, ...] = (4, 64), **fields: Any) -> Layer:
     """A layer of which that share of the units is dead."""
-    probe = LayerProbe(forward_std=1.0, forward_stds=(1.0,), dead_fraction=share, samples=samples)
-    return layer("fc", parameter("fc.weight", shape=shape), probe=probe, **fields)
+    law, total = fields.pop("law", None), fields.pop("total_std", 1.0)
+    probe = LayerProbe(forward_std=1.0, total_std=total, forward_stds=(1.0,), dead_fraction=share, samples=samples)
+    return layer("fc", parameter("fc.weight", law, shape=shape), probe=probe, **fields)
 
 
 def test_dead_units() -> None:
@@ -130,6 +131,8 @@ def test_dead_units() -> None:
     assert finding.message == "76% of the units of fc are zero behind relu for all 64 values seen"
     assert finding.evidence == {"dead_fraction": 0.76, "samples": 64}
     assert (finding.parameter, finding.layer) == ("fc.weight", "fc")
+    assert ask("INI705", "layer", measured(total_std=0.0)) == [], "what is fed with zeros"
+    assert len(ask("INI705", "layer", measured(total_std=0.0, law=constant(-1.0)))) == 1
     assert "behind the activation" in told("INI705", "layer", measured(activation=None)).message
 
 
