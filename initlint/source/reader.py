@@ -88,10 +88,12 @@ def read(
     garbage.set_aside()
     from initlint.source.reading import Reading
 
+    reading = Reading(tree, text, path, project, initializers)
     try:
-        return Reading(tree, text, path, project, initializers).source(roots=roots, thorough=thorough)
+        return reading.source(roots=roots, thorough=thorough)
     except (RecursionError, MemoryError):
         return Source(Facts(origin="source"))
     finally:
-        del tree
+        reading.let_go()
+        del tree, reading
         garbage.collected()

@@ -97,6 +97,14 @@ class Reading:
             trains_at_import=trains_at_import(self.unit) if roots else None,
         )
 
+    def let_go(self) -> None:
+        """Take apart what refers to itself, so that it goes without being looked for."""
+        for cell in self.machine.every:
+            cell.clear()
+        for info in self.infos:
+            info.lineage = ()
+        self.machine.__dict__.clear()
+
     def _scripts(self) -> tuple[Script, ...]:
         if not is_script(self.unit):
             return ()

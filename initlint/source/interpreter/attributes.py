@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from typing import Any
 
 from initlint.source.interpreter import folding, views
@@ -62,12 +63,10 @@ class Attributes(Statements):
         if isinstance(value, Instance):
             return self._of_instance(value, name, frame)
         if isinstance(value, Ref):
-            full = f"{value.name}.{name}"
-            if full in folding.CONSTANTS:
-                return Const(folding.CONSTANTS[full])
-            if name == "__name__" and torch_layer(value.name):
-                return Const(torch_layer(value.name))
-            return self.resolved(Ref(canonical(full), value.origin.then(name) if value.origin is not None else None))
+            found = _member(value.name, name)
+            if value.origin is None or not isinstance(found, Ref):
+                return found
+            return self.resolved(Ref(found.name, value.origin.then(name)))
         if isinstance(value, Tensor):
             return self.of_tensor(value, name)
         if isinstance(value, Class):
@@ -230,6 +229,17 @@ class Attributes(Statements):
     def fill_and_reset(self, instance: Instance, positional: list[Value], keywords: Keywords, made: Any) -> None:
         """What the constructor of the torch.nn class that an instance derives from does."""
         raise NotImplementedError
+
+
+@functools.lru_cache(maxsize=2_000)
+def _member(whole: str, name: str) -> Const | Ref:
+    """An attribute of what has a canonical name: most are asked for again and again."""
+    full = f"{whole}.{name}"
+    if full in folding.CONSTANTS:
+        return Const(folding.CONSTANTS[full])
+    if name == "__name__" and torch_layer(whole):
+        return Const(torch_layer(whole))
+    return Ref(canonical(full))
 
 
 def _decorator(node: ast.expr) -> str:

@@ -226,33 +226,36 @@ class Calls(Attributes):
         """Give a function's parameters their values; one without an argument has its default."""
         arguments = function.node.args
         names = [*arguments.posonlyargs, *arguments.args]
-        outer = Frame(function.unit, function.closure or (function.unit.globals,))
-        for parameter, default in zip(reversed(names), reversed(arguments.defaults), strict=False):
-            local[parameter.arg] = self.eval(default, outer)
-        for parameter, fallback in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-            local[parameter.arg] = Unseen(parameter.arg) if fallback is None else self.eval(fallback, outer)
+        required = len(names) - len(arguments.defaults)
         unclear = "**" in keywords
-        for index, parameter in enumerate(names):
-            given = positional[index] if index < len(positional) else None
-            if isinstance(given, Walk) and given.root is None and not given.known:
+        for index, (parameter, given) in enumerate(zip(names, positional, strict=False)):
+            if type(given) is Walk and given.root is None and not given.known:
                 unclear = True
                 break
-            if given is MADE and index < len(names) - len(arguments.defaults):
-                given = MADE.spelled(parameter.arg)
-            if given is not None:
-                local[parameter.arg] = given
+            local[parameter.arg] = MADE.spelled(parameter.arg) if given is MADE and index < required else given
         if unclear:
-            for parameter in (*names, *arguments.kwonlyargs):
-                if not (parameter is names[0] if names and function.receiver is not None else False):
-                    local[parameter.arg] = Unseen(parameter.arg)
-        for parameter in names:
-            if parameter.arg not in local:
+            for parameter in (*(names if function.receiver is None else names[1:]), *arguments.kwonlyargs):
                 local[parameter.arg] = Unseen(parameter.arg)
-        declared = {parameter.arg for parameter in (*names, *arguments.kwonlyargs)}
-        extra = tuple((name, value) for name, value in keywords.items() if name not in declared and name != "**")
-        for name, value in keywords.items():
-            if name in declared:
-                local[name] = value
+        extra: list[tuple[str, Value]] = []
+        if keywords:
+            declared = {parameter.arg for parameter in (*names, *arguments.kwonlyargs)}
+            for name, value in keywords.items():
+                if name in declared:
+                    local[name] = value
+                elif name != "**":
+                    extra.append((name, value))
+        outer = None
+        for parameter, default in (
+            *zip(names, (*[None] * required, *arguments.defaults), strict=True),
+            *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+        ):
+            if parameter.arg in local:
+                continue
+            if default is None:
+                local[parameter.arg] = Unseen(parameter.arg)
+            else:
+                outer = outer or Frame(function.unit, function.closure or (function.unit.globals,))
+                local[parameter.arg] = self.eval(default, outer)
         if arguments.vararg is not None:
             more = positional[len(names) :]
             spread = [value for value in more if isinstance(value, Walk) and value.root is None]
@@ -260,6 +263,4 @@ class Calls(Attributes):
             rest = UNSEEN if unclear else (self.join([value.rest for value in spread]) if spread else None)
             local[arguments.vararg.arg] = self.items("tuple", known, rest)
         if arguments.kwarg is not None:
-            local[arguments.kwarg.arg] = Table(self.cell(), extra, UNSEEN if "**" in keywords else None)
-
-    # names with a meaning of their own
+            local[arguments.kwarg.arg] = Table(self.cell(), tuple(extra), UNSEEN if "**" in keywords else None)

@@ -83,6 +83,8 @@ class ClassInfo:
     methods: dict[str, Function] = field(default_factory=dict)
     lineage: tuple[ClassInfo, ...] = ()
     """The class itself and those of its ancestors that were read, in the order names are looked up (nearly)."""
+    _is_plain: bool | None = None
+    _kind: str | None = None
 
     def __post_init__(self) -> None:
         seen: dict[int, ClassInfo] = {id(self): self}
@@ -103,10 +105,12 @@ class ClassInfo:
     @property
     def is_plain(self) -> bool:
         """Whether every base that was not read is known to leave parameters alone."""
-        return all(
-            isinstance(base, Ref) and (base.name in PLAIN_BASES or torch_layer(base.name) is not None)
-            for base in self.outside
-        )
+        if self._is_plain is None:
+            self._is_plain = all(
+                isinstance(base, Ref) and (base.name in PLAIN_BASES or torch_layer(base.name) is not None)
+                for base in self.outside
+            )
+        return self._is_plain
 
     @property
     def is_module(self) -> bool:
@@ -116,11 +120,10 @@ class ClassInfo:
     @property
     def kind(self) -> str:
         """The nearest class of torch.nn that it derives from, "Module" at the least."""
-        for base in self.outside:
-            name = torch_layer(base.name) if isinstance(base, Ref) else None
-            if name is not None and name != "Module":
-                return name
-        return "Module"
+        if self._kind is None:
+            names = (torch_layer(base.name) for base in self.outside if isinstance(base, Ref))
+            self._kind = next((name for name in names if name is not None and name != "Module"), "Module")
+        return self._kind
 
     def method(self, name: str) -> tuple[Function, ClassInfo] | None:
         """The function that ``name`` is looked up to, and the class that holds it."""

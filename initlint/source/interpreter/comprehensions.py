@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from initlint.source.interpreter.state import Frame
@@ -49,41 +49,41 @@ def tabled(machine: Expressions, node: ast.DictComp, frame: Frame) -> Value:
 
 
 def _generate(
-    machine: Expressions, generators: list[ast.comprehension], frame: Frame, each: Callable[[Frame, bool], None]
+    machine: Expressions,
+    generators: Sequence[ast.comprehension],
+    frame: Frame,
+    each: Callable[[Frame, bool], None],
+    certain: bool = True,
 ) -> None:
     """Run a comprehension's loops; ``each`` is told whether its turn certainly happens, exactly once."""
-
-    def level(index: int, inner: Frame, certain: bool) -> None:
-        if index == len(generators):
-            each(inner, certain)
-            return
-        generator = generators[index]
-        known, rest = machine.iterate(machine.eval(generator.iter, inner))
-        turns = [(value, certain) for value in known[:UNROLL]]
-        for value in known[UNROLL:]:  # their turns are not followed, and may write
-            machine.taint(value)
-        if rest is not None or len(known) > UNROLL:
-            turns.append((rest if rest is not None else known[-1], False))
-        for value, exact in turns:
-            sure = exact
-            turn = Frame(
-                inner.unit,
-                (machine.cell(), *inner.scopes),
-                inner.function,
-                inner.owner,
-                inner.receiver,
-                refined=inner.refined,
-                branches=inner.branches,
-            )
-            machine.assign(generator.target, value, turn)
-            for test in generator.ifs:
-                verdict, yes, _ = machine.truth(test, turn)
-                turn.refined = {**turn.refined, **yes}
-                if verdict is False:
-                    break
-                sure = sure and verdict is True
-            else:
-                with machine.repeated(not sure):
-                    level(index + 1, turn, sure)
-
-    level(0, frame, True)
+    if not generators:
+        each(frame, certain)
+        return
+    generator, *inner = generators
+    known, rest = machine.iterate(machine.eval(generator.iter, frame))
+    turns = [(value, certain) for value in known[:UNROLL]]
+    for value in known[UNROLL:]:  # their turns are not followed, and may write
+        machine.taint(value)
+    if rest is not None or len(known) > UNROLL:
+        turns.append((rest if rest is not None else known[-1], False))
+    for value, exact in turns:
+        sure = exact
+        turn = Frame(
+            frame.unit,
+            (machine.cell(), *frame.scopes),
+            frame.function,
+            frame.owner,
+            frame.receiver,
+            refined=frame.refined,
+            branches=frame.branches,
+        )
+        machine.assign(generator.target, value, turn)
+        for test in generator.ifs:
+            verdict, yes, _ = machine.truth(test, turn)
+            turn.refined = {**turn.refined, **yes}
+            if verdict is False:
+                break
+            sure = sure and verdict is True
+        else:
+            with machine.repeated(not sure):
+                _generate(machine, inner, turn, each, sure)

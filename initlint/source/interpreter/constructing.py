@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +22,20 @@ Keywords = dict[str, Value]
 
 def bound(machine: Calls, kind: str, positional: Sequence[Value], keywords: Mapping[str, Value]) -> dict[str, Value]:
     """A layer's constructor arguments by name, torch's defaults included."""
-    parameters = KINDS[kind].parameters
-    given: dict[str, Value] = {}
-    for (name, _), value in zip(parameters, positional, strict=False):
-        given[name] = value
-    given.update((name, value) for name, value in keywords.items() if name != "**")
-    unseen = "**" in keywords or any(isinstance(value, Walk) for value in positional)
-    for name, default in parameters:
+    defaults = _defaults(kind)
+    given: dict[str, Value] = dict(zip(defaults, positional, strict=False))
+    given.update(keywords)
+    unseen = given.pop("**", None) is not None or any(isinstance(value, Walk) for value in positional)
+    for name, default in defaults.items():
         if name not in given:
-            given[name] = UNSEEN if unseen or default is MAYBE else Const(default)
+            given[name] = UNSEEN if unseen else default
     return given
+
+
+@functools.cache
+def _defaults(kind: str) -> dict[str, Value]:
+    """The parameters of a layer's constructor, and what they are where nothing is given."""
+    return {name: UNSEEN if value is MAYBE else Const(value) for name, value in KINDS[kind].parameters}
 
 
 def layer(

@@ -11,7 +11,7 @@ from initlint.source.interpreter import comprehensions, folding, views
 from initlint.source.interpreter.comprehensions import UNROLL
 from initlint.source.interpreter.conditions import Conditions
 from initlint.source.interpreter.patterns import added, pattern_of, patterned, percent
-from initlint.source.interpreter.state import Frame
+from initlint.source.interpreter.state import Frame, Refined
 from initlint.source.interpreter.values import (
     FALSE,
     NONE,
@@ -66,7 +66,7 @@ class Expressions(Conditions):
             if found is not None:
                 if type(found) is Ref and found.origin is not None:
                     found = self.resolved(found)
-                return self._refined(found, name, frame)
+                return self._refined(found, name, frame) if frame.refined else found
         if frame.unit.stars:
             starred = self.imports.starred(frame.unit.stars, name) if self.imports is not None else Unseen(name)
             if starred is not None:
@@ -74,11 +74,8 @@ class Expressions(Conditions):
         return Ref(name) if name in BUILTINS else Unseen(name)
 
     def _refined(self, value: Value, text: str, frame: Frame) -> Value:
-        if frame.refined:
-            kinds = frame.refined.get(text)
-            if kinds is not None and isinstance(value, Unseen):
-                return value.spelled(value.text or text, kinds)
-        return value
+        kinds = frame.refined.get(text)
+        return value.spelled(value.text or text, kinds) if kinds is not None and isinstance(value, Unseen) else value
 
     def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:
         base = self.eval(node.value, frame)
@@ -417,20 +414,26 @@ def _index(value: Any) -> bool:
     return isinstance(value, int) or value is None
 
 
-@contextlib.contextmanager
-def refining(frame: Frame, kinds: dict[str, tuple[str, ...]], branch: ast.AST | None = None) -> Iterator[None]:
+class refining:  # noqa: N801 (it reads as a function)
     """While a test that says something about kinds is known to have held."""
-    outer = frame.refined
-    if kinds:
-        frame.refined = {**outer, **kinds}
-        if branch is not None:
-            frame.branches = [*frame.branches, branch]
-    try:
-        yield
-    finally:
-        frame.refined = outer
-        if kinds and branch is not None:
-            frame.branches = frame.branches[:-1]
+
+    __slots__ = ("before", "branch", "frame", "kinds")
+
+    def __init__(self, frame: Frame, kinds: Refined, branch: ast.AST | None = None) -> None:
+        self.frame = frame
+        self.kinds = kinds
+        self.branch = branch
+
+    def __enter__(self) -> None:
+        frame = self.frame
+        self.before = frame.refined, frame.branches
+        if self.kinds:
+            frame.refined = {**frame.refined, **self.kinds}
+            if self.branch is not None:
+                frame.branches = (*frame.branches, self.branch)
+
+    def __exit__(self, *_: object) -> None:
+        self.frame.refined, self.frame.branches = self.before
 
 
 _SIGNS = {ast.Mult: "*", ast.Div: "/", ast.Add: "+", ast.Sub: "-", ast.MatMult: "@", ast.Pow: "**"}

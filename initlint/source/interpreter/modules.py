@@ -41,6 +41,10 @@ MOST_ALIKE = 64
 """How many modules are told apart whose names share a pattern."""
 
 
+_REACHED = frozenset({Tensor, Instance, Either})
+"""What of all that a module holds leads to mutable state."""
+
+
 class Walk(Items):
     """What ``modules()``, ``parameters()`` and their like yield; ``root`` is the module they were asked of."""
 
@@ -141,22 +145,20 @@ class Modules(Expressions):
     def tree(self, root: Value) -> list[tuple[str, Instance]]:
         """Every module below and including ``root`` with its dotted name, once each, parents first."""
         found: list[tuple[str, Instance]] = []
-        seen: set[int] = set()
-
-        def visit(value: Value, name: str, depth: int) -> None:
-            if isinstance(value, Either):
-                for option in value.options:
-                    visit(option, name, depth)
-            if not isinstance(value, Instance) or id(value) in seen or depth > DEEPEST:
-                return
-            self.spend()
-            seen.add(id(value))
-            found.append((name, value))
-            for key, child in self.children(value):
-                visit(child, f"{name}.{key}" if name else key, depth + 1)
-
-        visit(root, "", 0)
+        self._visit(root, "", 0, found, set())
         return found
+
+    def _visit(self, value: Value, name: str, depth: int, found: list[tuple[str, Instance]], seen: set[int]) -> None:
+        if isinstance(value, Either):
+            for option in value.options:
+                self._visit(option, name, depth, found, seen)
+        if not isinstance(value, Instance) or id(value) in seen or depth > DEEPEST:
+            return
+        self.spend()
+        seen.add(id(value))
+        found.append((name, value))
+        for key, child in self.children(value):
+            self._visit(child, f"{name}.{key}" if name else key, depth + 1, found, seen)
 
     def has_unseen(self, root: Instance) -> bool:
         """Whether some module of the tree is not known."""
@@ -189,7 +191,7 @@ class Modules(Expressions):
             elif isinstance(current, Instance):
                 self.spend()
                 found.append(current.cell)
-                stack.extend(held for held in current.cell.values() if isinstance(held, (Tensor, Instance, Either)))
+                stack += [held for held in current.cell.values() if type(held) in _REACHED]
             elif isinstance(current, Either):
                 stack.extend(current.options)
             elif isinstance(current, Items):
@@ -201,6 +203,8 @@ class Modules(Expressions):
 
     def taint(self, value: Value) -> None:
         """Something that was not understood got hold of ``value`` and may write into it."""
+        if type(value) is Unseen:
+            return
         if isinstance(value, Contents):
             value = value.holder
         if isinstance(value, (Unseen, Const)):
@@ -438,16 +442,20 @@ MOST_CONSTANTS = 4_000
 
 def constant(value: Value, otherwise: Any = UNKNOWN) -> Any:
     """The Python value of a constant or of a tuple of them; one that is very long as written out is none."""
-    left = MOST_CONSTANTS
-
-    def plain(part: Value) -> Any:
-        nonlocal left
-        left -= 1
-        if isinstance(part, Const):
-            return part.value
-        if isinstance(part, Items) and part.rest is None and left > 0:
-            return tuple(plain(item) for item in part.known)
+    if type(value) is Const:
+        return value.value
+    if not isinstance(value, Items) or value.rest is not None:
         return otherwise
+    written: list[Value] = []
+    found = _plain(value, otherwise, written)
+    return found if len(written) <= MOST_CONSTANTS else otherwise
 
-    found = plain(value)
-    return found if left >= 0 else otherwise
+
+def _plain(value: Value, otherwise: Any, written: list[Value]) -> Any:
+    """The same of a part, which comes to what is ``written`` of the whole so far."""
+    written.append(value)
+    if type(value) is Const:
+        return value.value
+    if isinstance(value, Items) and value.rest is None and len(written) < MOST_CONSTANTS:
+        return tuple(_plain(item, otherwise, written) for item in value.known)
+    return otherwise

@@ -63,22 +63,52 @@ class Unit:
     """The lines of a file that is not all ASCII (columns are counted in code points there)."""
 
 
-@record(slots=True, eq=False)
-class Frame:
-    """One running function. ``scopes`` are its own names first, then the enclosing ones."""
+Refined = dict[str, tuple[str, ...]]
+"""The kinds of layer that tests in force let through, by the text of what they were asked of."""
 
-    unit: Unit
-    scopes: tuple[Cell, ...]
-    function: ast.AST | None = None
-    owner: ClassInfo | None = None
-    receiver: Value | None = None
-    returns: list[Value] = field(default_factory=list)
-    yields: list[Value] = field(default_factory=list)
-    refined: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    branches: list[ast.AST] = field(default_factory=list)
-    """The if-arms in force whose tests say something about a module."""
-    sized: set[str] = field(default_factory=set)
-    """What has been asked for its number of dimensions: its kinds no longer tell which it has."""
+_UNREFINED: Refined = {}
+
+
+class Frame:
+    """One running function. ``scopes`` are its own names first, then the enclosing ones.
+
+    ``branches`` are the if-arms in force whose tests say something about a module, ``sized`` what has been asked for
+    its number of dimensions: its kinds no longer tell which it has.
+    """
+
+    __slots__ = (
+        "branches",
+        "function",
+        "owner",
+        "receiver",
+        "refined",
+        "returns",
+        "scopes",
+        "sized",
+        "unit",
+        "yields",
+    )
+
+    def __init__(
+        self,
+        unit: Unit,
+        scopes: tuple[Cell, ...],
+        function: ast.AST | None = None,
+        owner: ClassInfo | None = None,
+        receiver: Value | None = None,
+        refined: Refined = _UNREFINED,
+        branches: tuple[ast.AST, ...] = (),
+    ) -> None:
+        self.unit = unit
+        self.scopes = scopes
+        self.function = function
+        self.owner = owner
+        self.receiver = receiver
+        self.refined = refined
+        self.branches = branches
+        self.returns: list[Value] = []
+        self.yields: list[Value] = []
+        self.sized: set[str] = set()
 
 
 class Journal(dict[tuple[int, str], tuple[Cell, str, Any]]):
@@ -126,6 +156,8 @@ class State(ABC):
         self.graph: Graph | None = None
         self.applications: list[Applied] = []
         self.application: int | None = None
+        self.every: list[Cell] = []
+        """All mutable state that was made."""
 
     @abstractmethod
     def eval(self, node: ast.expr, frame: Frame) -> Value:
@@ -182,7 +214,10 @@ class State(ABC):
 
     def cell(self) -> Cell:
         """New mutable state."""
-        return Cell(self.now())
+        self.clock += 1
+        made = Cell(self.clock)
+        self.every.append(made)
+        return made
 
     def items(self, kind: str, items: tuple[Value, ...], rest: Value | None = None) -> Items:
         """A new list, tuple or set; a long one costs steps, for one that is added to itself doubles."""

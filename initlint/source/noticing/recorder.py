@@ -235,7 +235,7 @@ class Recorder:
 
     def _evaluated(self) -> set[int]:
         """The calls (by their id) that write into a model which is only evaluated."""
-        if not any(node.attr == "eval" for node in self.scan.attributes):
+        if not self.seen or not any(node.attr == "eval" for node in self.scan.attributes):
             return set()
         first = [seen[0] for seen in self.seen.values()]
         scopes = {id(scope): scope for one in first if isinstance(scope := one.function or one.unit.tree, Scope)}

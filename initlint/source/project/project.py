@@ -49,6 +49,7 @@ class Project:
     """Looks other files up. One serves a whole run: of the projects it has read, the last ones, within bounds."""
 
     roots: dict[str, str] = field(default_factory=dict)
+    """By the directory of a file, and by the file's own path."""
     _held: dict[str, _Held] = field(default_factory=dict)
     _wholes: Wholes = field(default_factory=Wholes)
     _instead: Mapping[str, bytes] = field(default_factory=dict)
@@ -201,10 +202,11 @@ class Project:
 
     def root(self, path: str) -> str:
         """The directory that the files of a file's project lie in."""
-        directory = os.path.dirname(os.path.realpath(path))
-        root = self.roots.get(directory)
+        root = self.roots.get(path)
         if root is None:
-            root = self.roots[directory] = _root(directory)
+            directory = os.path.dirname(os.path.realpath(path))
+            root = self.roots.get(directory) or _root(directory)
+            self.roots[path] = self.roots[directory] = root
         return root
 
     def _of(self, path: str) -> _Held:

@@ -6,6 +6,7 @@ so nothing may be concluded from a name alone.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -225,6 +226,7 @@ _PREFIXES = (
 )
 
 
+@functools.lru_cache(maxsize=4_000)
 def lookup(name: str) -> Row | None:
     """The row of a canonical dotted name, None if it is no initialiser that is known.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import field
+from typing import Any
 
 from initlint.record import record
 from initlint.regex import pattern
@@ -117,15 +118,25 @@ _LEAVES = frozenset(
 )
 """Fields of nodes that hold text, numbers, or what an operator is called."""
 
-_parts: dict[type[ast.AST], tuple[str, ...]] = {}
+_parts: dict[type, tuple[str, ...]] = {type(None): (), str: ()}
+"""The fields of a node that hold others worth visiting, by its kind; None and texts stand in lists beside nodes."""
 
 
 def _parts_of(kind: type[ast.AST]) -> tuple[str, ...]:
-    """The fields of a node that hold others worth visiting."""
-    found = _parts.get(kind)
-    if found is None:
-        found = _parts[kind] = tuple(name for name in kind._fields if name not in _LEAVES)
+    """The same of a kind that was not met before."""
+    found = _parts[kind] = tuple(name for name in kind._fields if name not in _LEAVES)
     return found
+
+
+class _Left:
+    """Stands on the stack under what a function or class holds, and says where the walk was before."""
+
+    __slots__ = ("here", "outermost", "within")
+
+    def __init__(self, outermost: ast.AST | None, within: ast.AST | None, here: set[str]) -> None:
+        self.outermost = outermost
+        self.within = within
+        self.here = here
 
 
 def scan(tree: ast.Module, path: str, table: initializers.Initializers = initializers.KNOWN) -> Scan:
@@ -134,7 +145,9 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
     local = _LAST_NAMES | table.names
     modules = {"init", "I"}  # names of torch.nn.init, whatever it is that they call there
     here: set[str] = set()
-    stack: list[tuple[ast.AST, ast.AST | None, ast.AST | None, set[str]]] = [(tree, None, None, here)]
+    outermost: ast.AST | None = None
+    within: ast.AST | None = None
+    stack: list[Any] = [tree]
     calls: list[tuple[ast.Call, ast.AST | None]] = []
     nested: list[tuple[set[str], set[str]]] = []
     names, attributes, strings, handed = found.names, found.attributes, found.strings, found.handed
@@ -142,93 +155,97 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
     made: set[str] = set()
     shares: list[tuple[set[str], list[str]]] = []
     while stack:
-        node, outermost, within, here = stack.pop()
+        node = stack.pop()
         kind = type(node)
         if kind is ast.Name:
-            names.append(node)  # type: ignore[arg-type]
-            here.add(node.id)  # type: ignore[attr-defined]
+            names.append(node)
+            here.add(node.id)
             continue
         if kind is ast.Constant:
-            value = node.value  # type: ignore[attr-defined]
+            value = node.value
             if type(value) is str and len(value) < 60:
                 strings.add(value)
             continue
         if kind is ast.Attribute:
-            attributes.append(node)  # type: ignore[arg-type]
-            attribute, value = node.attr, node.value  # type: ignore[attr-defined]
+            attributes.append(node)
+            attribute, value = node.attr, node.value
             if attribute in _NOTED:
                 here.add(attribute)
             elif attribute in ("weight", "bias"):
-                if type(value) is ast.Attribute or type(node.ctx) is ast.Store:  # type: ignore[attr-defined]
+                if type(value) is ast.Attribute or type(node.ctx) is ast.Store:
                     eventful.append(here)
             elif attribute in _HARMLESS and type(value) is ast.Attribute:
                 attributes.append(value)
                 value = value.value
-            stack.append((value, outermost, within, here))
+            stack.append(value)
             continue
-        if kind is ast.Try and node.handlers:  # type: ignore[attr-defined]
-            found.caught.append((node.body[0].lineno, node.body[-1].end_lineno))  # type: ignore[attr-defined]
+        if kind is ast.Try and node.handlers:
+            found.caught.append((node.body[0].lineno, node.body[-1].end_lineno))
         if kind is ast.Expr:
-            found.discarded.add(id(node.value))  # type: ignore[attr-defined]
+            found.discarded.add(id(node.value))
         if kind is ast.Call:
-            calls.append((node, outermost))  # type: ignore[arg-type]
-            function = node.func  # type: ignore[attr-defined]
+            calls.append((node, outermost))
+            function = node.func
             called = function.attr if type(function) is ast.Attribute else getattr(function, "id", "")
             if called in _ADDING:
-                shares += ((here, held) for each in node.args for held in _elements(each))  # type: ignore[attr-defined]
+                shares += ((here, held) for each in node.args for held in _elements(each))
             elif called in _UNINITIALISED:
-                found.allocating.append(node)  # type: ignore[arg-type]
+                found.allocating.append(node)
                 eventful.append(here)
-            elif called == "requires_grad_" or (called == "Parameter" and not _is_scale(node)):  # type: ignore[arg-type]
+            elif called == "requires_grad_" or (called == "Parameter" and not _is_scale(node)):
                 eventful.append(here)
         elif kind is ast.Assign or kind is ast.AugAssign:
-            for target in node.targets if kind is ast.Assign else (node.target,):  # type: ignore[attr-defined]
+            for target in node.targets if kind is ast.Assign else (node.target,):
                 if _is_values(target):
-                    found.assigning.setdefault(outermost, []).append(node)  # type: ignore[arg-type]
+                    found.assigning.setdefault(outermost, []).append(node)
             if kind is ast.Assign:
-                _note_assignment(node, here, made, eventful)  # type: ignore[arg-type]
+                _note_assignment(node, here, made, eventful)
             else:
-                shares += ((here, held) for held in _elements(node.value))  # type: ignore[attr-defined]
+                shares += ((here, held) for held in _elements(node.value))
         elif kind is ast.AnnAssign:
-            _note_assignment(node, here, made, eventful)  # type: ignore[arg-type]
+            _note_assignment(node, here, made, eventful)
         elif kind is ast.ListComp or kind is ast.GeneratorExp:
-            shares.append((here, _arguments(node.elt)))  # type: ignore[attr-defined]
+            shares.append((here, _arguments(node.elt)))
         elif kind is ast.BinOp:
-            if type(node.op) is ast.Mult and (_holds_values(node.left) or _holds_values(node.right)):  # type: ignore[attr-defined]
+            if type(node.op) is ast.Mult and (_holds_values(node.left) or _holds_values(node.right)):
                 eventful.append(here)
         elif kind is ast.keyword:
-            if node.arg is not None and _SETTING.search(node.arg):  # type: ignore[attr-defined]
+            if node.arg is not None and _SETTING.search(node.arg):
                 eventful.append(here)
         elif kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:
-            found.functions[node] = within  # type: ignore[index, assignment]
+            found.functions[node] = within  # type: ignore[assignment]
+            stack.append(_Left(outermost, within, here))
             outermost, within = outermost or node, node
         elif kind is ast.ClassDef:
-            found.classes.append(node)  # type: ignore[arg-type]
+            found.classes.append(node)
             found.holders[id(node)] = within  # type: ignore[assignment]
+            stack.append(_Left(outermost, within, here))
             inner: set[str] = set()
             nested.append((here, inner))
             found.mentions[id(node)] = here = inner
             within = node
         elif kind is ast.Import:
-            modules |= {name for name, full in imported(node, path) if full == "torch.nn.init"}  # type: ignore[arg-type]
+            modules |= {name for name, full in imported(node, path) if full == "torch.nn.init"}
         elif kind is ast.ImportFrom:
-            module = node.module or ""  # type: ignore[attr-defined]
+            module = node.module or ""
             if table.names:
-                local |= {name for name, full in imported(node, path) if table.own(full)}  # type: ignore[arg-type]
+                local |= {name for name, full in imported(node, path) if table.own(full)}
             if "init" in module or "timm" in module or "mm" in module or "fvcore" in module or module == "torch.nn":
-                for name, full in imported(node, path):  # type: ignore[arg-type]
+                for name, full in imported(node, path):
                     if full == "torch.nn.init":
                         modules.add(name)
                     elif initializers.lookup(full) is not None:
                         local |= {name}
-        for name in _parts_of(kind):
+        elif kind is _Left:
+            outermost, within, here = node.outermost, node.within, node.here
+            continue
+        parts = _parts.get(kind)
+        for name in _parts_of(kind) if parts is None else parts:
             value = getattr(node, name, None)
             if type(value) is list:
-                for item in value:
-                    if isinstance(item, ast.AST):
-                        stack.append((item, outermost, within, here))
-            elif isinstance(value, ast.AST):
-                stack.append((value, outermost, within, here))
+                stack += value
+            elif value is not None:
+                stack.append(value)
     eventful += (where for where, arguments in shares if not made.isdisjoint(arguments))
     classes = {id(mentions): key for key, mentions in found.mentions.items()}
     found.events.update(classes[id(where)] for where in eventful if id(where) in classes)
