@@ -22,6 +22,8 @@ CACHE_DIRECTORY = ".initlint_cache"
 
 BYTES_A_PROCESS = 400_000
 """How much source makes another process worth its start, some 30 ms."""
+BATCHES_A_PROCESS = 24
+"""Into how many parts its share of the work is divided: who is done first waits for the last part of another."""
 
 
 class Bulk:
@@ -131,7 +133,8 @@ class Bulk:
             return
         from initlint.pool import each
 
-        size = max(1, min(24, len(paths) // (8 * processes)))
+        self._checker.ready(paths)
+        size = max(1, min(24, len(paths) // (BATCHES_A_PROCESS * processes)))
         yield from each(work, [paths[at : at + size] for at in range(0, len(paths), size)], processes, _lost)
 
     def _processes(self, paths: list[str]) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.config import Config, Configurations
-from initlint.engine import judges_defaults
+from initlint.engine import judges_defaults, ready
 from initlint.judgement import Judgement
 from initlint.opened import File, loaded, opened, shown_path
 from initlint.source.reader import Project, might_matter, read
@@ -39,6 +39,13 @@ class Checker:
     def config(self, path: str) -> Config:
         """The configuration that holds for a file."""
         return self.configurations.of(os.path.abspath(path))
+
+    def ready(self, paths: Iterable[str]) -> None:
+        """Load what reading and judging files takes, before processes are copied from this one."""
+        import initlint.source.reading  # noqa: F401 (each process would import it for itself)
+
+        for codes in {self.judgement.codes(self.config(path)) for path in paths}:
+            ready(codes)
 
     def check_path(self, path: str, *, roots: bool = False) -> tuple[Verdict, File | None]:
         """Check the file of that absolute path; the file is None where it cannot be read. ``roots`` as in ``check``."""

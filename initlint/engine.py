@@ -36,6 +36,9 @@ __all__ = [
 
 SOURCES = ("source", "parameters", "graph", "probe")
 
+Check = Callable[[Fact], Iterator[Finding]]
+"""What a rule does with one fact."""
+
 _enrolled: dict[str, tuple[Entry, Rule]] = {}
 """The rules of plugins, by code."""
 
@@ -60,6 +63,7 @@ def enroll(entry: Entry, rule: type[Rule]) -> None:
     _enrolled[entry.code] = entry, rule()
     registry.cache_clear()
     load.cache_clear()
+    _checks.cache_clear()
 
 
 @functools.cache
@@ -195,10 +199,9 @@ def ask(
     """
     said: list[Finding] = []
     failures: dict[str, list[str]] | None = None if notes is None else {}
-    rules_of = _by_subject(codes, facts.origin)
     for subject, fact in _subjects(facts):
-        for entry in rules_of[subject]:
-            said += _ask(load(entry.code), subject, fact, facts.origin, failures)
+        for rule, check in _checks(codes, facts.origin, subject):
+            said += _ask(rule, check, subject, fact, facts.origin, failures)
     for code, (first, *others) in (failures or {}).items():
         more = f", and on {len(others)} more" if others else ""
         assert notes is not None
@@ -223,13 +226,17 @@ def judges_comments(codes: frozenset[str]) -> bool:
 
 
 @functools.cache
-def _by_subject(codes: frozenset[str], origin: str) -> dict[str, list[Entry]]:
-    table: dict[str, list[Entry]] = {subject: [] for subject in SUBJECTS}
-    for code, entry in registry().items():
-        if code in codes and (entry.reads or origin != "source"):
-            for subject in entry.subjects:
-                table[subject].append(entry)
-    return table
+def _checks(codes: frozenset[str], origin: str, subject: str) -> list[tuple[Rule, Check]]:
+    """The rules of ``codes`` that look at one kind of fact, with what they do: imported when there is the first."""
+    entries = [entry for code, entry in registry().items() if code in codes and subject in entry.subjects]
+    rules = [load(entry.code) for entry in entries if entry.reads or origin != "source"]
+    return [(rule, getattr(rule, f"check_{subject}")) for rule in rules]
+
+
+def ready(codes: frozenset[str]) -> None:
+    """Import what judges the facts that reading makes, before processes are copied from this one."""
+    for subject in SUBJECTS:
+        _checks(codes, "source", subject)
 
 
 def _subjects(facts: Facts) -> Iterator[tuple[str, Fact]]:
@@ -256,8 +263,9 @@ def _subjects(facts: Facts) -> Iterator[tuple[str, Fact]]:
                 yield "chain", chain
 
 
-def _ask(rule: Rule, subject: str, fact: Fact, origin: str, failures: dict[str, list[str]] | None) -> list[Finding]:
-    check: Callable[[Fact], Iterator[Finding]] = getattr(rule, f"check_{subject}")
+def _ask(
+    rule: Rule, check: Check, subject: str, fact: Fact, origin: str, failures: dict[str, list[str]] | None
+) -> list[Finding]:
     try:
         found = list(check(fact))
     except UnknownFact:
@@ -267,6 +275,8 @@ def _ask(rule: Rule, subject: str, fact: Fact, origin: str, failures: dict[str, 
             raise
         failures.setdefault(rule.code, []).append(f"{_called(subject, fact)} ({type(error).__name__}: {error})")
         return []
+    if not found:
+        return found
     if origin == "source":
         sources: tuple[str, ...] = ("source",)
     else:
