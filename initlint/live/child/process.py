@@ -40,7 +40,7 @@ _MOST_AT_ONCE = 1 << 24
 _SWEEPS = 400
 """How often, every 5 ms, leftover processes are looked for: to die takes them a moment."""
 _ENDING = 5.0
-"""Seconds that a child without its pipe may take to end: on Linux what it started is ended first."""
+"""Seconds that a child may take to end that has sent its last, or lost its pipe: what it started is ended first."""
 _LONGEST_PHASE = 100
 _MARK = "INITLINT_RUN"
 _BOOTSTRAP = """
@@ -148,6 +148,7 @@ class _Child:
         self._tail = b""
         self._where = "while Python was starting"
         self._ready = False
+        self._done = False
         self._temporary = _temporary_folder()
         try:
             self._process = subprocess.Popen(
@@ -183,6 +184,8 @@ class _Child:
         # The warden ends what is below it, and itself; what it leaves, or what others left that ended it, is looked
         # for here. Until it is reaped, its number cannot become another group's.
         warden = self._process.pid
+        if self._done:  # it ends by itself: whoever watches it (coverage does) can write down what was seen
+            self._wait(_ENDING)
         if sys.platform == "linux" and self._status() is None:
             for number in (signal.SIGTERM, signal.SIGCONT):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -224,8 +227,10 @@ class _Child:
                 if kind == "phase":
                     self._where = str(message.get("text"))[:_LONGEST_PHASE]
                 elif kind == "outcome":
-                    yield outcome_of(self._job.target(names.pop(0)), message)
-                    if not names or message.get("last") is True:
+                    target = self._job.target(names.pop(0))
+                    self._done = not names or message.get("last") is True
+                    yield outcome_of(target, message)
+                    if self._done:
                         return
                     deadline = time.monotonic() + self._job.timeout
                 elif kind == "ready":
