@@ -72,8 +72,8 @@ def _any_of(machine: Calls, known: tuple[Value, ...], rest: Value | None) -> Val
 def _enumerate(machine: Calls, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
     known, rest = machine.iterate(positional[0]) if positional else ((), UNSEEN)
     start = constant(positional[1] if len(positional) > 1 else keywords.get("start", Const(0)))
-    first = start if isinstance(start, int) else 0
-    pairs = tuple(machine.items("tuple", (Const(first + index), value)) for index, value in enumerate(known))
+    counts = [Const(start + index) if isinstance(start, int) else Index() for index in range(len(known))]
+    pairs = tuple(machine.items("tuple", pair) for pair in zip(counts, known, strict=True))
     last = None if rest is None else machine.items("tuple", (Index(), rest))
     return machine.items("list", pairs, last)
 
@@ -84,6 +84,30 @@ def _list(machine: Calls, positional: list[Value], keywords: Keywords, made: Any
     known, rest = machine.iterate(positional[0])
     root = positional[0].root if isinstance(positional[0], Walk) else None
     return Walk(machine.cell(), known, rest, root) if root is not None else machine.items("list", known, rest)
+
+
+def _set(machine: Calls, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
+    listed = _list(machine, positional, keywords, made, frame)
+    return machine.items("set", listed.known, listed.rest) if type(listed) is Items else listed
+
+
+def _sorted(machine: Calls, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
+    """Constants, and pairs that begin with them, in their order; modules and tensors in any, as it hardly matters."""
+    listed = _list(machine, positional, keywords, made, frame)
+    if type(listed) is not Items or listed.rest is not None:
+        return listed
+    keys = [constant(value.known[0] if isinstance(value, Items) and value.known else value) for value in listed.known]
+    falling = constant(keywords.get("reverse", FALSE))
+    if "key" not in keywords and isinstance(falling, bool) and len(set(map(repr, keys))) == len(keys):
+        try:
+            order = sorted(range(len(keys)), key=keys.__getitem__, reverse=falling)
+        except TypeError:
+            pass
+        else:
+            return machine.items("list", tuple(listed.known[index] for index in order))
+    if any(isinstance(value, Const) for value in listed.known):
+        return machine.items("list", (), machine.join(listed.known))
+    return listed
 
 
 def _reversed(machine: Calls, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
@@ -215,8 +239,8 @@ SPECIAL: Mapping[str, Callable[[Calls, list[Value], Keywords, Any, Frame], Value
     "enumerate": _enumerate,
     "list": _list,
     "tuple": _list,
-    "set": _list,
-    "sorted": _list,
+    "set": _set,
+    "sorted": _sorted,
     "reversed": _reversed,
     "map": _map,
     "filter": _filter,

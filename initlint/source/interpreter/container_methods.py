@@ -64,9 +64,15 @@ def dict_method(machine: Attributes, receiver: Table, name: str, positional: lis
         fallback = positional[1] if len(positional) > 1 else NONE
         if isinstance(key, Const):
             found = receiver.get(key.value)
-            if found is not None:
-                return found
-            return fallback if receiver.rest is None else machine.join([receiver.rest, fallback])
+            if found is None:
+                found = fallback if receiver.rest is None else machine.join([receiver.rest, fallback])
+                if name == "setdefault":
+                    machine.set_element(receiver, key, found)
+            elif name == "pop":
+                machine.remove(receiver, key)
+            return found
+        if name != "get":
+            machine.remove(receiver, key)
         return machine.join([value for _, value in receiver.pairs] + [fallback])  # type: ignore[no-any-return]
     if name == "update":
         for value in positional:

@@ -199,8 +199,7 @@ def module_method(
                 machine.put(receiver.cell, str(key), value)
             return NONE
         if name in ("insert", "pop", "clear", "update"):
-            machine.put(receiver.cell, "*", MADE)
-            machine.put(receiver.cell, "#flag", True)
+            machine.blur(receiver)
             return UNSEEN
     if name == "to_empty":
         for _, module in machine.tree(receiver):

@@ -68,10 +68,20 @@ class Modules(Expressions):
 
     def append_module(self, instance: Instance, value: Value) -> None:
         """``container.append(value)``."""
-        if self.repeating and not (self.journal is not None and instance.cell.born > self.journal.start):
+        again = self.repeating and not (self.journal is not None and instance.cell.born > self.journal.start)
+        if again or "*" in instance.cell:  # after so many that are not counted its number is not known
             self.many_more(instance.cell, value)
             return
         self.put(instance.cell, str(sum(1 for key in instance.cell if key.isdigit())), value)
+
+    def blur(self, instance: Instance) -> None:
+        """What a container holds is there still, or not, or under another name."""
+        for key, value in list(instance.cell.items()):
+            if "#" not in key and "*" not in key and isinstance(value, (Instance, Either, Tensor, Unseen)):
+                self.many_more(instance.cell, value)
+                self.put(instance.cell, key, UNSEEN)
+        self.many_more(instance.cell, MADE)
+        self.put(instance.cell, "#flag", True)
 
     def many_more(self, cell: Cell, value: Value) -> None:
         """``value`` may stand in any number of further slots of a container."""
@@ -384,6 +394,22 @@ class Modules(Expressions):
             self.taint(holder)
             self.taint(value)
 
+    def remove(self, holder: Items | Table, key: Value) -> None:
+        """``del holder[key]``; which ones are left is known only where it happens once, to what is known."""
+        if isinstance(key, Const) and not self.repeating:
+            if isinstance(holder, Table):
+                pairs = tuple(pair for pair in holder.pairs if pair[0] != key.value)
+                self.put(holder.cell, "#items", (pairs, holder.rest))
+                return
+            count = len(holder.known)
+            if holder.rest is None and isinstance(key.value, int) and -count <= key.value < count:
+                left = list(holder.known)
+                del left[key.value]
+                self.put(holder.cell, "#items", (tuple(left), None))
+                return
+        held = [value for _, value in holder.pairs] if isinstance(holder, Table) else list(holder.known)
+        self.put(holder.cell, "#items", ((), self.join([*held, *filter(None, [holder.rest]), UNSEEN])))
+
     def extend(self, items: Items, value: Value) -> None:
         """``items.extend(value)``."""
         known, rest = self.iterate(value) if isinstance(value, (Items, Instance, Table)) else ((), UNSEEN)
@@ -403,6 +429,8 @@ class Modules(Expressions):
     def iterate(self, value: Value) -> tuple[tuple[Value, ...], Value | None]:
         """The elements a loop over ``value`` meets, and what stands for unknown many more (None: there are none)."""
         if isinstance(value, Items):
+            if value.kind == "set" and len(value.known) > 1 and all(isinstance(one, Const) for one in value.known):
+                return (), UNSEEN  # in any order
             return value.known, value.rest
         if isinstance(value, Table):
             return tuple(Const(key) for key, _ in value.pairs), (None if value.rest is None else UNSEEN)

@@ -222,6 +222,8 @@ class State(ABC):
     def items(self, kind: str, items: tuple[Value, ...], rest: Value | None = None) -> Items:
         """A new list, tuple or set; a long one costs steps, for one that is added to itself doubles."""
         self.spend(len(items) >> 6)
+        if kind == "set":
+            items = tuple({repr(item.value) if isinstance(item, Const) else id(item): item for item in items}.values())
         return Items(kind, self.cell(), items, rest)
 
     def put(self, cell: Cell, key: str, value: Any) -> None:

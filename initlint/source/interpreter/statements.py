@@ -30,6 +30,7 @@ from initlint.source.interpreter.values import (
     Unseen,
     Value,
 )
+from initlint.source.tables.layers import CONTAINERS
 
 _EXITS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
@@ -143,17 +144,23 @@ class Statements(Modules):
         status = self._turns(node, list(known), rest, frame)
         if walk is not None:
             self.application = walk
-        if node.orelse and status in (NEXT, MAYBE):
+        return self._after(node, status, frame)
+
+    def _after(self, node: ast.For | ast.AsyncFor | ast.While, status: int, frame: Frame) -> int:
+        """What comes of a loop with that of its ``else``, which a ``break`` passes by."""
+        if status == BREAK:
+            return NEXT
+        if not node.orelse or status not in (NEXT, MAYBE):
+            return status
+        if not any(isinstance(part, ast.Break) for statement in node.body for part in ast.walk(statement)):
             return self.run(node.orelse, frame)
-        return status
+        return self.fork([lambda: self.run(node.orelse, frame), lambda: status])
 
     def _turns(self, node: ast.For | ast.AsyncFor, turns: list[Value], rest: Value | None, frame: Frame) -> int:
         for index, turn in enumerate(turns):
             self.assign(node.target, turn, frame)
             status = self.run(node.body, frame)
-            if status == BREAK:
-                return NEXT
-            if status in (RETURN, RAISE):
+            if status in (BREAK, RETURN, RAISE):
                 return status
             if status == MAYBE and _jumps(node.body):
                 left = turns[index + 1 :]
@@ -186,7 +193,7 @@ class Statements(Modules):
         return self.graph is not None and isinstance(value, Flow)
 
     def _while(self, node: ast.While, frame: Frame) -> int:
-        return self._many(node.body, frame, None, UNSEEN)
+        return self._after(node, self._many(node.body, frame, None, UNSEEN), frame)
 
     def _try(self, node: ast.Try, frame: Frame) -> int:
         self.doubts += bool(node.handlers)
@@ -400,7 +407,13 @@ class Statements(Modules):
                 if isinstance(holder, Instance) and target.attr in holder.cell:
                     self.put(holder.cell, target.attr, UNSEEN)
             elif isinstance(target, ast.Subscript):
-                self.taint(self.eval(target.value, frame))
+                held = self.eval(target.value, frame)
+                if isinstance(held, (Items, Table)):
+                    self.remove(held, self.eval(target.slice, frame))
+                elif isinstance(held, Instance) and held.kind in CONTAINERS:
+                    self.blur(held)
+                else:
+                    self.taint(held)
         return NEXT
 
 
