@@ -82,6 +82,7 @@ def read(
     also classes are built in which nothing is written, shared or copied (``demand``). ``initializers`` are those that
     are known. Raises SourceError for a file that Python itself could not parse; nothing else.
     """
+    garbage.collected()
     text = decoded(data)
     held = project.packages.held(path) if project is not None else None
     tree = held[1] if held is not None and held[0] == text else parsed(text, path)
@@ -95,5 +96,3 @@ def read(
         return Source(Facts(origin="source"))
     finally:
         reading.let_go()
-        del tree, reading
-        garbage.collected()

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from initlint import api
+from initlint.facts import Model
+from initlint.source.text import garbage
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def collector() -> tuple[bool, tuple[int, int, int], int]:
@@ -44,3 +48,13 @@ def test_what_a_process_has_set_aside_stays_aside(tree: str) -> None:
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()
+
+
+def test_what_files_leave_behind_is_not_set_aside(tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / f"net{number}.py").write_text((EXAMPLES / "flawed" / "std_as_mean.py").read_text())
+    with garbage.spared():
+        api.check([str(tmp_path)], static=True, jobs=1, cache=False)
+        gc.unfreeze()
+        left = [each for each in gc.get_objects() if isinstance(each, Model)]
+    assert len(left) <= 1  # the last file's, which is collected before the next

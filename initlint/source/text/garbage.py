@@ -2,7 +2,8 @@
 
 A tree is large, holds no cycles and lives as long as its file is read: looking through it again and again for garbage
 that cannot be there is a third of a run. So nothing is collected while a tree is made, one that was made is set aside,
-and what reading leaves behind is collected once a file is done with, when little else is there to be looked through.
+and what a file leaves behind, its facts among it, is collected before the tree of the next one is made, when little
+else is there to be looked through, and while it has not been set aside itself, where it would stay for the run.
 """
 
 from __future__ import annotations
@@ -59,6 +60,6 @@ def set_aside() -> None:
 
 
 def collected() -> None:
-    """Collect what the reading of one file has left behind: where trees are set aside, before the next one is."""
+    """Collect what one file has left behind: where trees are set aside, before the next one is made."""
     if _sparing:
         gc.collect()
