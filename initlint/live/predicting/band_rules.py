@@ -124,29 +124,29 @@ def _whitened(walk: Walk, x: Band | None, node: Node, epsilon: float, *, units: 
 def _normed_by_hand(walk: Walk, node: Node) -> Band | None:
     moving = sorted((i for i in node.inputs if walk.trace.nodes[i].data), key=lambda i: -walk.trace.nodes[i].numel)
     x = walk.bands[moving[0]]
-    divisor = walk.trace.nodes[moving[-1]]
-    operations, epsilon = _above(walk, divisor.index)
+    operations, epsilon, numel = _above(walk, moving[-1])
     found = _whitened(walk, x, node, epsilon, units=False, centred=False)
     if found is not None and not operations & {"mean", "var", "std", "var_mean"}:
-        share = divisor.numel / max(1, node.numel)  # by the length, and not by the root mean square
+        share = numel / max(1, node.numel)  # by the length, and not by the root mean square
         found = widened(found, share, share)
     return found
 
 
-def _above(walk: Walk, index: int) -> tuple[set[str], float]:
-    """The operations on the way up from a divisor to what it is a mean over, and the number added to it."""
+def _above(walk: Walk, index: int) -> tuple[set[str], float, int]:
+    """The operations on the way up from a divisor to what it is a mean over, the number added, how many it is."""
     found: set[str] = set()
-    epsilon = 0.0
+    epsilon, numel = 0.0, walk.trace.nodes[index].numel
     for _ in range(8):
         node = walk.trace.nodes[index]
         found.add(node.op)
+        numel = min(numel, node.numel)  # a divisor may be spread out to the size of what it divides
         if node.op == "add":
             epsilon = next((float(a) for a in node.arguments if isinstance(a, (int, float))), epsilon)
         moving = [i for i in node.inputs if walk.trace.nodes[i].data]
         if not moving or node.category == "reduce":
             break
         index = moving[0]
-    return found, epsilon
+    return found, epsilon, numel
 
 
 def _attended(walk: Walk, node: Node) -> Band | None:
