@@ -145,3 +145,69 @@ SECOND = "net.fc = nn.Linear(2, 2)\noptimizer = torch.optim.SGD(net.parameters()
 )
 def test_new_layers_that_no_optimiser_trains(text: str, expected: list[str]) -> None:
     assert [mishap.form for mishap in script(HELPERS + text).untrained] == expected
+
+
+SEEDED = [
+    "with open('x') as f, torch.no_grad() as g:\n    torch.manual_seed(1)\nmodel = Net()\n",
+    "try:\n    torch.manual_seed(1)\nexcept ValueError as error:\n    print(error)\nfinally:\n    model = Net()\n",
+    "while waiting():\n    pass\ntorch.manual_seed(1)\nmodel = Net()\n",
+    "for k in range(3):\n    torch.manual_seed(k)\n    model = Net()\n",
+    "def prepare():\n    torch.manual_seed(1)\nprepare()\nmodel = Net()\n",
+    "def prepare():\n    torch.manual_seed(1)\n    return Net()\nmodel = prepare()\n",
+    "def prepare(n):\n    if n > 3:\n        return prepare(n - 1)\n    torch.manual_seed(1)\n"
+    "prepare(3)\nmodel = Net()\n",
+    "make = lambda: Net()\ntorch.manual_seed(1)\nmodel = make()\n",
+    "torch.manual_seed(1)\nmodel = Net() if args.small else Net()\n",
+    "torch.manual_seed(1)\nmodels = [Net() for _ in range(3)]\nmodel = models[0]\n",
+    "if args.quick:\n    torch.manual_seed(1)\nelse:\n    torch.manual_seed(2)\nmodel = Net()\n",
+    "if args.wrong:\n    raise ValueError\ntorch.manual_seed(1)\nmodel = Net()\n",
+    "seed: int\nseed = 1\ntorch.manual_seed(seed)\nmodel: nn.Module = Net()\n",
+    "async def main():\n    async with session() as s:\n        torch.manual_seed(1)\n"
+    "        return Net()\nmodel = main()\n",
+    "class Run:\n    def go(self):\n        torch.manual_seed(1)\n        self.model = Net()\n"
+    "        train(self.model)\nrun = Run()\nmodel = Net()\n",
+]
+
+
+@pytest.mark.parametrize("text", SEEDED)
+def test_what_is_built_after_a_seed_is_not_said_to_come_before_it(text: str) -> None:
+    found = script(text + "train(model)\n")
+    assert not any(build.precedes(seed) for build in found.builds for seed in found.seeds)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model = Net()\nwith open('x'):\n    torch.manual_seed(1)\n",
+        "model = Net()\ndef prepare():\n    torch.manual_seed(1)\nprepare()\n",
+        "def make():\n    return Net()\nmodel = make()\ntorch.manual_seed(1)\n",
+        "model = Net().float().train()\ntorch.manual_seed(1)\n",
+        "model = copied = Net()\nwhile waiting():\n    wait()\ntorch.manual_seed(1)\n",
+    ],
+)
+def test_what_is_built_before_a_seed_is_said_to_come_before_it(text: str) -> None:
+    found = script(text + "train(model)\n")
+    assert [build.text for build in found.builds if build.precedes(found.seeds[0])] == ["Net"]
+
+
+@pytest.mark.parametrize(
+    ("freeze", "expected"),
+    [
+        ("net.requires_grad_(False)\n", ["frozen"]),
+        ("for p in net.parameters():\n    p.requires_grad_(False)\n", ["frozen"]),
+        ("for name, p in net.named_parameters():\n    p.requires_grad = False\n", ["frozen"]),
+        ("for p in net.backbone.parameters():\n    p.requires_grad = False\n", []),
+        ("for p in net.parameters():\n    p.requires_grad = True\n", []),
+        ("for p in net.parameters():\n    p.requires_grad = args.train\n", []),
+        ("for name, p in net.named_parameters():\n    p.requires_grad = 'fc' in name\n", []),
+        ("for name, p in net.named_parameters():\n    if 'fc' not in name:\n        p.requires_grad = False\n", []),
+        (FREEZE + "net.requires_grad_(True)\n", []),
+        (FREEZE + "net.fc.requires_grad_()\n", []),
+        (FREEZE + "net.fc.weight.requires_grad = True\n", []),
+        (FREEZE + "for p in net.fc.parameters():\n    p.requires_grad = True\n", []),
+        (FREEZE + "unfreeze(net)\n", []),
+    ],
+)
+def test_a_layer_is_frozen_where_all_are_and_none_is_let_go_again(freeze: str, expected: list[str]) -> None:
+    text = "def unfreeze(m):\n    for p in m.parameters():\n        p.requires_grad = True\n"
+    assert [mishap.form for mishap in script(HELPERS + text + SECOND + freeze + STEP).untrained] == expected
