@@ -218,7 +218,7 @@ def torch_gain(name: str, param: float | None = None) -> float:
     """
     if not known(name):
         return UNKNOWN  # type: ignore[no-any-return]
-    if name not in CALCULATE_GAIN_NAMES:
+    if not isinstance(name, str) or name not in CALCULATE_GAIN_NAMES:  # what is read may be anything
         raise ValueError(f"calculate_gain does not know {name!r}")
     if name != "leaky_relu":
         return _TORCH_GAINS[name]

@@ -181,6 +181,11 @@ def test_torch_gain_is_calculate_gain() -> None:
             torch.nn.init.calculate_gain(name)
         with pytest.raises(ValueError, match=name):
             gains.torch_gain(name)
+    for other in (["relu"], {"relu": 1}, ("relu",), 3):
+        with pytest.raises(ValueError, match="Unsupported"):
+            torch.nn.init.calculate_gain(other)
+        with pytest.raises(ValueError, match="does not know"):
+            gains.torch_gain(other)  # type: ignore[arg-type]
     for wrong in (True, "fan_out"):
         with pytest.raises(ValueError, match="not a valid number"):
             torch.nn.init.calculate_gain("leaky_relu", wrong)
