@@ -478,6 +478,25 @@ SOUND = {
                 nn.init.constant_(layer.bias, 5)
             self.add_module(str(k), layer)
         """,
+    "builtins of more arguments than are followed, and of fewer": """
+        held = [lin(1), lin(2)]
+        self.both = nn.ModuleList(map(lambda one, other: nn.Sequential(one, other), held, [lin(3), lin(4)]))
+        self.turned = nn.ModuleList(reversed(list(lin(unread()) for _ in range(2))))
+        self.none = nn.ModuleList(list() + sorted(set()))
+        for layer in list(map(lambda width: lin(width), [unread(), 5])):
+            self.last = layer
+        """,
+    "dictionaries from pairs, some of them not read": """
+        pairs = [("a", lin(1)), (str(unread()), lin(2))]
+        self.d = nn.ModuleDict(dict(pairs))
+        self.e = nn.ModuleDict(dict([["x", lin(3)]], y=lin(4)))
+        self.f = nn.ModuleDict(dict(zip(["k", "l"], (lin(5), lin(6)))))
+        self.g = nn.ModuleDict(dict(dict(k=lin(7)), **{"m": lin(1)}))
+        """,
+    "an order that is not read": """
+        for k in sorted([unread(), 1, 3], reverse=True):
+            self.last = lin(3)
+        """,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from initlint.facts import known
 from initlint.source.interpreter.comprehensions import UNROLL
 from initlint.source.interpreter.modules import Walk, constant
 from initlint.source.interpreter.patterns import pattern_of
@@ -98,7 +99,12 @@ def _sorted(machine: Calls, positional: list[Value], keywords: Keywords, made: A
         return listed
     keys = [constant(value.known[0] if isinstance(value, Items) and value.known else value) for value in listed.known]
     falling = constant(keywords.get("reverse", FALSE))
-    if "key" not in keywords and isinstance(falling, bool) and len(set(map(repr, keys))) == len(keys):
+    if (
+        "key" not in keywords
+        and isinstance(falling, bool)
+        and all(map(known, keys))
+        and len({*map(repr, keys)}) == len(keys)
+    ):
         try:
             order = sorted(range(len(keys)), key=keys.__getitem__, reverse=falling)
         except TypeError:
