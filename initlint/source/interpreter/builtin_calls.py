@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from initlint.facts import known
 from initlint.source.interpreter.comprehensions import UNROLL
 from initlint.source.interpreter.modules import Walk, constant
 from initlint.source.interpreter.patterns import pattern_of
@@ -97,14 +96,10 @@ def _sorted(machine: Calls, positional: list[Value], keywords: Keywords, made: A
     listed = _list(machine, positional, keywords, made, frame)
     if type(listed) is not Items or listed.rest is not None:
         return listed
-    keys = [constant(value.known[0] if isinstance(value, Items) and value.known else value) for value in listed.known]
+    heads = [value.known[0] if isinstance(value, Items) and value.known else value for value in listed.known]
+    keys = [constant(head, None) for head in heads]  # None compares with nothing
     falling = constant(keywords.get("reverse", FALSE))
-    if (
-        "key" not in keywords
-        and isinstance(falling, bool)
-        and all(map(known, keys))
-        and len({*map(repr, keys)}) == len(keys)
-    ):
+    if "key" not in keywords and isinstance(falling, bool) and len(set(map(repr, keys))) == len(keys):
         try:
             order = sorted(range(len(keys)), key=keys.__getitem__, reverse=falling)
         except TypeError:
