@@ -7,12 +7,11 @@ module that was built and not read); a fix with such a change is no fix.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from initlint.location import Location
-from initlint.record import record
+from initlint.record import fields, record
 
 __all__ = [
     "BothBounds",
@@ -231,7 +230,7 @@ _KINDS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in Change.__args
 
 def as_plain(change: Change) -> dict[str, Any]:
     """A change as JSON can hold it."""
-    return {"change": type(change).__name__, **{f.name: _plain(getattr(change, f.name)) for f in _fields(change)}}
+    return {"change": type(change).__name__, **{f.name: _plain(getattr(change, f.name)) for f in fields(change)}}
 
 
 def from_plain(data: Mapping[str, Any]) -> Change:
@@ -245,13 +244,9 @@ def from_plain(data: Mapping[str, Any]) -> Change:
     return made
 
 
-def _fields(change: Change) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(change)
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, Location):
-        return {"location": [getattr(value, field.name) for field in dataclasses.fields(value)]}
+        return {"location": [getattr(value, field.name) for field in fields(value)]}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value

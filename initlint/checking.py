@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.config import Config, Configurations
 from initlint.engine import judges_defaults, ready
 from initlint.judgement import Judgement
 from initlint.opened import File, loaded, opened, shown_path
+from initlint.record import replace
 from initlint.source.reader import Project, might_matter, read
 from initlint.source.tables.initializers import KNOWN, REQUIRED, Initializers, Row
 from initlint.source.text.files import FileTooLarge

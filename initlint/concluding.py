@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
 from initlint.facts import known
 from initlint.findings import Finding, Severity
 from initlint.fingerprint import with_fingerprints
+from initlint.record import replace
 from initlint.result import ModelRun, Report, Summary
 
 if TYPE_CHECKING:

@@ -12,12 +12,11 @@ import functools
 import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from initlint.facts import Fact, Facts, UnknownFact, known
 from initlint.findings import Finding, Severity
 from initlint.location import Location
-from initlint.record import record
+from initlint.record import record, replace
 from initlint.rule import EFFECT, FLAW, STUCK, SUBJECTS, UNWRITTEN, Entry, Rule
 
 __all__ = [

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any
 
 from initlint.changes import Change, as_plain, from_plain
 from initlint.location import Location
-from initlint.record import record
+from initlint.record import field, record
 
 __all__ = ["Edit", "Finding", "Fix", "Related", "Severity", "safe", "unsafe"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from initlint.findings import Finding
 from initlint.location import Location
+from initlint.record import replace
 
 __all__ = ["content", "with_fingerprints"]
 

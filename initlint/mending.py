@@ -11,12 +11,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from initlint.findings import Finding
 from initlint.opened import STDIN, loaded, shown_path
-from initlint.record import record
+from initlint.record import field, record, replace
 from initlint.result import Mended, Report
 from initlint.source.text.files import NOTEBOOK, FileTooLarge
 

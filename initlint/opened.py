@@ -8,10 +8,9 @@ import os
 import re
 import tokenize
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from initlint.record import record
+from initlint.record import record, replace
 from initlint.regex import pattern
 from initlint.source.reader import might_matter
 from initlint.source.text.files import MAX_BYTES, MAX_NOTEBOOK_BYTES, NOTEBOOK, FileTooLarge, load

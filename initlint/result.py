@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import field
 from typing import Any
 
 from initlint.findings import Edit, Finding, Fix, Severity
 from initlint.location import Location
 from initlint.printable import printable
-from initlint.record import record
+from initlint.record import field, record
 from initlint.version import __version__
 from initlint.writing import put, replace
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
 
 from initlint.findings import Finding, Severity
+from initlint.record import replace
 
 __all__ = ["elected"]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.bulk import Bulk
@@ -20,7 +19,7 @@ from initlint.engine import conclude, judges_comments, order
 from initlint.judgement import Judgement
 from initlint.live.targets import Target, parse
 from initlint.opened import STDIN, File, defines, loaded, opened, shown_path
-from initlint.record import record
+from initlint.record import record, replace
 from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE
 from initlint.seeds import elected
 from initlint.source.text.files import NOTEBOOK, Exclusion, FileTooLarge, walk

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from initlint.findings import Finding, Fix, Related, Severity
 from initlint.location import Location
-from initlint.record import record
+from initlint.record import fields, record
 
 __all__ = ["Verdict"]
 
@@ -55,9 +54,9 @@ def _finding_as_plain(finding: Finding) -> dict[str, Any]:
     from initlint.wire import encoded
 
     plain: dict[str, Any] = {}
-    for field in dataclasses.fields(Finding):
+    for field in fields(Finding):
         value = getattr(finding, field.name)
-        if field.default is not dataclasses.MISSING and value == field.default:
+        if value == field.default:
             continue
         if isinstance(value, Fix):
             if value.edits is not None:

@@ -5,33 +5,61 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import pprint
 from typing import Any
 
 import pytest
 
-from initlint.record import record
+from initlint.record import PLAIN_INSTANCES, NamedTuple, field, record, replace
 
 
 @record(frozen=True, slots=True)
 class Place:
     path: str
     line: int = 1
-    tags: list[str] = dataclasses.field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)
 class Named:
     name: str
-    owner: Any = dataclasses.field(default=None, repr=False)
+    owner: Any = field(default=None, repr=False)
+
+
+@record(frozen=True, slots=True, order=True)
+class Span:
+    first: int
+    last: int = 9
 
 
 @record(slots=True)
 class Count:
     number: int = 0
-    double: int = dataclasses.field(default=0, init=False)
+    double: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.double = 2 * self.number
+
+
+class Pair(NamedTuple):
+    """Two things."""
+
+    left: str
+    right: Unheard = None  # type: ignore[name-defined]  # noqa: F821
+
+    def turned(self) -> Pair:
+        return self._replace(left=self.right, right=self.left)
+
+
+@pytest.fixture(params=["a few instances", "many instances"], autouse=True)
+def how_many(request: pytest.FixtureRequest) -> None:
+    """Have the classes' own ``__init__`` compiled, or not."""
+    if request.param == "many instances":
+        for number in range(PLAIN_INSTANCES + 1):
+            assert Place("x", number).line == number
+            assert Named(name="x", owner=number).owner == number
+            assert Span(number).first == number
+            assert Count(number).double == 2 * number
 
 
 def test_it_is_a_dataclass() -> None:
@@ -44,6 +72,55 @@ def test_it_is_a_dataclass() -> None:
     assert repr(Named(name="x", owner=place)) == "Named(name='x')"
     assert Place("a").tags is not Place("a").tags
     assert Count(3).double == 6
+
+
+def test_it_is_a_dataclass_to_those_who_look_for_one() -> None:
+    assert [field.default for field in dataclasses.fields(Named)][1] is None
+    with pytest.raises(TypeError):
+        dataclasses.fields(int)  # type: ignore[arg-type]
+    assert "Place(path='a.py'" in pprint.pformat(Place("a.py"))
+
+    @dataclasses.dataclass
+    class More(Count):
+        name: str = ""
+
+    assert More(1, name="x") == More(1, name="x") != More(2, name="x")
+
+
+def test_replace() -> None:
+    assert replace(Place("a.py", 3, ["x"]), path="b.py") == Place("b.py", 3, ["x"])
+    assert replace(Count(2), number=4).double == 8
+    with pytest.raises(TypeError):
+        replace(Place("a.py"), colour="red")  # type: ignore[call-arg]
+
+
+def test_order() -> None:
+    assert sorted([Span(2), Span(1, 4), Span(1, 3)]) == [Span(1, 3), Span(1, 4), Span(2)]
+    assert Span(1) <= Span(1) < Span(2)
+    assert Span(2) > Span(1) >= Span(1)
+    with pytest.raises(TypeError):
+        Span(1) < (1, 9)  # type: ignore[operator]  # noqa: B015
+
+
+def test_a_default_that_can_change_is_refused() -> None:
+    with pytest.raises(ValueError, match="tags"):
+
+        @record(slots=True)
+        class _Shared:
+            tags: list[str] = []
+
+
+def test_named_tuples() -> None:
+    pair = Pair("a")
+    assert pair == ("a", None)
+    assert pair._fields == ("left", "right")
+    assert Pair(left="a", right="b").turned() == ("b", "a")
+    assert pickle.loads(pickle.dumps(pair)) == pair
+    assert isinstance(pair, Pair)
+    assert repr(pair) == "Pair(left='a', right=None)"
+    assert Pair.__doc__ == "Two things."
+    with pytest.raises(TypeError):
+        Pair()  # type: ignore[call-arg]
 
 
 def test_what_is_frozen_stays() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any
 
 from initlint.facts.layers import parameter_dimensions
@@ -11,7 +10,7 @@ from initlint.facts.models import Model
 from initlint.facts.unknown import UNKNOWN, Fact
 from initlint.facts.values import Distribution
 from initlint.location import Location
-from initlint.record import record
+from initlint.record import field, record
 
 
 @record(frozen=True, slots=True, eq=False, kw_only=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts.parameters import Parameter
 from initlint.facts.unknown import UNKNOWN, Fact, UnknownFact, _own
 from initlint.location import Location
-from initlint.record import record
+from initlint.record import field, record
 
 if TYPE_CHECKING:
     from initlint.facts.models import Model

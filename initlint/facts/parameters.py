@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from initlint.facts.unknown import UNKNOWN, Fact, UnknownFact, absent
 from initlint.facts.values import SURE, Distribution, Escape, Histogram, Misfit, Sharding, Statistics, Write
 from initlint.location import Location
-from initlint.record import record
+from initlint.record import field, record
 
 if TYPE_CHECKING:
     from initlint.facts.code import Incident

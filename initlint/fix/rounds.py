@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
 from typing import Any
 
 from initlint import changes
@@ -14,7 +13,7 @@ from initlint.fix.document import Document
 from initlint.fix.edits import Splice, applied, clash, ordered
 from initlint.fix.errors import CannotFix
 from initlint.fix.verify import differs_only_there
-from initlint.record import record
+from initlint.record import field, record, replace
 
 __all__ = ["Outcome", "mend", "with_edits"]
 

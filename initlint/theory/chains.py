@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from initlint.facts import UNKNOWN, Activation, Chain, Layer, Model, Parameter, ResidualStream, absent, bounds, known
+from initlint.record import NamedTuple
 from initlint.theory.drift import deviating, drift
 from initlint.theory.nonlinearities import DEFAULT_SLOPES, RECTIFIERS, nonlinearity
 from initlint.theory.variance import ChainLayer, predicted_drift

@@ -9,9 +9,9 @@ mark.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from initlint.facts import UNKNOWN, known, layer_family
+from initlint.record import NamedTuple
 from initlint.regex import pattern
 from initlint.theory.contagion import product, size, sizes
 

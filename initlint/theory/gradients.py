@@ -9,8 +9,8 @@ whose weights the others have not met add in the square (Schoenholz et al. 2017,
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
+from initlint.record import NamedTuple
 from initlint.theory.signals import scattered
 
 __all__ = ["NONE", "Gradient", "added", "back_through", "random_targets"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from initlint.facts import Layer
+from initlint.record import NamedTuple
 from initlint.theory.precision import FORMATS, Format, Span
 
 __all__ = ["Misfit", "loss_scale", "outside"]

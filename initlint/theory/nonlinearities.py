@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 from initlint.facts import UNKNOWN, known
+from initlint.record import NamedTuple
 from initlint.theory.contagion import number
 
 __all__ = ["DEFAULT_SLOPES", "RECTIFIERS", "Nonlinearity", "names", "nonlinearity", "passes_on", "rests_at_zero"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+
+from initlint.record import NamedTuple
 
 __all__ = ["FORMATS", "Format", "Span", "canonical", "epsilon", "largest"]
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from initlint.facts import UNKNOWN, Distribution, known
-from initlint.record import record
+from initlint.record import NamedTuple, record
 from initlint.theory.contagion import size
 from initlint.theory.fans import Fans, torch_fans
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from initlint.facts import Layer, Parameter, Recurrence, absent
+from initlint.record import NamedTuple
 from initlint.theory.chains import accounts_for
 from initlint.theory.excess import drawn
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+
+from initlint.record import NamedTuple
 
 __all__ = [
     "Band",

@@ -19,9 +19,10 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from initlint.facts import UNKNOWN, known
+from initlint.record import NamedTuple
 from initlint.theory.contagion import number
 from initlint.theory.gains import Function, derivative_moment, resolve, second_moment
 from initlint.theory.nonlinearities import RECTIFIERS, Nonlinearity

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts import KERNELS, UNKNOWN, Activation, Consumer, layer_family
-from initlint.record import record
+from initlint.record import field, record
 
 if TYPE_CHECKING:
     from initlint.source.dataflow.forward import Graph

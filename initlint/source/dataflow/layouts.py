@@ -7,10 +7,8 @@ which run side by side (experts, heads, layers).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
-from typing import NamedTuple
 
-from initlint.record import record
+from initlint.record import NamedTuple, field, record
 from initlint.source.dataflow.flows import Node
 from initlint.source.interpreter.modules import constant
 from initlint.source.interpreter.values import Const, Tensor, Value

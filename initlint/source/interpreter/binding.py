@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from initlint.facts import UNKNOWN
+from initlint.record import NamedTuple
 from initlint.source.interpreter.modules import Walk, constant
 from initlint.source.interpreter.values import UNSEEN, Extent, Value
 from initlint.source.tables.initializers import REQUIRED, Row

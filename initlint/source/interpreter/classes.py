@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import field
 from typing import TYPE_CHECKING
 
-from initlint.record import record
+from initlint.record import field, record
 from initlint.regex import pattern
 from initlint.source.interpreter.values import Cell, Class, Ref, Value
 from initlint.source.tables.constructors import KINDS

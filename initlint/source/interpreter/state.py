@@ -6,11 +6,10 @@ import ast
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts import Incident, UnknownFact
-from initlint.record import record
+from initlint.record import field, record
 from initlint.source.interpreter.values import (
     NONE,
     Applied,

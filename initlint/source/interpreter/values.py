@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from initlint.record import record
+from initlint.record import NamedTuple, field, record
 
 if TYPE_CHECKING:
     from initlint.source.interpreter.classes import ClassInfo

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from dataclasses import field
 from typing import TYPE_CHECKING
 
-from initlint.record import record
+from initlint.record import field, record
 from initlint.source.interpreter.classes import ClassInfo, torch_layer
 from initlint.source.interpreter.state import Unit
 from initlint.source.interpreter.values import Class, Ref

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 import math
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts import MAPS, UNKNOWN, Guard, known, layer_family
-from initlint.record import record
+from initlint.record import field, record
 from initlint.source.interpreter.classes import torch_layer
 from initlint.source.interpreter.places import place
 from initlint.source.interpreter.state import Frame, Unit

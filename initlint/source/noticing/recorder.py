@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts import UNKNOWN, Distribution, InitCall, Target, known
-from initlint.record import record
+from initlint.record import field, record
 from initlint.source.interpreter.binding import Bound, bind_call
 from initlint.source.interpreter.places import place
 from initlint.source.interpreter.state import Frame, Unit

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
-from dataclasses import field
 from typing import TYPE_CHECKING
 
-from initlint.record import record
+from initlint.record import field, record
 from initlint.source.text.names import BUILTINS, LIBRARIES
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator
-from dataclasses import field
 
-from initlint.record import record
+from initlint.record import field, record
 from initlint.source.project.packages import Module, Packages
 from initlint.source.text.names import LIBRARIES
 from initlint.source.text.scan import Scan, init_like, scan

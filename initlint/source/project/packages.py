@@ -6,9 +6,8 @@ import ast
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 
-from initlint.record import record
+from initlint.record import field, record
 from initlint.regular import contents
 from initlint.source.project.tree import Stamp, stamp_of
 from initlint.source.text.names import LIBRARIES

@@ -7,9 +7,8 @@ import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
 
-from initlint.record import record
+from initlint.record import field, record
 from initlint.regex import pattern
 from initlint.source.project.carriers import Origin, carried
 from initlint.source.project.mentions import Mentions, Wholes, deeds, may_initialise

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from initlint.facts import Mishap, Script, Step
-from initlint.record import record
+from initlint.record import field, record
 from initlint.source.interpreter.state import Unit
 from initlint.source.scripts.script_steps import Thing
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from initlint.record import NamedTuple
 from initlint.source.tables import shapes
 from initlint.source.tables.shapes import MAYBE, Arguments, Made
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
+from initlint.record import NamedTuple
 from initlint.theory.schemes import DEPRECATED
 
 REQUIRED: Any = object()

@@ -7,7 +7,9 @@ dimensions is not known is None as a whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from initlint.record import NamedTuple
 
 Shape = tuple["int | None", ...]
 

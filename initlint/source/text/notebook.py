@@ -11,11 +11,10 @@ import json
 import keyword
 import re
 from collections.abc import Iterator
-from dataclasses import field, replace
 from typing import Any
 
 from initlint.location import Location
-from initlint.record import record
+from initlint.record import field, record, replace
 from initlint.source.text.parsing import SourceError, parsed
 
 __all__ = ["Notebook", "read"]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import field
 from typing import Any
 
-from initlint.record import record
+from initlint.record import field, record
 from initlint.regex import pattern
 from initlint.source.tables import initializers
 from initlint.source.text.names import imported

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 
-from initlint.record import record
+from initlint.record import field, record
 
 __all__ = ["Suppressions", "may_silence", "may_skip_file", "read", "silencing_too"]
 
