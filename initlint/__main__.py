@@ -9,7 +9,7 @@ import sys
 if __name__ == "__main__" and sys.path and not getattr(sys.flags, "safe_path", False):
     del sys.path[0]
 
-from initlint.cli import main
+from initlint.cli import run
 
 if __name__ == "__main__":
-    main()
+    run()
