@@ -41,7 +41,7 @@ def _entry(code: str, name: str, severity: Severity, folder: str, subjects: str)
 RULES: tuple[Entry, ...] = (
     _entry("INI001", "unused-suppression", _A, "comments", "suppression"),
     _entry("INI101", "zero-weight", _E, "degenerate", "parameter layer chain"),
-    _entry("INI102", "constant-weight", _E, "degenerate", "parameter chain"),
+    _entry("INI102", "constant-weight", _E, "degenerate", "parameter chain model"),
     _entry("INI103", "identical-units", _E, "degenerate", "parameter"),
     _entry("INI104", "uninitialized-parameter", _E, "degenerate", "parameter"),
     _entry("INI105", "non-finite-parameter", _E, "degenerate", "parameter"),
@@ -53,7 +53,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI201", "scheme-activation-mismatch", _W, "scale", "chain"),
     _entry("INI202", "wrong-gain-argument", _W, "scale", "parameter"),
     _entry("INI203", "weights-too-large", _W, "scale", "parameter layer chain"),
-    _entry("INI204", "weights-too-small", _W, "scale", "layer chain"),
+    _entry("INI204", "weights-too-small", _W, "scale", "layer chain model"),
     _entry("INI205", "selu-without-lecun", _W, "scale", "chain"),
     _entry("INI206", "wrong-fan", _W, "scale", "call parameter"),
     _entry("INI207", "default-init-in-deep-relu", _A, "scale", "chain"),

@@ -262,6 +262,10 @@ class ResidualStream(Fact):
     """A signal to which branches are added one after another, with no norm on it nor on any of the branches.
 
     ``ends`` are the last layers of the branches, in order, two at least; a layer that ends several comes as often.
+    ``inner`` are, branch by branch, the layers before that one. ``entry``: the layer that gives the signal which the
+    first branch takes, None where no one layer does (an embedding, a position added).
     """
 
     ends: tuple[Layer, ...]
+    inner: tuple[tuple[Layer, ...], ...] = UNKNOWN
+    entry: Layer | None = UNKNOWN

@@ -250,9 +250,13 @@ class _Assembly:
         if names is None:
             return UNKNOWN  # type: ignore[no-any-return]
         return tuple(
-            ResidualStream(ends=tuple(layers[name] for name in stream))
+            ResidualStream(
+                ends=tuple(layers[name] for name in stream.ends),
+                inner=tuple(tuple(layers[name] for name in several) for several in stream.inner),
+                entry=layers[stream.entry] if stream.entry is not None else None,
+            )
             for stream in names
-            if all(name in layers for name in stream)
+            if all(name in layers for name in (*stream.ends, *sum(stream.inner, ()), stream.entry or stream.ends[0]))
         )
 
     def _chains(self, layers: Mapping[str, Layer]) -> tuple[Chain, ...]:

@@ -141,7 +141,16 @@ def _chains(model: Model, layers: dict[str, Layer]) -> tuple[Chain, ...]:
 def _streams(model: Model, layers: dict[str, Layer]) -> tuple[ResidualStream, ...]:
     if not known(model.streams):
         return model.streams
-    return tuple(ResidualStream(ends=tuple(layers[layer.name] for layer in stream.ends)) for stream in model.streams)
+
+    def renewed(stream: ResidualStream) -> ResidualStream:
+        inner, entry = stream.inner, stream.entry
+        return ResidualStream(
+            ends=tuple(layers[layer.name] for layer in stream.ends),
+            inner=tuple(tuple(layers[layer.name] for layer in each) for each in inner) if known(inner) else inner,
+            entry=layers[entry.name] if known(entry) and entry is not None else entry,
+        )
+
+    return tuple(map(renewed, model.streams))
 
 
 def _is_renewed(names: Iterable[str], layers: dict[str, Layer], renewed: set[str]) -> bool:

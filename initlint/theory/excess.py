@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from initlint.facts import Chain, Layer, Parameter, absent
-from initlint.theory.chains import excess_gain, matrices, norm_next
+from initlint.facts import Chain, Layer, Parameter, ResidualStream, absent
+from initlint.theory.chains import excess_gain, maps, matrices, norm_next
 from initlint.theory.nonlinearities import passes_on
 
-__all__ = ["drawn", "drowns", "leaps", "stands_out", "straight", "wrapped"]
+__all__ = ["drawn", "drowns", "faint", "leaps", "stands_out", "straight", "wrapped"]
 
-_HEADS = ((10.0, 10.0), (4.0, 50.0))
+_HEADS = ((10.0, 10.0), (4.0, 20.0))
 """The gain of one output layer, and the std of what it gives, from which logits drown what is learned; 1% of sound
 layers have a gain above 4.9."""
 _LEAP = 30.0
@@ -24,6 +24,9 @@ _PERIOD = math.pi
 _STRAIGHT = 0.25
 """The std up to which a sine is a straight line: what it bends by, z^3 / 6, is 1% of most of the signal."""
 _EXCESS = 1.5
+_FAINT = 0.2
+"""The share of the gain needed under which a residual stream and its branches do not help each other up."""
+_BRANCHES = 4
 
 
 def drawn(matrix: Parameter) -> bool:
@@ -73,6 +76,23 @@ def straight(chain: Chain, least: float) -> tuple[list[Layer], list[Parameter]]:
         return [], []
     small = [m for layer, m in found if drawn(m) and absent(m.distribution.scheme) and excess_gain(layer, m) < least]
     return [layer for layer, _ in found], small
+
+
+def faint(stream: ResidualStream) -> list[Parameter]:
+    """The weights that give a stream its signal and those within its branches, if all of them are far too small.
+
+    None where a norm takes what the stream comes to. The last weight of a branch may be small: it is left out.
+    """
+    if stream.entry is None or len(stream.ends) < _BRANCHES or stream.ends[-1].sum_normalized:
+        return []
+    first = stream.entry.weight
+    found = [pair for layers in stream.inner for pair in maps(layers)]
+    if first.gain_as_used >= _FAINT or not all(layers and maps(layers) for layers in stream.inner):
+        return []
+    weights = [first, *(matrix for _, matrix in found)]
+    if any(excess_gain(*pair) >= _FAINT for pair in found) or not all(map(drawn, weights)):
+        return []
+    return weights
 
 
 def stands_out(matrix: Parameter) -> bool:

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Iterator
 
-from initlint.facts import Chain, Parameter
+from initlint.facts import Chain, Model, Parameter
 from initlint.findings import Finding, Severity
 from initlint.rule import PARAMETERS, PROBE, SOURCE, STUCK, Bad, Good, Rule
 from initlint.theory.chains import is_only_path, matrices
 
 _LARGE = 3.0
 """A constant times sqrt(fan-in) above that of any gain in use (at most 2.4, softsign's)."""
+_FEWEST = 2
+"""How many matrices without a random weight make a model that was not initialised."""
 
 
 class ConstantWeight(Rule):
@@ -19,15 +21,16 @@ class ConstantWeight(Rule):
 
     Live, it takes small training steps with dropout off and compares the rows of the matrix: under 1e-5 of the
     largest weight apart they are one unit (error), under 1e-2 nearly so (warning). Reading source, it speaks where
-    every matrix along a chain is constant. Live it warns too of a single constant matrix that is large (value x
-    sqrt(fan-in) above 3, as all ones are), whatever parts its rows.
+    every matrix along a chain is constant. Live it warns too, whatever parts its rows, of a single constant matrix that
+    is large (value x sqrt(fan-in) above 3, as all ones are), and of a model in which no weight is random.
 
     ## Why it matters
 
     Units with equal weights compute equal outputs and get equal gradients, so the layer has the capacity of one unit.
     All hidden layers constant: an MLP ends at .33 accuracy instead of 1.00 (measured, SGD). One constant layer among
     random ones trains if it is small: the others tell its units apart. With ones half of the networks fail or are
-    slower (benchmarks/mutants.py): one large direction drowns what the units learn.
+    slower (benchmarks/mutants.py): one large direction drowns what the units learn. With 0.1 in every weight 29 of 33
+    do, also those whose tables or norms part the units.
 
     ## Example
 
@@ -95,6 +98,30 @@ class ConstantWeight(Rule):
 
                 def forward(self, x):
                     return self.body(x)
+            """,
+            by=("live",),
+            severity=Severity.WARNING,
+        ),
+        Bad(
+            """
+            class Classifier(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.tokens = nn.Embedding(50, 32)
+                    self.layers = nn.ModuleList([nn.Linear(32, 32) for _ in range(2)])
+                    self.norms = nn.ModuleList([nn.LayerNorm(32) for _ in range(2)])
+                    self.head = nn.Linear(32, 8)
+                    for m in (*self.layers, self.head):
+                        nn.init.constant_(m.weight, 0.1)  #~
+
+                def forward(self, tokens):
+                    x = self.tokens(tokens).mean(1)
+                    for layer, norm in zip(self.layers, self.norms):
+                        x = norm(x + F.relu(layer(x)))
+                    return self.head(x)
+
+            def build():
+                return Classifier(), torch.randint(50, (8, 12))
             """,
             by=("live",),
             severity=Severity.WARNING,
@@ -194,6 +221,24 @@ class ConstantWeight(Rule):
                 severity=Severity.WARNING,
                 evidence={"value": parameter.distribution.value, "row_spread": spread},
             )
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        weights = [parameter for parameter in model.parameters if parameter.is_weight]
+        if not all(w.distribution.is_constant and w.distribution.value != 0 and w.trainable for w in weights):
+            return
+        several = [w for w in weights if w.shape[0] > 1 and w.shape[1] > 1]
+        if len(several) < _FEWEST or any(finding for w in several for finding in self.check_parameter(w)):
+            return
+        first = several[0]
+        yield self.at(
+            first,
+            f"{first.name} is {first.distribution.value:g} everywhere, and none of the {len(weights)} weights of "
+            f"{model.name} is random: in every layer the units start as one",
+            help="draw them from a random scheme such as nn.init.kaiming_normal_",
+            severity=Severity.WARNING,
+            evidence={"value": first.distribution.value, "weights": len(weights)},
+            parameters=several,
+        )
 
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
         weights = [matrix for _, matrix in matrices(chain)]

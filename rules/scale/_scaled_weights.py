@@ -173,6 +173,28 @@ def cell(init: str) -> str:
         """
 
 
+def branches(entry: float, inner: float, mark: str = "", head: str = "") -> str:
+    """Six residual branches, by the std of the weight before them and that of their own; ``mark`` ends the first."""
+    return f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.first, self.norm, self.head = nn.Linear(32, 48), nn.LayerNorm(48), nn.Linear(48, 4)
+                self.up = nn.ModuleList([nn.Linear(48, 96) for _ in range(6)])
+                self.down = nn.ModuleList([nn.Linear(96, 48) for _ in range(6)])
+                nn.init.normal_(self.first.weight, std={entry}){mark}
+                for up, down in zip(self.up, self.down):
+                    nn.init.normal_(up.weight, std={inner})
+                    nn.init.normal_(down.weight, std=0.01)
+
+            def forward(self, x):
+                x = self.first(x)
+                for up, down in zip(self.up, self.down):
+                    x = x + down(F.relu(up(x)))
+                return self.head({head}(x))
+        """
+
+
 def stacked(kind: str, layers: int, which: str, init: str, after: str = "") -> str:
     """A recurrent network of torch's, with that initialiser on the parameters whose name begins so."""
     return f"""

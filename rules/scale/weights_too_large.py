@@ -22,7 +22,7 @@ class WeightsTooLarge(ScaledWeightsRule):
     the gain that the following nonlinearity needs. Schemes made for another nonlinearity are INI201. It also names a
     hidden layer that alone multiplies the signal by more than 30 (in no chain: whose gain is 30 times too large, and
     whose output has a std above 10); two behind another whose outputs, of a std above pi, go into sines; an output
-    layer that multiplies the signal by more than 10, to a std above 10, or by 4, to one above 50, wherever norms stand;
+    layer that multiplies the signal by more than 10, to a std above 10, or by 4, to one above 20, wherever norms stand;
     and the weight that carries the state of a recurrent cell without gates, written out in a loop, if the gradient
     grows by more than 1e2 over the steps.
 

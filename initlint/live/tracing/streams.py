@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from initlint.live.tracing.chains import PASSING, Walker
 from initlint.live.tracing.graph import Node, Trace
 
-__all__ = ["stream_names"]
+__all__ = ["Stream", "stream_names"]
 
 
-def stream_names(trace: Trace, ancestors: list[int] | None, depths: list[int]) -> list[tuple[str, ...]] | None:
-    """The layer that ends each branch, in order, for each stream of two branches or more; None as ``chain_names``.
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Names of layers: as facts.ResidualStream. ``entry`` is None where no one layer gives what the stream begins with."""
+
+    ends: tuple[str, ...]
+    inner: tuple[tuple[str, ...], ...]
+    entry: str | None
+
+
+def stream_names(trace: Trace, ancestors: list[int] | None, depths: list[int]) -> list[Stream] | None:
+    """The layers of each branch, in order, for each stream of two branches or more; None as ``chain_names``.
 
     Between two sums of a stream stands nothing but views, dropout, activations and the like, and no branch holds a
     norm: whatever scale the stream has, the next branch is given it.
@@ -18,27 +29,35 @@ def stream_names(trace: Trace, ancestors: list[int] | None, depths: list[int]) -
         return None
     walker = Walker(trace, ancestors, depths, {})
     ends: dict[int, str] = {}
+    inner: dict[int, tuple[str, ...]] = {}
     before: dict[int, int] = {}
     for node in trace.nodes:
         split = walker.split(node) if node.data and node.category == "sum" else None
         if split is None:
             continue
         skip, branch = split
-        layer = _branch_end(trace, ancestors, skip, branch)
-        if layer is None:
+        own = _own(trace, ancestors, skip, branch)
+        if any(each.category == "norm" for each in own):
             continue
-        ends[node.index] = layer
+        end = _layer_before(trace, branch)
+        if end is None:
+            continue
+        ends[node.index] = end
+        inner[node.index] = tuple(n.layer for n in own if n.category == "application" and n.layer != end)
         earlier = _previous_sum(trace, skip)
         if earlier in ends:
             before[node.index] = earlier
     streams = []
     for index in sorted(ends.keys() - before.values()):
-        names, at = [ends[index]], index
+        sums, at = [index], index
         while at in before:
             at = before[at]
-            names.append(ends[at])
-        if len(names) > 1:
-            streams.append(tuple(reversed(names)))
+            sums.append(at)
+        if len(sums) > 1:
+            sums.reverse()
+            split = walker.split(trace.nodes[sums[0]])
+            entry = _layer_before(trace, split[0]) if split is not None else None
+            streams.append(Stream(tuple(ends[each] for each in sums), tuple(inner[each] for each in sums), entry))
     return streams
 
 
@@ -46,15 +65,20 @@ def _moving(trace: Trace, node: Node) -> list[int]:
     return [i for i in dict.fromkeys(node.inputs) if trace.nodes[i].data]
 
 
-def _branch_end(trace: Trace, ancestors: list[int], skip: int, branch: int) -> str | None:
-    """The layer whose output the branch adds; None where a norm lies on the branch, or no one layer ends it."""
+def _own(trace: Trace, ancestors: list[int], skip: int, branch: int) -> list[Node]:
+    """What lies on a branch and not on the stream that it is added to, in order."""
     own = (ancestors[branch] | 1 << branch) & ~(ancestors[skip] | 1 << skip)
+    found = []
     while own:
         lowest = own & -own
-        if trace.nodes[lowest.bit_length() - 1].category == "norm":
-            return None
+        found.append(trace.nodes[lowest.bit_length() - 1])
         own ^= lowest
-    node = trace.nodes[branch]
+    return found
+
+
+def _layer_before(trace: Trace, index: int) -> str | None:
+    """The layer that gives a value, viewed, scaled or through an activation at most; None where no one layer does."""
+    node = trace.nodes[index]
     while node.category != "application":
         moving = _moving(trace, node)
         if node.category not in PASSING or len(moving) != 1:
