@@ -249,14 +249,18 @@ class _Assembly:
         )
         if names is None:
             return UNKNOWN  # type: ignore[no-any-return]
+
+        def those(chosen: tuple[str, ...]) -> tuple[Layer, ...]:
+            return tuple(layers[name] for name in chosen) if all(name in layers for name in chosen) else UNKNOWN
+
         return tuple(
             ResidualStream(
-                ends=tuple(layers[name] for name in stream.ends),
-                inner=tuple(tuple(layers[name] for name in several) for several in stream.inner),
-                entry=layers[stream.entry] if stream.entry is not None else None,
+                ends=those(stream.ends),
+                inner=tuple(map(those, stream.inner)) if all(known(those(each)) for each in stream.inner) else UNKNOWN,
+                entry=None if stream.entry is None else layers.get(stream.entry, UNKNOWN),
             )
             for stream in names
-            if all(name in layers for name in (*stream.ends, *sum(stream.inner, ()), stream.entry or stream.ends[0]))
+            if known(those(stream.ends))
         )
 
     def _chains(self, layers: Mapping[str, Layer]) -> tuple[Chain, ...]:

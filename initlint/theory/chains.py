@@ -25,7 +25,6 @@ __all__ = [
     "is_only_path",
     "keeps_zero",
     "leading_to",
-    "maps",
     "matrices",
     "norm_next",
     "output_scale",
@@ -156,13 +155,8 @@ def _bias_scale(layer: Layer) -> float:
 
 def matrices(chain: Chain) -> list[tuple[Layer, Parameter]]:
     """The weights of the linear maps along a chain, in order, each with its layer (norms and scales left out)."""
-    return maps(chain.layers)
-
-
-def maps(layers: Iterable[Layer]) -> list[tuple[Layer, Parameter]]:
-    """The weights of those of the layers that are linear maps, each with its layer."""
     found = []
-    for layer in layers:
+    for layer in chain.layers:
         matrix = next((parameter for parameter in layer.parameters if parameter.is_weight), None)
         if matrix is not None:
             found.append((layer, matrix))

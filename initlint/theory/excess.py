@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from initlint.facts import Chain, Layer, Parameter, ResidualStream, absent
-from initlint.theory.chains import excess_gain, maps, matrices, norm_next
+from initlint.theory.chains import excess_gain, matrices, norm_next
 from initlint.theory.nonlinearities import passes_on
 
 __all__ = ["drawn", "drowns", "faint", "leaps", "stands_out", "straight", "wrapped"]
@@ -86,13 +86,12 @@ def faint(stream: ResidualStream) -> list[Parameter]:
     if stream.entry is None or len(stream.ends) < _BRANCHES or stream.ends[-1].sum_normalized:
         return []
     first = stream.entry.weight
-    found = [pair for layers in stream.inner for pair in maps(layers)]
-    if first.gain_as_used >= _FAINT or not all(layers and maps(layers) for layers in stream.inner):
+    within = [[(layer, p) for layer in layers for p in layer.parameters if p.is_weight] for layers in stream.inner]
+    pairs = [pair for several in within for pair in several]
+    if first.gain_as_used >= _FAINT or any(excess_gain(*pair) >= _FAINT for pair in pairs):
         return []
-    weights = [first, *(matrix for _, matrix in found)]
-    if any(excess_gain(*pair) >= _FAINT for pair in found) or not all(map(drawn, weights)):
-        return []
-    return weights
+    weights = [first, *(matrix for _, matrix in pairs)]
+    return weights if all(within) and all(map(drawn, weights)) else []
 
 
 def stands_out(matrix: Parameter) -> bool:

@@ -23,9 +23,9 @@ class WeightsTooSmall(ScaledWeightsRule):
     itself: there the weight that carries the state is named if it has less than a fifth of the gain needed, as in
     nn.RNN. Of a stack of torch's recurrent layers (two of nn.LSTM, three of nn.GRU) the weights that take the input are
     named if the signal falls below 1e-2 from the first layer's input to the last one's states, at least half of it by
-    their gains, all under 2/3. Of a chain of sines they are named if no sine is given a std of 0.25 across the batch. Of a
-    residual stream without norms, of four branches or more, those that give it its signal and those in its branches are
-    named if all are under a fifth of the gain needed.
+    their gains, all under 2/3. Of a chain of sines they are named if no sine is given a std of 0.25 across the batch.
+    Of a residual stream of four branches or more without norms those that give it its signal and those in its branches
+    are named if all have less than a fifth of the gain needed.
 
     ## Why it matters
 

@@ -12,7 +12,7 @@ __all__ = ["Stream", "stream_names"]
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Names of layers: as facts.ResidualStream. ``entry`` is None where no one layer gives what the stream begins with."""
+    """The names of the layers of a facts.ResidualStream."""
 
     ends: tuple[str, ...]
     inner: tuple[tuple[str, ...], ...]
