@@ -155,6 +155,28 @@ def test_constant_weights_from_end_to_end() -> None:
     assert len(said(0.1, 0.1, fan_out=2)) == 1
 
 
+def test_a_model_without_a_random_weight() -> None:
+    def said(
+        *values: float, spread: float = 0.5, shape: tuple[int, int] = (64, 64), frozen: bool = False
+    ) -> list[Finding]:
+        laws = [normal(0.0, 0.1) if value is math.nan else constant(value) for value in values]
+        layers = [
+            layer(f"fc{n}", parameter(f"fc{n}.weight", law, escape=escaped(spread), shape=shape, trainable=not frozen))
+            for n, law in enumerate(laws)
+        ]
+        return ask("INI102", "model", model(*layers))
+
+    (finding,) = said(0.1, 0.2)
+    assert finding.message == (
+        "fc0.weight is 0.1 everywhere, and none of the 2 weights of net is random: in every layer the units start as "
+        "one"
+    )
+    assert (finding.severity, finding.parameters) == (Severity.WARNING, ("fc0.weight", "fc1.weight"))
+    assert said(0.1) == said(0.1, 0.0) == said(0.1, 0.2, math.nan) == said(0.1, 0.2, frozen=True) == []
+    assert said(0.1, 0.2, shape=(1, 64)) == said(0.1, 0.2, shape=(64, 1)) == []
+    assert said(0.1, 0.2, spread=1e-6) == said(0.1, 0.5) == [], "which the parameter says by itself"
+
+
 def rows(start: float, spread: float, **fields: Any) -> list[Finding]:
     figures = Statistics(count=64, mean=0.0, std=0.1, minimum=-1.0, maximum=1.0, row_spread=start)
     return ask("INI103", "parameter", parameter("fc.weight", statistics=figures, escape=escaped(spread), **fields))

@@ -87,6 +87,21 @@ def test_a_fall_at_the_last_layer_alone_is_meant() -> None:
     assert severities("INI701", stack([1.0] * 4 + [1e-5])) == [], "a head drawn small"
 
 
+def test_an_output_that_biases_drown() -> None:
+    def said(*shares: float, head: bool = True, **probe: Any) -> list[Severity]:
+        return severities("INI701", stack(list(shares), head=head, dtype="float64", **probe))
+
+    assert said(0.02, 0.009, 0.9e-5) == WARNING
+    assert said(0.02, 0.009, 1.1e-5) == said(0.02, 0.011, 0.9e-5) == said(0.02, 0.009, 0.0) == []
+    assert said(0.8e-3, 0.8e-3, 0.9e-6) == said(0.02, 0.009, 0.9e-5, predicted=True) == []
+    assert said(0.02, 0.009, 0.9e-5, head=False) == []
+    finding = told("INI701", "chain", stack([0.02, 0.009, 0.9e-5], dtype="float64"))
+    assert finding.message == (
+        "9e-06 of the std of what fc2 puts out differs between samples, of what fc0 gives 0.02: biases are the rest"
+    )
+    assert finding.suspects == ("fc0", "fc1", "fc2")
+
+
 @pytest.mark.parametrize(("dtype", "eps"), [("float32", 2**-23), ("bfloat16", 2**-7)])
 def test_what_rounding_drowns_is_an_error(dtype: str, eps: float) -> None:
     start = 1000 * 10 * eps

@@ -151,9 +151,9 @@ def test_sines_in_which_signal_wraps_round() -> None:
         (10.1, 10.1, 1),
         (9.9, 10.1, 0),
         (10.1, 9.9, 0),
-        (4.1, 50.1, 1),
-        (3.9, 50.1, 0),
-        (4.1, 49.9, 0),
+        (4.1, 20.1, 1),
+        (3.9, 20.1, 0),
+        (4.1, 19.9, 0),
     ],
 )
 def test_a_large_output_layer(gain: float, output: float, expected: int) -> None:
@@ -339,6 +339,28 @@ def test_residual_branches_that_add_up() -> None:
     assert finding.parameters == tuple(f"end{n}.weight" for n in range(8))
     assert len(said(*factor(3.2, 4))) == len(said(*factor(1.51, 12))) == 1
     assert said(*factor(3.1, 4)) == said(*factor(5.0, 3)) == said(*factor(1.49, 20)) == []
+
+
+def test_a_stream_and_branches_that_are_faint() -> None:
+    def said(
+        gain: float = 0.19, within: float = 0.19, count: int = 4, normed: bool = False, **fields: Any
+    ) -> list[Finding]:
+        """By the share of the gain needed that the weight before the stream has, and those within its branches."""
+        first = drawn("first", normal(0.0, gain / 8), 0.1, activation=NONE)
+        ups = [drawn(f"up{n}", normal(0.0, (within if n else 0.01) * NEEDED), 0.01) for n in range(count)]
+        ends = [drawn(f"down{n}", normal(0.0, 0.01), 1e-4, sum_normalized=normed) for n in range(count)]
+        whole = {"ends": tuple(ends), "inner": tuple((up,) for up in ups), "entry": first}
+        stream = ResidualStream(**{**whole, **fields})
+        return ask("INI204", "model", model(first, *ups, *ends, streams=(stream,)))
+
+    (finding,) = said()
+    assert finding.message.endswith(
+        "the weights in the 4 branches that are added to its output are too small as well (up0.weight: 0.00177): the "
+        "first adds 0.0001 to a signal std of 0.1"
+    )
+    assert finding.parameters == ("first.weight", "up0.weight", "up1.weight", "up2.weight", "up3.weight")
+    assert said(gain=0.21) == said(within=0.21) == said(count=3) == []
+    assert said(normed=True) == said(entry=None) == said(inner=((),) * 4) == []
 
 
 def test_feed_forward_schemes_on_recurrent_weights() -> None:
