@@ -37,7 +37,7 @@ class WeightsTooSmall(ScaledWeightsRule):
     from which they learn less than half of what they can (measured, a classifier of short texts). Sines that are
     straight lines learn half of a wave that they learn with a std of 1 (benchmarks/mutants.py). Branches whose first
     weights are at a hundredth of their scale make up for it if the stream has a std of 1, and not if that is a tenth:
-    8 and 16 of them then learn .7 of what they can (measured, ten classes).
+    8 and 16 of them then learn .7 of what they can (measured).
 
     ## Example
 
