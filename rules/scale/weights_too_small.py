@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Chain, Layer, Model
+from initlint.facts import Chain, Model
 from initlint.findings import Finding
 from initlint.rule import Bad, Good
 from initlint.theory.excess import faint, straight
-from initlint.theory.recurrent import FORGETFUL, falling, forgetful
 
-from ._scaled_weights import ScaledWeightsRule, branches, cell, convolutional, linear, siren, sound, stacked
+from ._forgetful import ForgetfulRule
+from ._scaled_weights import branches, cell, convolutional, linear, siren, sound, stacked
 
 
-class WeightsTooSmall(ScaledWeightsRule):
+class WeightsTooSmall(ForgetfulRule):
     """Weights so small that the signal vanishes along the layers.
 
     ## What it does
@@ -139,37 +139,3 @@ class WeightsTooSmall(ScaledWeightsRule):
                 evidence={"std": weights[0].distribution.std, "branches": len(stream.ends), "added_std": added},
                 parameters=weights,
             )
-
-    def check_layer(self, layer: Layer) -> Iterator[Finding]:
-        if layer.family == "recurrent":
-            yield from self._recurrent(layer)
-        else:
-            yield from super().check_layer(layer)
-
-    def _recurrent(self, layer: Layer) -> Iterator[Finding]:
-        """Layers that torch runs over the steps by itself."""
-        for matrix, run in forgetful(layer):
-            yield self.at(
-                matrix,
-                f"{matrix.name} carries the state from step to step with gain {matrix.gain_as_used:.2g}: what a step "
-                f"took in is lost some steps later, and up to {run.steps} follow",
-                help="nn.init.orthogonal_(weight) keeps the state",
-                evidence={"gain": matrix.gain_as_used, "steps": run.steps},
-            )
-        stack = falling(layer, self.limits[0], self.excess)
-        if stack is not None:
-            first = stack.weights[0]
-            yield self.at(
-                first,
-                f"{first.name} has std {first.distribution.std:.3g}, too small (fan-in {first.fan_in} asks for "
-                f"{first.fan_in**-0.5:.3g}): over {stack.layers} recurrent layers signal std goes "
-                f"{stack.start:.2g} -> {stack.end:.2g}",
-                help="use nn.init.xavier_uniform_ for each gate's rows",
-                evidence={"std": first.distribution.std, "layers": stack.layers, "ratio": stack.end / stack.start},
-                parameters=stack.weights,
-            )
-
-    def effect_of_loop(self, layer: Layer, excess: float) -> str | None:
-        if excess >= FORGETFUL:
-            return None
-        return f"what a step took in is lost some steps later, and up to {layer.returns} follow"
