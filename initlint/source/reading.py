@@ -129,14 +129,14 @@ class Reading:
         machine.recorder = self.recorder if None in self.scan.initialising else None
         machine.exhaustive = True
         machine.incidents = self.incidents
-        rest = []
         for statement in self.unit.tree.body:
-            if isinstance(statement, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef)):
+            if isinstance(statement, (ast.Import, ast.ImportFrom)):
                 continue
-            rest.append(statement)
-        for statement in rest:
             try:
-                machine.run([statement], frame)
+                if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    self.unit.globals[statement.name] = machine.defined(statement, frame)
+                else:
+                    machine.run([statement], frame)
             except OutOfBudget:
                 machine.budget = 500
                 machine.journal = None
@@ -144,6 +144,9 @@ class Reading:
                 machine.stack.clear()
         machine.exhaustive = False
         machine.recorder = machine.incidents = None
+        for name in self.scan.rebound & self.unit.globals.keys():
+            if not isinstance(self.unit.globals[name], (Class, Func)):
+                self.unit.globals[name] = Unseen(name)
         self._collect_classes(frame)
 
     def _collect_classes(self, frame: Frame) -> None:

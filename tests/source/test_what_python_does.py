@@ -6,77 +6,11 @@ less than what is built; where a case says ``whole``, it is all of it.
 
 from __future__ import annotations
 
-import textwrap
-from typing import Any
-
 import pytest
 
-from initlint.facts import Parameter, known
-
-from .reading import PRELUDE, model, net
+from .comparing import compare
 
 pytestmark = pytest.mark.torch
-
-HELPERS = """
-import copy, functools, os
-from collections import OrderedDict
-
-def unread():
-    return int(os.path.join("2"))
-
-def lin(value, size=4):
-    made = nn.Linear(size, size, bias=False)
-    nn.init.constant_(made.weight, value)
-    return made
-"""
-
-
-def constant_of(parameter: Parameter) -> Any:
-    """The constant that it is said to hold; None where nothing is said, or that it holds another kind of values."""
-    if not known(parameter.writes) or not parameter.writes:
-        return None
-    last = parameter.writes[-1]
-    name = last.function.rpartition(".")[2]
-    if not last.overwrites or name not in ("constant_", "zeros_", "ones_"):
-        return None
-    value = {"zeros_": 0.0, "ones_": 1.0}.get(name, last.arguments.get("val"))
-    return value if known(value) else None
-
-
-def compare(text: str, whole: bool) -> None:
-    space: dict[str, Any] = {"__name__": "model"}
-    exec(PRELUDE + text, space)
-    real = dict(space["Net"]().named_parameters(remove_duplicate=False))
-    read: dict[str, list[Parameter]] = {}
-    for each in model(text).parameters:
-        if not each.is_buffer:
-            read.setdefault(each.name, []).append(each)
-    for name, options in read.items():
-        if "*" not in name:
-            assert name in real, f"{name} was read, and {sorted(real)} are there"
-            assert any(fits(option, real[name]) for option in options), (name, options, real[name])
-    if whole:
-        every = [each for options in read.values() for each in options]
-        assert {alias for each in every for alias in (each.names if known(each.names) else (each.name,))} == set(real)
-        assert all(known(each.writes) for each in every)
-
-
-def fits(parameter: Parameter, real: Any) -> bool:
-    """Whether all that is said of a parameter is so. Where there are several of a name, one of them is built."""
-    if known(parameter.shape) and parameter.shape != tuple(real.shape):
-        return False
-    if known(parameter.trainable) and parameter.trainable != real.requires_grad:
-        return False
-    value = constant_of(parameter)
-    if value is not None:
-        return bool((real == value).all())
-    drawn = (
-        known(parameter.writes)
-        and parameter.writes
-        and parameter.writes[-1].function.endswith("Linear.reset_parameters")
-    )
-    return not drawn or real.unique().numel() > 1
-
 
 WHOLE = {
     "a list that a loop extends": """
@@ -312,6 +246,75 @@ WHOLE = {
         """,
 }
 
+WHOLE |= {
+    "a key that is there keeps its place": """
+        widths = {"a": 4, "b": 5}
+        widths["a"] = 6
+        widths.update(b=7)
+        self.layers = nn.ModuleList([lin(1, width) for width in widths.values()])
+        """,
+    "keys that are equal are one": """
+        widths = {1: 4, True: 5}
+        widths[1.0] = 6
+        self.a = lin(1, widths[1])
+        self.b = lin(len(widths))
+        self.c = lin(1, 5 if True in {1: 2} else 4)
+        """,
+    "a dictionary grows in place": """
+        widths = {"x": 4}
+        same = widths
+        same |= {"x": 5, "y": 6}
+        self.layers = nn.ModuleList([lin(1, width) for width in widths.values()])
+        """,
+    "a tuple does not grow, a list does": """
+        fixed, grown = (4,), [4]
+        other, same = fixed, grown
+        other += (5,)
+        same += (5,)
+        same *= 2
+        self.w = (6,)
+        other_too = self.w
+        self.w += (7,)
+        self.a = nn.ModuleList([lin(1, width) for width in fixed])
+        self.b = nn.ModuleList([lin(2, width) for width in other])
+        self.c = nn.ModuleList([lin(3, width) for width in grown])
+        self.d = nn.ModuleList([lin(4, width) for width in (*other_too, *self.w)])
+        """,
+    "a copy of a dictionary is of what it holds": """
+        held = {"a": lin(1), **dict(b=lin(2))}
+        copied = copy.deepcopy(held)
+        nn.init.zeros_(held["a"].weight)
+        self.d, self.e = nn.ModuleDict(held), nn.ModuleDict(copied)
+        """,
+    "text that is split": """
+        self.a = nn.ModuleList([lin(1, int(width)) for width in "4,5,6".split(",")])
+        self.b = nn.ModuleList([lin(2, int(width)) for width in " 4  5 ".split()])
+        """,
+    "alternatives that are known": """
+        x, y = None, 0
+        self.a = lin(1, x or 5)
+        self.b = lin(1, (x and 4) or 3)
+        self.c = lin(1, y if y is not None else 2)
+        self.d = lin(1, x or y or 6)
+        self.e = lin(1, [] or 6)
+        self.f = lin(1, {} or {"k": 3}["k"])
+        self.g = lin(1, 5 if [3] and {"k": 1} else 2)
+        """,
+    "a test on one thing or the other": """
+        kind = None
+        match kind:
+            case True:
+                self.a = lin(1, 5)
+            case None:
+                self.a = lin(1)
+        match 1:
+            case True | None | "1":
+                self.b = lin(1, 5)
+            case None | 1:
+                self.b = lin(2)
+        """,
+}
+
 SOUND = {
     "has and gets an attribute": """
         self.a = lin(1)
@@ -493,6 +496,68 @@ SOUND = {
         self.f = nn.ModuleDict(dict(zip(["k", "l"], (lin(5), lin(6)))))
         self.g = nn.ModuleDict(dict(dict(k=lin(7)), **{"m": lin(1)}))
         """,
+    "any of a dictionary's keys is written": """
+        widths = {"2": 4}
+        widths[str(unread())] = 5
+        self.a = lin(1, widths["2"])
+        more = {"2": 4, str(unread()): 5}
+        self.b = lin(1, more["2"])
+        pairs = {"x": 4, **dict([("x", 6)][: unread()])}
+        self.c = lin(1, pairs["x"])
+        updated = {"2": 4}
+        updated.update({str(unread()): 5})
+        self.d = lin(1, updated["2"])
+        made = dict([("2", 4), (str(unread()), 5)])
+        self.e = lin(1, made["2"])
+        turned = {str(k): k + 3 for k in [2, unread()]}
+        self.f = lin(1, turned["2"])
+        """,
+    "any of a dictionary's keys is asked for": """
+        held = {}
+        held[str(unread())] = 5
+        self.a = lin(1, held.get(str(unread()), 4))
+        self.b = lin(1, held.setdefault(str(unread()), 4))
+        self.c = lin(1, held.pop(str(unread()), 4))
+        self.d = lin(1, held.pop(str(unread()), 4))
+        self.e = lin(1, held.setdefault(str(unread()), 6))
+        self.f = lin(1, held["2"])
+        """,
+    "what follows an and, an or, may be left out": """
+        self.a, self.b, self.c, width = lin(1), lin(2), lin(3), 4
+        unread() == 3 and nn.init.zeros_(self.a.weight)
+        unread() == 2 or nn.init.zeros_(self.b.weight)
+        if unread() == 3 and nn.init.zeros_(self.c.weight) is not None and (width := 6) > 3:
+            pass
+        self.d = lin(4, width)
+        """,
+    "what a comprehension does under a test": """
+        self.a, self.b = lin(1), lin(2)
+        [nn.init.zeros_(layer.weight) for layer in [self.a, self.b] if unread() == 3]
+        [nn.init.zeros_(layer.weight) for layer in [self.a] for k in range(unread() - 2)]
+        """,
+    "which text is which object": """
+        name, kind = "relu", "".join(["re", "lu"])
+        self.a = lin(1) if name is "relu" else lin(2, 5)
+        self.b = lin(1) if kind is "relu" else lin(2, 5)
+        self.c = lin(1) if name is not "relu" else lin(2, 5)
+        self.d = lin(1) if True is True and None is None and name is not None else lin(2, 5)
+        """,
+    "text that is split by nothing": """
+        try:
+            self.a = lin(3, len("ab".split("")))
+        except ValueError:
+            self.a = lin(3)
+        """,
+    "a set grows, and a dictionary is emptied": """
+        widths = {4}
+        same = widths
+        same |= {5}
+        self.a = lin(len(widths))
+        held = {"x": 4}
+        held.clear()
+        held["x"] = 5
+        self.b = lin(1, held["x"])
+        """,
     "an order that is not read": """
         for k in sorted([unread(), 1, 3], reverse=True):
             self.last = lin(3)
@@ -502,9 +567,9 @@ SOUND = {
 
 @pytest.mark.parametrize("case", WHOLE)
 def test_all_that_is_built_is_read(case: str) -> None:
-    compare(HELPERS + net(textwrap.dedent(WHOLE[case])), whole=True)
+    compare(WHOLE[case], whole=True)
 
 
 @pytest.mark.parametrize("case", SOUND)
 def test_nothing_is_read_that_is_not_built(case: str) -> None:
-    compare(HELPERS + net(textwrap.dedent(SOUND[case])), whole=False)
+    compare(SOUND[case], whole=False)

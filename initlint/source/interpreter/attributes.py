@@ -24,6 +24,7 @@ from initlint.source.interpreter.values import (
     Extent,
     Flow,
     Func,
+    Held,
     Instance,
     Items,
     Method,
@@ -96,7 +97,7 @@ class Attributes(Statements):
         if name == "__class__":
             return Class(value.info) if value.info is not None else Ref(f"torch.nn.{value.class_name}")
         if name == "_modules":
-            return Table(self.cell(), tuple(self.children(value)))
+            return Held(self.cell(), tuple(self.children(value)), value)
         if name in ("_parameters", "_buffers"):
             return Contents(value)
         if name == "training":
@@ -105,6 +106,9 @@ class Attributes(Statements):
             found = value.info.method(name)
             if found is not None:
                 function, holder = found
+                if name in holder.decorated:
+                    decorated = holder.decorated[name]
+                    return decorated.bound(value) if isinstance(decorated, Func) else decorated
                 marks = {_decorator(mark) for mark in function.decorator_list}
                 if marks & {"property", "cached_property"}:
                     bound = Func(function, holder.unit, holder.closure, holder, value)
@@ -115,7 +119,8 @@ class Attributes(Statements):
                 return Func(function, holder.unit, holder.closure, holder, receiver)
             for info in value.info.lineage:
                 if name in info.cell:
-                    return info.cell[name]  # type: ignore[no-any-return]
+                    inherited: Value = info.cell[name]
+                    return inherited.bound(value) if type(inherited) is Func else inherited
         if name in value.arguments and name not in ("kernel_size", "stride", "padding", "dilation", "normalized_shape"):
             return value.arguments[name]
         if name in MODULE_METHODS:

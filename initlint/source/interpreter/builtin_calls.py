@@ -25,6 +25,7 @@ from initlint.source.interpreter.values import (
     Unseen,
     Value,
 )
+from initlint.source.tables.attributes import ATTRIBUTES
 from initlint.source.tables.layers import CONTAINERS
 
 if TYPE_CHECKING:
@@ -138,23 +139,15 @@ def _filter(machine: Calls, positional: list[Value], keywords: Keywords, made: A
 
 
 def _dictionary(machine: Calls, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
-    pairs: dict[Any, Value] = {}
-    rest: Value | None = UNSEEN if "**" in keywords else None
-    if positional:
-        if isinstance(positional[0], Table):
-            pairs.update(positional[0].pairs)
-            rest = positional[0].rest
-        else:
-            known, more = machine.iterate(positional[0])
-            rest = more if more is None else UNSEEN
-            for pair in known:
-                inner = machine.iterate(pair)[0]
-                if len(inner) == 2 and isinstance(inner[0], Const):
-                    pairs[inner[0].value] = inner[1]
-                else:
-                    rest = inner[-1] if inner else UNSEEN
-    pairs.update((name, value) for name, value in keywords.items() if name != "**")
-    return Table(machine.cell(), tuple(pairs.items()), rest)
+    table = Table(machine.cell(), ())
+    for content in positional[:1]:
+        machine.update(table, content)
+    if "**" in keywords:  # none of them is named beside it
+        machine.set_element(table, UNSEEN, UNSEEN)
+    for name, value in keywords.items():
+        if name != "**":
+            machine.set_element(table, Const(name), value)
+    return table
 
 
 def _isinstance(machine: Calls, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
@@ -168,11 +161,16 @@ def _hasattr(machine: Calls, positional: list[Value], keywords: Keywords, made: 
         if name in holder.cell:
             held = holder.cell[name]
             return UNSEEN if isinstance(held, (Unseen, Either)) else TRUE
-        found = machine.attribute(holder, name, frame)
-        if not isinstance(found, Unseen):
+        if not isinstance(machine.attribute(holder, name, frame), Unseen):
             return TRUE
-        if not holder.opaque and "*" not in holder.cell and (holder.info is None or holder.info.is_plain):
-            return FALSE if holder.kind != "MultiheadAttention" else UNSEEN
+        info = holder.info
+        if holder.opaque or "*" in holder.cell or holder.cell.get("#flag") or holder.kind == "MultiheadAttention":
+            return UNSEEN
+        if name.startswith("__") or name in ATTRIBUTES or name in holder.arguments:
+            return UNSEEN
+        if info is not None and (info.method(name) or info.method("__getattr__") or not info.is_plain):
+            return UNSEEN
+        return UNSEEN if info is not None and any(name in one.cell for one in info.lineage) else FALSE
     return UNSEEN
 
 
@@ -198,6 +196,12 @@ def _setattr(machine: Calls, positional: list[Value], keywords: Keywords, made: 
         if pattern_of(name) in (None, "*"):
             machine.taint(holder)  # any of its attributes may be another one now
         machine.register(holder, name, value)
+    return NONE
+
+
+def _delattr(machine: Calls, positional: list[Value], keywords: Keywords, made: Any, frame: Frame) -> Value:
+    if len(positional) == 2:
+        machine.drop(*positional)
     return NONE
 
 
@@ -251,6 +255,7 @@ SPECIAL: Mapping[str, Callable[[Calls, list[Value], Keywords, Any, Frame], Value
     "hasattr": _hasattr,
     "getattr": _getattr,
     "setattr": _setattr,
+    "delattr": _delattr,
     "type": _type,
     "copy.deepcopy": _deepcopy,
     "copy.copy": _copy,

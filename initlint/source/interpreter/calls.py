@@ -12,7 +12,7 @@ from initlint.source.interpreter.classes import ClassInfo
 from initlint.source.interpreter.constructing import fill
 from initlint.source.interpreter.library_calls import call_name
 from initlint.source.interpreter.modules import Walk
-from initlint.source.interpreter.state import Frame
+from initlint.source.interpreter.state import MAYBE, NEXT, Frame
 from initlint.source.interpreter.statements import quiet
 from initlint.source.interpreter.values import (
     MADE,
@@ -211,16 +211,15 @@ class Calls(Attributes):
             if isinstance(node, ast.Lambda):
                 return self.eval(node.body, frame)
             self.records_gradients &= not any(quiet(mark) for mark in node.decorator_list)
-            self.run(node.body, frame)
+            if self.run(node.body, frame) in (NEXT, MAYBE):
+                frame.returns.append(NONE)
         finally:
             self.exhaustive, self.records_gradients = exhaustive, records
             self.stack.pop()
             self.depth -= 1
         if frame.yields:  # how often each is yielded is not followed
             return self.items("list", (), self.join(frame.yields))
-        if not frame.returns:
-            return NONE
-        return self.join(frame.returns)  # type: ignore[no-any-return]
+        return self.join(frame.returns or [NONE])  # type: ignore[no-any-return]
 
     def bind_parameters(self, function: Func, positional: list[Value], keywords: Keywords, local: Cell) -> None:
         """Give a function's parameters their values; one without an argument has its default."""
@@ -253,6 +252,8 @@ class Calls(Attributes):
                 continue
             if default is None:
                 local[parameter.arg] = Unseen(parameter.arg)
+            elif function.defaults is not None and parameter.arg in function.defaults:
+                local[parameter.arg] = function.defaults[parameter.arg]
             else:
                 outer = outer or Frame(function.unit, function.closure or (function.unit.globals,))
                 local[parameter.arg] = self.eval(default, outer)

@@ -80,6 +80,8 @@ class ClassInfo:
     cell: Cell
     closure: tuple[Cell, ...] = ()
     methods: dict[str, Function] = field(default_factory=dict)
+    decorated: dict[str, Value] = field(default_factory=dict)
+    """What decorators that were read made of methods, by their names."""
     lineage: tuple[ClassInfo, ...] = ()
     """The class itself and those of its ancestors that were read, in the order names are looked up (nearly)."""
     _is_plain: bool | None = None

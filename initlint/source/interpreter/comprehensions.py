@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from initlint.source.interpreter.state import Frame
-from initlint.source.interpreter.values import Const, Table, Value
+from initlint.source.interpreter.state import NEXT, Frame
+from initlint.source.interpreter.values import UNSEEN, Table, Value
 
 if TYPE_CHECKING:
     from initlint.source.interpreter.expressions import Expressions
@@ -34,18 +34,14 @@ def listed(machine: Expressions, node: ast.ListComp | ast.SetComp | ast.Generato
 
 def tabled(machine: Expressions, node: ast.DictComp, frame: Frame) -> Value:
     """The dictionary that a comprehension makes."""
-    pairs: dict[Any, Value] = {}
-    rest: list[Value] = []
+    made = Table(machine.cell(), ())
 
     def each(inner: Frame, certain: bool) -> None:
         key, value = machine.eval(node.key, inner), machine.eval(node.value, inner)
-        if certain and isinstance(key, Const):
-            pairs[key.value] = value
-        else:
-            rest.append(value)
+        machine.set_element(made, key if certain else UNSEEN, value)
 
     _generate(machine, node.generators, frame, each)
-    return Table(machine.cell(), tuple(pairs.items()), machine.join(rest) if rest else None)
+    return made
 
 
 def _generate(
@@ -54,11 +50,11 @@ def _generate(
     frame: Frame,
     each: Callable[[Frame, bool], None],
     certain: bool = True,
-) -> None:
+) -> int:
     """Run a comprehension's loops; ``each`` is told whether its turn certainly happens, exactly once."""
     if not generators:
         each(frame, certain)
-        return
+        return NEXT
     generator, *inner = generators
     known, rest = machine.iterate(machine.eval(generator.iter, frame))
     turns = [(value, certain) for value in known[:UNROLL]]
@@ -67,7 +63,7 @@ def _generate(
     if rest is not None or len(known) > UNROLL:
         turns.append((rest if rest is not None else known[-1], False))
     for value, exact in turns:
-        sure = exact
+        tested = True
         turn = Frame(
             frame.unit,
             (machine.cell(), *frame.scopes),
@@ -77,13 +73,20 @@ def _generate(
             refined=frame.refined,
             branches=frame.branches,
         )
+        turn.home = frame.home or frame
         machine.assign(generator.target, value, turn)
         for test in generator.ifs:
             verdict, yes, _ = machine.truth(test, turn)
             turn.refined = {**turn.refined, **yes}
             if verdict is False:
                 break
-            sure = sure and verdict is True
+            tested = tested and verdict is True
         else:
-            with machine.repeated(not sure):
+            sure = exact and tested
+            if sure:
                 _generate(machine, inner, turn, each, sure)
+                continue
+            every = frozenset(id(cell) for cell in machine.cells(value)) if tested else frozenset()
+            with machine.repeated(True):
+                machine.fork_each(lambda turn=turn: _generate(machine, inner, turn, each, False), every)  # type: ignore[misc]
+    return NEXT

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from initlint.source.interpreter import folding
 from initlint.source.interpreter.classes import class_name, torch_layer
-from initlint.source.interpreter.state import Frame, State
+from initlint.source.interpreter.state import NEXT, Frame, State
 from initlint.source.interpreter.values import (
     Class,
     Const,
@@ -99,16 +99,21 @@ class Conditions(State):
         conjunction = isinstance(node.op, ast.And)
         verdicts: list[bool | None] = []
         told: list[Kinds] = []
-        for value in node.values:
-            verdict, yes, no = self.truth(value, frame)
-            verdicts.append(verdict)
-            told.append(yes if conjunction else no)
-            if conjunction and yes:
-                frame.refined = {**frame.refined, **yes}
-            if verdict is (not conjunction):
-                break
-            if not conjunction:
-                told[-1] = yes
+
+        def ask(first: int, certain: bool) -> int:
+            for index, value in enumerate(node.values[first:], first + 1):
+                verdict, yes, no = self.truth(value, frame)
+                verdicts.append(verdict)
+                told.append(no if verdict is True and not conjunction else yes)
+                if conjunction and yes:
+                    frame.refined = {**frame.refined, **yes}
+                if verdict is (not conjunction):
+                    break
+                if verdict is None and certain and index < len(node.values):  # what follows may be left out
+                    return self.fork([lambda index=index: ask(index, False), lambda: NEXT])  # type: ignore[misc]
+            return NEXT
+
+        ask(0, True)
         frame.refined = outer
         if conjunction:
             verdict = False if False in verdicts else (None if None in verdicts else True)
@@ -240,6 +245,8 @@ class Conditions(State):
             if verdict and not bare:
                 verdict = None  # its attributes are looked at too
             return verdict, ({node.id: kinds} if named and isinstance(node, ast.Name) else {})
+        if any(isinstance(one, ast.MatchSingleton) for one in patterns):
+            return self._single(patterns, subject, frame), {}
         texts = [self.eval(one.value, frame) for one in patterns if isinstance(one, ast.MatchValue)]
         if len(texts) != len(patterns):
             return None, {}
@@ -247,6 +254,16 @@ class Conditions(State):
             names = tuple(text.value for text in texts if isinstance(text, Const) and isinstance(text.value, str))
             return None, ({subject.text: names} if len(names) == len(texts) else {})
         return _any([self.compare(ast.Eq(), subject, text) for text in texts]), {}
+
+    def _single(self, patterns: Sequence[ast.pattern], subject: Value, frame: Frame) -> bool | None:
+        """Whether one of several patterns fits, None, True and False among them."""
+        verdicts: list[bool | None] = []
+        for one in patterns:
+            if isinstance(one, ast.MatchSingleton):
+                verdicts.append(self.compare(ast.Is(), subject, Const(one.value)))
+            else:
+                verdicts.append(self.matched(one, subject, ast.Constant(None), frame)[0])
+        return _any(verdicts)
 
     def _isinstance(self, node: ast.Call, frame: Frame) -> tuple[bool | None, Kinds, Kinds]:
         subject, classes = self.eval(node.args[0], frame), self.eval(node.args[1], frame)

@@ -146,9 +146,13 @@ def _contain(
         return
     if isinstance(content, Table):
         for key, value in content.pairs:
-            machine.put(instance.cell, str(key), value)
+            machine.enter(instance, str(key), value)
         if content.rest is not None:
             machine.put(instance.cell, "*", content.rest)
+        return
+    if kind in ("ModuleDict", "ParameterDict"):
+        for key, value in machine.paired(content):
+            machine.set_element(instance, key, value)
         return
     machine.extend_module(instance, content)
 

@@ -71,21 +71,22 @@ def dict_method(machine: Attributes, receiver: Table, name: str, positional: lis
             elif name == "pop":
                 machine.remove(receiver, key)
             return found
-        if name != "get":
+        options = [value for _, value in receiver.pairs]
+        found = machine.join([*options, *filter(None, [receiver.rest]), fallback])
+        if name == "pop":
             machine.remove(receiver, key)
-        return machine.join([value for _, value in receiver.pairs] + [fallback])  # type: ignore[no-any-return]
+        elif name == "setdefault":
+            machine.set_element(receiver, key, found)
+        return found  # type: ignore[no-any-return]
     if name == "update":
         for value in positional:
-            for key, held in value.pairs if isinstance(value, Table) else ():
-                machine.set_element(receiver, Const(key), held)
-            if not isinstance(value, Table) or value.rest is not None:
-                machine.set_element(receiver, UNSEEN, UNSEEN)
+            machine.update(receiver, value)
         for word, held in keywords.items():
             machine.set_element(receiver, Const(word) if word != "**" else UNSEEN, held)
         return NONE
     if name == "copy":
         return Table(machine.cell(), receiver.pairs, receiver.rest)
-    machine.put(receiver.cell, "#items", ((), UNSEEN))
+    machine.remove(receiver, UNSEEN)
     return UNSEEN
 
 
@@ -103,7 +104,7 @@ def string_method(machine: Attributes, text: str, name: str, positional: list[Va
             return Const(text.find(given[0]) if name == "find" else text.count(given[0]))
         if name in ("lower", "upper", "strip") and not given:
             return Const(getattr(text, name)())
-        if name == "split" and len(given) <= 1:
+        if name == "split" and len(given) <= 1 and given != [""]:
             return machine.items("list", tuple(Const(part) for part in text.split(*given)))
         if name == "replace" and len(given) == 2:
             return Const(text.replace(given[0], given[1])[:4096])

@@ -11,12 +11,13 @@ from initlint.source.interpreter import comprehensions, folding, views
 from initlint.source.interpreter.comprehensions import UNROLL
 from initlint.source.interpreter.conditions import Conditions
 from initlint.source.interpreter.patterns import added, pattern_of, patterned, percent
-from initlint.source.interpreter.state import Frame, Refined
+from initlint.source.interpreter.state import NEXT, Frame, Refined
 from initlint.source.interpreter.values import (
     FALSE,
     NONE,
     TRUE,
     UNSEEN,
+    Cell,
     Const,
     Either,
     Extent,
@@ -119,26 +120,17 @@ class Expressions(Conditions):
         return self.items(kind, tuple(known), self.join(rest) if rest else None)
 
     def _dict(self, node: ast.Dict, frame: Frame) -> Value:
-        pairs: dict[Any, Value] = {}
-        rest: list[Value] = []
+        made = Table(self.cell(), ())
         if len(node.keys) > 256:
-            return Table(self.cell(), (), UNSEEN)
+            return Table(made.cell, (), UNSEEN)
         for key, value in zip(node.keys, node.values, strict=True):
+            name = None if key is None else self.eval(key, frame)
             held = self.eval(value, frame)
-            if key is None:
-                if isinstance(held, Table):
-                    pairs.update(held.pairs)
-                    if held.rest is not None:
-                        rest.append(held.rest)
-                else:
-                    rest.append(UNSEEN)
-                continue
-            name = self.eval(key, frame)
-            if isinstance(name, Const):
-                pairs[name.value] = held
+            if name is None:
+                self.update(made, held)
             else:
-                rest.append(held)
-        return Table(self.cell(), tuple(pairs.items()), self.join(rest) if rest else None)
+                self.set_element(made, name, held)
+        return made
 
     def _binary(self, node: ast.BinOp, frame: Frame) -> Value:
         left, right = self.eval(node.left, frame), self.eval(node.right, frame)
@@ -211,18 +203,21 @@ class Expressions(Conditions):
     def _bool(self, node: ast.BoolOp, frame: Frame) -> Value:
         conjunction = isinstance(node.op, ast.And)
         options: list[Value] = []
-        for part in node.values:
-            value = self.eval(part, frame)
-            verdict = self.truthiness(value)
-            if verdict is None:
-                options.append(value)
-            elif verdict is conjunction and part is not node.values[-1]:
-                continue
-            else:
-                options.append(value)
-                if verdict is not conjunction:
+
+        def ask(first: int, certain: bool) -> int:
+            for index, part in enumerate(node.values[first:], first + 1):
+                value = self.eval(part, frame)
+                verdict = self.truthiness(value)
+                if verdict is not conjunction or index == len(node.values):
+                    options.append(value)
+                if verdict is (not conjunction):
                     break
-        return self.join(options) if options else UNSEEN
+                if verdict is None and certain and index < len(node.values):  # what follows may be left out
+                    return self.fork([lambda index=index: ask(index, False), lambda: NEXT])  # type: ignore[misc]
+            return NEXT
+
+        ask(0, True)
+        return self.join(options)  # type: ignore[no-any-return]
 
     def _compare(self, node: ast.Compare, frame: Frame) -> Value:
         if len(node.ops) == 1:
@@ -340,7 +335,18 @@ class Expressions(Conditions):
     def _lambda(self, node: ast.Lambda, frame: Frame) -> Value:
         if self.recorder is not None and self.depth == 0:
             self.recorder.inner(node, frame)
-        return Func(node, frame.unit, frame.scopes)
+        return Func(node, frame.unit, frame.scopes, defaults=self.defaults(node.args, frame))
+
+    def defaults(self, arguments: ast.arguments, frame: Frame) -> dict[str, Value] | None:
+        """The values of a function's defaults where it is defined, but for plain constants."""
+        names = [*arguments.posonlyargs, *arguments.args]
+        given = (
+            *zip(names[len(names) - len(arguments.defaults) :], arguments.defaults, strict=True),
+            *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+        )
+        found = [(parameter.arg, default) for parameter, default in given if default is not None]
+        computed = [(name, default) for name, default in found if not isinstance(default, ast.Constant)]
+        return {name: self.eval(default, frame) for name, default in computed} or None
 
     @contextlib.contextmanager
     def repeated(self, many: bool) -> Iterator[None]:
@@ -363,9 +369,21 @@ class Expressions(Conditions):
         """``target = value``."""
         raise NotImplementedError
 
+    def cells(self, value: Value) -> list[Cell]:
+        """The state that can be reached through a value."""
+        raise NotImplementedError
+
+    def set_element(self, holder: Value, key: Value, value: Value) -> None:
+        """``holder[key] = value``."""
+        raise NotImplementedError
+
+    def update(self, table: Table, content: Value) -> None:
+        """``table.update(content)``."""
+        raise NotImplementedError
+
     def _walrus(self, node: ast.NamedExpr, frame: Frame) -> Value:
         value = self.eval(node.value, frame)
-        self.assign(node.target, value, frame)
+        self.assign(node.target, value, frame.home or frame)
         return value
 
     def _starred(self, node: ast.Starred, frame: Frame) -> Value:

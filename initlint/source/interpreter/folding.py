@@ -94,6 +94,9 @@ CONSTANTS: Mapping[str, Any] = {
 
 FAILED: Any = object()
 
+_SINGLE = (bool, type(None))
+"""Of these kinds, values that are equal are the same."""
+
 
 def _bounded(value: Any) -> Any:
     if isinstance(value, int) and abs(value) > LARGEST:
@@ -135,6 +138,8 @@ def compare(op: ast.cmpop, a: Any, b: Any) -> Any:
             return a in b
         if isinstance(op, ast.NotIn):
             return a not in b
+        if isinstance(op, (ast.Is, ast.IsNot)) and type(a) is type(b) and a == b and not isinstance(a, _SINGLE):
+            return FAILED  # whether equal numbers and texts are one object is for the compiler to say
         return bool(_COMPARE[type(op)](a, b))
     except TypeError:
         return FAILED

@@ -196,7 +196,9 @@ def module_method(
             return _listed(machine, name, pairs, machine.many(receiver))
         if name == "update" and isinstance(first, Table):
             for key, value in first.pairs:
-                machine.put(receiver.cell, str(key), value)
+                machine.enter(receiver, str(key), value)
+            if first.rest is not None:
+                machine.blur(receiver)
             return NONE
         if name in ("insert", "pop", "clear", "update"):
             machine.blur(receiver)
@@ -305,9 +307,8 @@ def _apply(machine: Attributes, root: Instance, function: Value, made: Any, fram
         certain = machine.repeating == 0 and machine.journal is None
         machine.applications.append(Applied(name, made, machine.now(), root, None, certain=certain))
         machine.application = len(machine.applications) - 1
-        machine.applications[-1].covered = []
     try:
-        for _, module in reversed(machine.tree(root)):
+        for _, module in machine.tree(root, upwards=True):
             machine.call(function, [module], {}, made[1], frame)
         if machine.has_unseen(root):
             machine.call(function, [Unseen()], {}, made[1], frame)

@@ -8,14 +8,14 @@ from typing import Any
 
 from initlint.facts import UNKNOWN
 from initlint.source.interpreter import replacing
-from initlint.source.interpreter.expressions import Expressions
-from initlint.source.interpreter.patterns import pattern_of
+from initlint.source.interpreter.holding import Holding
 from initlint.source.interpreter.state import Frame, Unit
 from initlint.source.interpreter.values import (
     MADE,
     UNSEEN,
     Applied,
     Cell,
+    Class,
     Const,
     Contents,
     Either,
@@ -31,15 +31,10 @@ from initlint.source.interpreter.values import (
     Unseen,
     Value,
 )
-from initlint.source.tables.layers import CONTAINERS
 from initlint.source.text.names import spelled
 
 DEEPEST = 12
 """How deep modules may nest before looking further is given up."""
-
-MOST_ALIKE = 64
-"""How many modules are told apart whose names share a pattern."""
-
 
 _REACHED = frozenset({Tensor, Instance, Either})
 """What of all that a module holds leads to mutable state."""
@@ -55,55 +50,8 @@ class Walk(Items):
         self.root = root
 
 
-class Modules(Expressions):
+class Modules(Holding):
     """What happens to modules and tensors."""
-
-    def extend_module(self, instance: Instance, content: Value) -> None:
-        """``container.extend(content)``."""
-        known, rest = self.iterate(content) if isinstance(content, (Items, Instance)) else ((), MADE)
-        for value in known:
-            self.append_module(instance, value)
-        if rest is not None:
-            self.many_more(instance.cell, rest)
-
-    def append_module(self, instance: Instance, value: Value) -> None:
-        """``container.append(value)``."""
-        again = self.repeating and not (self.journal is not None and instance.cell.born > self.journal.start)
-        if again or "*" in instance.cell:  # after so many that are not counted its number is not known
-            self.many_more(instance.cell, value)
-            return
-        self.put(instance.cell, str(sum(1 for key in instance.cell if key.isdigit())), value)
-
-    def blur(self, instance: Instance) -> None:
-        """What a container holds is there still, or not, or under another name."""
-        for key, value in list(instance.cell.items()):
-            if "#" not in key and "*" not in key and isinstance(value, (Instance, Either, Tensor, Unseen)):
-                self.many_more(instance.cell, value)
-                self.put(instance.cell, key, UNSEEN)
-        self.many_more(instance.cell, MADE)
-        self.put(instance.cell, "#flag", True)
-
-    def many_more(self, cell: Cell, value: Value) -> None:
-        """``value`` may stand in any number of further slots of a container."""
-        held = cell.get("*")
-        self.put(cell, "*", value if held is None else self.join([held, value]))
-
-    def many(self, container: Instance) -> Value | None:
-        """What stands for those of a container's modules whose names are not known in full, None if there are none."""
-        held = [value for key, value in container.cell.items() if "*" in key and not key.startswith("#")]
-        return self.join(held) if held else None
-
-    def register(self, holder: Value, name: Value, value: Value) -> None:
-        """``holder`` gets a module or tensor by a name; what only shares its pattern with another goes beside it."""
-        key = pattern_of(name) or "*"
-        if isinstance(holder, Instance) and "*" in key:
-            taken = sum(1 for held in holder.cell if held.rstrip("*") == key.rstrip("*"))
-            if taken > MOST_ALIKE:
-                self.many_more(holder.cell, value)
-                return
-            while holder.cell.get(key, value) is not value:
-                key += "*"
-        self.set_attribute(holder, key, value)
 
     def clone(self, value: Value, made: tuple[Unit, ast.AST], author: str) -> Value:
         """copy.deepcopy of a value: new tensors that hold the same numbers."""
@@ -134,6 +82,9 @@ class Modules(Expressions):
             elif isinstance(part, Items) and not isinstance(part, Walk):
                 rest = None if part.rest is None else copied(part.rest, depth + 1)
                 twin = self.items(part.kind, tuple(copied(item, depth + 1) for item in part.known), rest)
+            elif isinstance(part, Table):
+                rest = None if part.rest is None else copied(part.rest, depth + 1)
+                twin = Table(self.cell(), tuple((key, copied(held, depth + 1)) for key, held in part.pairs), rest)
             elif isinstance(part, (Method, Func, Partial)):
                 twin = UNSEEN
             else:
@@ -144,31 +95,31 @@ class Modules(Expressions):
         result: Value = copied(value, 0)
         return result
 
-    def children(self, instance: Instance) -> list[tuple[str, Value]]:
-        """The attributes of a module that are modules (or may be), in order."""
-        return [
-            (name, value)
-            for name, value in instance.cell.items()
-            if isinstance(value, (Instance, Either)) or (isinstance(value, Unseen) and value.made)
-        ]
+    def tree(self, root: Value, *, upwards: bool = False) -> list[tuple[str, Instance]]:
+        """Every module below and including ``root`` with its dotted name, once each, parents first.
 
-    def tree(self, root: Value) -> list[tuple[str, Instance]]:
-        """Every module below and including ``root`` with its dotted name, once each, parents first."""
+        ``upwards``: in the order of ``apply``, parents last.
+        """
         found: list[tuple[str, Instance]] = []
-        self._visit(root, "", 0, found, set())
+        self._visit(root, "", 0, found, set(), upwards)
         return found
 
-    def _visit(self, value: Value, name: str, depth: int, found: list[tuple[str, Instance]], seen: set[int]) -> None:
+    def _visit(
+        self, value: Value, name: str, depth: int, found: list[tuple[str, Instance]], seen: set[int], upwards: bool
+    ) -> None:
         if isinstance(value, Either):
             for option in value.options:
-                self._visit(option, name, depth, found, seen)
+                self._visit(option, name, depth, found, seen, upwards)
         if not isinstance(value, Instance) or id(value) in seen or depth > DEEPEST:
             return
         self.spend()
         seen.add(id(value))
-        found.append((name, value))
+        if not upwards:
+            found.append((name, value))
         for key, child in self.children(value):
-            self._visit(child, f"{name}.{key}" if name else key, depth + 1, found, seen)
+            self._visit(child, f"{name}.{key}" if name else key, depth + 1, found, seen, upwards)
+        if upwards:
+            found.append((name, value))
 
     def has_unseen(self, root: Instance) -> bool:
         """Whether some module of the tree is not known."""
@@ -329,6 +280,8 @@ class Modules(Expressions):
             return
         if not isinstance(holder, Instance):
             self.taint(value)
+            if isinstance(holder, Class):  # how often that has been done before is not followed
+                self.put(holder.info.cell, name, Unseen())
             return
         held = holder.cell.get(name)
         if isinstance(held, Tensor) and held.is_parameter and isinstance(value, Tensor) and not value.is_parameter:
@@ -349,120 +302,6 @@ class Modules(Expressions):
         for cell in self.cells(target):
             if "#trainable" in cell:
                 self.put(cell, "#trainable", wanted if isinstance(wanted, bool) else None)
-
-    def set_element(self, holder: Value, key: Value, value: Value) -> None:
-        """``holder[key] = value``."""
-        if isinstance(holder, Table):
-            if isinstance(key, Const):
-                pairs = tuple(pair for pair in holder.pairs if pair[0] != key.value)
-                self.put(holder.cell, "#items", ((*pairs, (key.value, value)), holder.rest))
-            else:
-                rest = value if holder.rest is None else self.join([holder.rest, value])
-                self.put(holder.cell, "#items", (holder.pairs, rest))
-        elif isinstance(holder, Instance) and holder.kind in CONTAINERS:
-            known = [name for name in holder.cell if name.isdigit()]
-            if isinstance(key, Const) and isinstance(key.value, int) and key.value < 0 and not holder.cell.get("*"):
-                key = Const(len(known) + key.value)
-            if isinstance(key, Const):
-                self.put(holder.cell, str(key.value), value)
-                return
-            if pattern_of(key) in (None, "*"):
-                for other in known:
-                    self.put(holder.cell, other, self.join([holder.cell[other], value]))
-            if holder.kind == "ModuleDict":
-                self.register(holder, key, value)
-        elif isinstance(holder, Items):
-            known_items, rest = holder.known, holder.rest
-            if (
-                isinstance(key, Const)
-                and isinstance(key.value, int)
-                and -len(known_items) <= key.value < len(known_items)
-            ):
-                changed = list(known_items)
-                changed[key.value] = value
-                self.put(holder.cell, "#items", (tuple(changed), rest))
-            else:
-                options = [*known_items, *((rest,) if rest is not None else ()), value]
-                self.put(holder.cell, "#items", ((), self.join(options)))
-        elif isinstance(holder, Tensor):
-            if holder.writes is not None:
-                self.taint(holder)
-        elif isinstance(holder, Either):
-            self.taint(holder)
-            self.taint(value)
-        else:
-            self.taint(holder)
-            self.taint(value)
-
-    def remove(self, holder: Items | Table, key: Value) -> None:
-        """``del holder[key]``; which ones are left is known only where it happens once, to what is known."""
-        if isinstance(key, Const) and not self.repeating:
-            if isinstance(holder, Table):
-                pairs = tuple(pair for pair in holder.pairs if pair[0] != key.value)
-                self.put(holder.cell, "#items", (pairs, holder.rest))
-                return
-            count = len(holder.known)
-            if holder.rest is None and isinstance(key.value, int) and -count <= key.value < count:
-                left = list(holder.known)
-                del left[key.value]
-                self.put(holder.cell, "#items", (tuple(left), None))
-                return
-        held = [value for _, value in holder.pairs] if isinstance(holder, Table) else list(holder.known)
-        self.put(holder.cell, "#items", ((), self.join([*held, *filter(None, [holder.rest]), UNSEEN])))
-
-    def extend(self, items: Items, value: Value) -> None:
-        """``items.extend(value)``."""
-        known, rest = self.iterate(value) if isinstance(value, (Items, Instance, Table)) else ((), UNSEEN)
-        for item in known:
-            self.append(items, item)
-        if rest is not None:
-            self.put(items.cell, "#items", (items.known, rest if items.rest is None else self.join([items.rest, rest])))
-
-    def append(self, items: Items, value: Value) -> None:
-        """``items.append(value)``."""
-        if items.rest is not None:
-            self.put(items.cell, "#items", (items.known, self.join([items.rest, value])))
-        else:
-            self.spend(len(items.known) >> 6)
-            self.put(items.cell, "#items", ((*items.known, value), None))
-
-    def iterate(self, value: Value) -> tuple[tuple[Value, ...], Value | None]:
-        """The elements a loop over ``value`` meets, and what stands for unknown many more (None: there are none)."""
-        if isinstance(value, Items):
-            if value.kind == "set" and len(value.known) > 1 and all(isinstance(one, Const) for one in value.known):
-                return (), UNSEEN  # in any order
-            return value.known, value.rest
-        if isinstance(value, Table):
-            return tuple(Const(key) for key, _ in value.pairs), (None if value.rest is None else UNSEEN)
-        if isinstance(value, Instance):
-            if value.kind == "ModuleDict":
-                keys = tuple(Const(key) for key, _ in self.children(value) if "*" not in key)
-                return keys, (UNSEEN if self.many(value) is not None else None)
-            if value.kind in CONTAINERS:
-                listed = tuple(
-                    held
-                    for key, held in value.cell.items()
-                    if "*" not in key
-                    and not key.startswith("#")
-                    and isinstance(held, (Instance, Either, Tensor, Unseen))
-                )
-                return listed, self.many(value)
-            return (), UNSEEN
-        if isinstance(value, Const) and isinstance(value.value, (str, tuple)) and len(value.value) <= 64:
-            return tuple(Const(item) for item in value.value), None
-        if isinstance(value, Flow) and self.graph is not None:
-            return (), self.graph.part(value)
-        if isinstance(value, Either):
-            known: list[Value] = []
-            for option in value.options:
-                inner, rest = self.iterate(option)
-                known += [*inner, rest] if rest is not None else inner
-            return (), self.join(known) if known else UNSEEN
-        if isinstance(value, Tensor):
-            return (), value.view(partial=True)
-        if isinstance(value, Contents):
-            self.taint(value)
-        return (), Unseen()
 
 
 MOST_CONSTANTS = 4_000

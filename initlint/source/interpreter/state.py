@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from initlint.facts import Incident, UnknownFact
@@ -66,18 +66,22 @@ Refined = dict[str, tuple[str, ...]]
 """The kinds of layer that tests in force let through, by the text of what they were asked of."""
 
 _UNREFINED: Refined = {}
+_NOWHERE: Mapping[str, Cell] = {}
 
 
 class Frame:
     """One running function. ``scopes`` are its own names first, then the enclosing ones.
 
     ``branches`` are the if-arms in force whose tests say something about a module, ``sized`` what has been asked for
-    its number of dimensions: its kinds no longer tell which it has.
+    its number of dimensions: its kinds no longer tell which it has. ``outer`` are the scopes of the names that it binds
+    but does not own; ``home`` is that of the function in which a comprehension runs.
     """
 
     __slots__ = (
         "branches",
         "function",
+        "home",
+        "outer",
         "owner",
         "receiver",
         "refined",
@@ -108,6 +112,8 @@ class Frame:
         self.returns: list[Value] = []
         self.yields: list[Value] = []
         self.sized: set[str] = set()
+        self.outer: Mapping[str, Cell] = _NOWHERE
+        self.home: Frame | None = None
 
 
 class Journal(dict[tuple[int, str], tuple[Cell, str, Any]]):
@@ -353,7 +359,7 @@ class State(ABC):
 
     def bind(self, frame: Frame, name: str, value: Value) -> None:
         """Give a local name a value."""
-        self.put(frame.scopes[0], name, value)
+        self.put(frame.outer.get(name, frame.scopes[0]), name, value)
 
     def lookup(self, name: str, frame: Frame) -> Value | None:
         """What a name means, None if nothing in sight binds it."""
@@ -399,7 +405,7 @@ def _same(a: Value, b: Value) -> bool:
     if isinstance(a, Class) and isinstance(b, Class):
         return a.info is b.info
     if isinstance(a, Func) and isinstance(b, Func):
-        return a.node is b.node and a.receiver is b.receiver
+        return (a.node, a.receiver, a.defaults) == (b.node, b.receiver, b.defaults) and a.closure is b.closure
     return isinstance(a, Flow) and isinstance(b, Flow) and a.node is b.node
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -69,11 +68,23 @@ class Statements(Modules):
                 status = NEXT if method is None else method(self, statement, frame)
             if status == MAYBE:
                 rest = body[index + 1 :]
-                after = self.fork([functools.partial(self.run, rest, frame), lambda: NEXT]) if rest else NEXT
-                return after if after in (RETURN, RAISE) else MAYBE
+                after = self._perhaps(rest, frame) if rest else NEXT
+                certain = after in (RETURN, RAISE) and not _jumps(body[: index + 1], ast.Break, ast.Continue)
+                return RETURN if certain else MAYBE
             if status != NEXT:
                 return status
         return NEXT
+
+    def _perhaps(self, body: Sequence[ast.stmt], frame: Frame) -> int:
+        """Run statements that may be passed by; says how they ended."""
+        statuses: list[int] = []
+
+        def run() -> int:
+            statuses.append(self.run(body, frame))
+            return statuses[0]
+
+        self.fork([run, lambda: NEXT])
+        return statuses[0]
 
     def _if(self, node: ast.If, frame: Frame, rest: Sequence[ast.stmt]) -> tuple[int, bool]:
         """Run an if; says how it ended, and whether what follows it in its block was run as part of an arm."""
@@ -152,7 +163,7 @@ class Statements(Modules):
             return NEXT
         if not node.orelse or status not in (NEXT, MAYBE):
             return status
-        if not any(isinstance(part, ast.Break) for statement in node.body for part in ast.walk(statement)):
+        if not _jumps(node.body, ast.Break):
             return self.run(node.orelse, frame)
         return self.fork([lambda: self.run(node.orelse, frame), lambda: status])
 
@@ -162,11 +173,11 @@ class Statements(Modules):
             status = self.run(node.body, frame)
             if status in (BREAK, RETURN, RAISE):
                 return status
-            if status == MAYBE and _jumps(node.body):
+            if status == MAYBE and _jumps(node.body, ast.Break, ast.Return):
                 left = turns[index + 1 :]
                 if left or rest is not None:
                     self.fork([lambda left=left: self._turns(node, left, rest, frame), lambda: NEXT])  # type: ignore[misc]
-                return MAYBE if _returns(node.body) else NEXT
+                return MAYBE if _jumps(node.body, ast.Return) else NEXT
         if rest is not None:
             return self._many(node.body, frame, node.target, rest)
         return NEXT
@@ -174,8 +185,9 @@ class Statements(Modules):
     def _many(self, body: Sequence[ast.stmt], frame: Frame, target: ast.expr | None, element: Value) -> int:
         """Run a loop's body once for what may happen any number of times (with each of the elements once)."""
         for name in _assigned(body):
-            if name in frame.scopes[0]:
-                held = frame.scopes[0][name]
+            scope = frame.outer.get(name, frame.scopes[0])
+            if name in scope:
+                held = scope[name]
                 if not isinstance(held, (Items, Table, Instance)):
                     self.bind(frame, name, self.graph.merge([held, UNSEEN]) if self._flows(held) else Unseen(name))  # type: ignore[union-attr]
         certain = frozenset(id(cell) for cell in self.cells(element)) if target is not None else frozenset()
@@ -187,13 +199,16 @@ class Statements(Modules):
                 return self.run(body, frame)
 
         status = self.fork_each(turn, certain)
-        return MAYBE if status in (RETURN, MAYBE) and _returns(body) else NEXT
+        return MAYBE if status in (RETURN, MAYBE) and _jumps(body, ast.Return) else NEXT
 
     def _flows(self, value: object) -> bool:
         return self.graph is not None and isinstance(value, Flow)
 
     def _while(self, node: ast.While, frame: Frame) -> int:
-        return self._after(node, self._many(node.body, frame, None, UNSEEN), frame)
+        status = self._many(node.body, frame, None, UNSEEN)
+        if isinstance(node.test, ast.Constant) and node.test.value and not _jumps(node.body, ast.Break):
+            return RETURN if status == MAYBE else RAISE  # it ends in no other way
+        return self._after(node, status, frame)
 
     def _try(self, node: ast.Try, frame: Frame) -> int:
         self.doubts += bool(node.handlers)
@@ -301,18 +316,34 @@ class Statements(Modules):
     def _augmented(self, node: ast.AugAssign, frame: Frame) -> int:
         held = self.eval(node.target, frame)
         value = self.eval(node.value, frame)
-        if isinstance(held, Items) and isinstance(node.op, ast.Add):
-            self.extend(held, value)
-            return NEXT
-        if isinstance(held, Instance) and held.kind == "ModuleList":
-            self.extend_module(held, value)
-            return NEXT
         if isinstance(held, Tensor):
             self.in_place(held, type(node.op).__name__.lower(), node.target, frame)
             self.changed(held)
-            return NEXT
-        self.assign(node.target, self.operate(node.op, held, value), frame)
+        elif not self._grown(held, node.op, value):
+            self.assign(node.target, self.operate(node.op, held, value), frame)
         return NEXT
+
+    def _grown(self, held: Value, op: ast.operator, value: Value) -> bool:
+        """Do ``held op= value`` where that changes what is held, under all of its names."""
+        if isinstance(held, Items) and held.kind != "tuple":
+            if isinstance(op, ast.Add):
+                self.extend(held, value)
+            else:
+                made = self.operate(op, held, value)
+                if isinstance(made, Items):
+                    self.put(held.cell, "#items", (made.known, made.rest))
+                else:
+                    self.append(held, self.join([*held.known, UNSEEN]))
+        elif isinstance(held, Table) and isinstance(op, ast.BitOr):
+            self.update(held, value)
+        elif isinstance(held, Instance) and held.kind in CONTAINERS:
+            if isinstance(op, ast.Add) and held.kind != "ParameterDict":
+                self.extend_module(held, value)
+            else:
+                self.blur(held)
+        else:
+            return False
+        return True
 
     def operate(self, op: ast.operator, left: Value, right: Value) -> Value:
         """``left op right``."""
@@ -368,10 +399,18 @@ class Statements(Modules):
                 self.assign(part, Unseen() if isinstance(whole, Unseen) and not whole.made else whole, frame)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, frame: Frame) -> int:
-        self.bind(frame, node.name, Func(node, frame.unit, frame.scopes))
+        self.bind(frame, node.name, self.defined(node, frame))
         if self.recorder is not None and self.depth == 0 and frame.function is not None:
             self.recorder.inner(node, frame)
         return NEXT
+
+    def defined(self, node: ast.FunctionDef | ast.AsyncFunctionDef, frame: Frame) -> Value:
+        """What a function's definition binds: what those of its decorators make of it that can be read."""
+        made: Value = Func(node, frame.unit, frame.scopes, defaults=self.defaults(node.args, frame))
+        for mark in reversed(node.decorator_list):
+            if isinstance(self.eval(mark.func if isinstance(mark, ast.Call) else mark, frame), Func):
+                made = self.call(self.eval(mark, frame), [made], {}, mark, frame)
+        return made
 
     def _class(self, node: ast.ClassDef, frame: Frame) -> int:
         self.bind(frame, node.name, Class(self.make_class(node, frame)))
@@ -386,7 +425,11 @@ class Statements(Modules):
         for statement in node.body:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 info.methods[statement.name] = statement
-            elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
+                if statement.decorator_list:
+                    made = self.defined(statement, inside)
+                    if not isinstance(made, Func) or made.node is not statement:
+                        info.decorated[statement.name] = made
+            elif not any(isinstance(part, (ast.FunctionDef, ast.ClassDef)) for part in ast.walk(statement)):
                 self.run([statement], inside)
         if frame.function is None:
             self.classes.setdefault(node.name, Class(info))
@@ -400,12 +443,17 @@ class Statements(Modules):
                 self.bind(frame, local, ref)
         return NEXT
 
+    def _nonlocal(self, node: ast.Nonlocal, frame: Frame) -> int:
+        for name in node.names:
+            scope = next((scope for scope in frame.scopes[1:] if name in scope), None)
+            if scope is not None:
+                frame.outer = {**frame.outer, name: scope}
+        return NEXT
+
     def _delete(self, node: ast.Delete, frame: Frame) -> int:
         for target in node.targets:
             if isinstance(target, ast.Attribute):
-                holder = self.eval(target.value, frame)
-                if isinstance(holder, Instance) and target.attr in holder.cell:
-                    self.put(holder.cell, target.attr, UNSEEN)
+                self.drop(self.eval(target.value, frame), Const(target.attr))
             elif isinstance(target, ast.Subscript):
                 held = self.eval(target.value, frame)
                 if isinstance(held, (Items, Table)):
@@ -424,12 +472,9 @@ def _assigned(body: Sequence[ast.stmt]) -> Iterator[str]:
                 yield node.id
 
 
-def _jumps(body: Sequence[ast.stmt]) -> bool:
-    return any(isinstance(node, (ast.Break, ast.Return)) for statement in body for node in ast.walk(statement))
-
-
-def _returns(body: Sequence[ast.stmt]) -> bool:
-    return any(isinstance(node, ast.Return) for statement in body for node in ast.walk(statement))
+def _jumps(body: Sequence[ast.stmt], *ways: type[ast.stmt]) -> bool:
+    """Whether some statement leaves a block in one of these ways."""
+    return any(isinstance(node, ways) for statement in body for node in ast.walk(statement))
 
 
 _RUN: dict[type[ast.stmt], Callable[[Any, Any, Frame], int]] = {
@@ -454,6 +499,7 @@ _RUN: dict[type[ast.stmt], Callable[[Any, Any, Frame], int]] = {
     ast.Import: Statements._import,
     ast.ImportFrom: Statements._import,
     ast.Delete: Statements._delete,
+    ast.Nonlocal: Statements._nonlocal,
 }
 if hasattr(ast, "TryStar"):
     _RUN[ast.TryStar] = Statements._try

@@ -113,7 +113,7 @@ def tensor_method(
             return _converted(machine, receiver, name, positional, keywords)
         if name in ("requires_grad_", "contiguous"):
             if name == "requires_grad_":
-                machine.freeze(receiver, positional[0] if positional else TRUE)
+                machine.freeze(receiver, positional[0] if positional else keywords.get("requires_grad", TRUE))
                 if receiver.trainable and not receiver.is_parameter:
                     machine.put(receiver.cell, "#asked", True)
             return receiver

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from initlint.record import NamedTuple, field, record
+from initlint.record import NamedTuple, record
 
 if TYPE_CHECKING:
     from initlint.source.interpreter.classes import ClassInfo
@@ -204,15 +204,28 @@ class Table(Value):
     def get(self, key: object) -> Value | None:
         """The value under a constant key."""
         for known, value in self.pairs:
-            if known == key and type(known) is type(key):
+            if known == key:
                 return value
         return None
 
 
-class Func(Value):
-    """A function, method or lambda of a file, with the environments it closes over."""
+class Held(Table):
+    """The ``_modules`` of a module: what is entered there is the module's own, what is taken out is gone from it."""
 
-    __slots__ = ("closure", "node", "owner", "receiver", "unit")
+    __slots__ = ("holder",)
+
+    def __init__(self, cell: Cell, pairs: tuple[tuple[Any, Value], ...], holder: Instance) -> None:
+        super().__init__(cell, pairs)
+        self.holder = holder
+
+
+class Func(Value):
+    """A function, method or lambda of a file, with the environments it closes over.
+
+    ``defaults`` are the values of its parameters that were computed where it was defined.
+    """
+
+    __slots__ = ("closure", "defaults", "node", "owner", "receiver", "unit")
 
     def __init__(
         self,
@@ -221,12 +234,18 @@ class Func(Value):
         closure: tuple[Cell, ...] = (),
         owner: ClassInfo | None = None,
         receiver: Value | None = None,
+        defaults: Mapping[str, Value] | None = None,
     ) -> None:
         self.node = node
         self.unit = unit
         self.closure = closure
         self.owner = owner
         self.receiver = receiver
+        self.defaults = defaults
+
+    def bound(self, receiver: Value) -> Func:
+        """The method that it is of a receiver, where a class has it as an attribute."""
+        return Func(self.node, self.unit, self.closure, self.owner, receiver, self.defaults)
 
 
 class Class(Value):
@@ -327,7 +346,6 @@ class Applied:
     order: int
     root: Instance
     kinds: tuple[str, ...] | None
-    covered: list[Instance] = field(default_factory=list)
     certain: bool = True
 
 
@@ -416,7 +434,7 @@ class Tensor(Value):
             view.rows = rows
         return view
 
-    def as_parameter(self, made: tuple[Unit, ast.AST], trainable: bool | None) -> Tensor:
+    def as_parameter(self, made: tuple[Unit, ast.AST] | None, trainable: bool | None) -> Tensor:
         """nn.Parameter(tensor): the same memory under a new object."""
         parameter = Tensor(self.cell, self.shape, self.writes, made)
         parameter.is_parameter = True

@@ -95,6 +95,8 @@ class Scan:
     """The calls (by their id) that are a statement by themselves: nothing takes what they return."""
     caught: list[tuple[int, int]] = field(default_factory=list)
     """The first and last lines of blocks whose exceptions a handler catches."""
+    rebound: set[str] = field(default_factory=set)
+    """The global names that functions give other values."""
     strings: set[str] = field(default_factory=set)
     allocating: list[ast.Call] = field(default_factory=list)
     """The calls that may make a tensor of memory as it was found."""
@@ -117,8 +119,9 @@ _LEAVES = frozenset(
 )
 """Fields of nodes that hold text, numbers, or what an operator is called."""
 
-_parts: dict[type, tuple[str, ...]] = {type(None): (), str: ()}
-"""The fields of a node that hold others worth visiting, by its kind; None and texts stand in lists beside nodes."""
+_parts: dict[type, tuple[str, ...]] = {type(None): (), str: (), bool: ()}
+"""The fields of a node that hold others worth visiting, by its kind; None and texts stand in lists beside nodes, and
+True in ``case True``."""
 
 
 def _parts_of(kind: type[ast.AST]) -> tuple[str, ...]:
@@ -223,6 +226,8 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
             nested.append((here, inner))
             found.mentions[id(node)] = here = inner
             within = node
+        elif kind is ast.Global:
+            found.rebound.update(node.names)
         elif kind is ast.Import:
             modules |= {name for name, full in imported(node, path) if full == "torch.nn.init"}
         elif kind is ast.ImportFrom:
