@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Sequence
 
 from initlint.source.interpreter import folding
@@ -99,21 +100,7 @@ class Conditions(State):
         conjunction = isinstance(node.op, ast.And)
         verdicts: list[bool | None] = []
         told: list[Kinds] = []
-
-        def ask(first: int, certain: bool) -> int:
-            for index, value in enumerate(node.values[first:], first + 1):
-                verdict, yes, no = self.truth(value, frame)
-                verdicts.append(verdict)
-                told.append(no if verdict is True and not conjunction else yes)
-                if conjunction and yes:
-                    frame.refined = {**frame.refined, **yes}
-                if verdict is (not conjunction):
-                    break
-                if verdict is None and certain and index < len(node.values):  # what follows may be left out
-                    return self.fork([lambda index=index: ask(index, False), lambda: NEXT])  # type: ignore[misc]
-            return NEXT
-
-        ask(0, True)
+        self._each(node, 0, verdicts, told, frame)
         frame.refined = outer
         if conjunction:
             verdict = False if False in verdicts else (None if None in verdicts else True)
@@ -129,6 +116,21 @@ class Conditions(State):
         for text in set.intersection(*(set(kinds) for kinds in told)) if told else ():
             common[text] = tuple(dict.fromkeys(kind for kinds in told for kind in kinds[text]))
         return verdict, common, _NOTHING
+
+    def _each(self, node: ast.BoolOp, first: int, verdicts: list[bool | None], told: list[Kinds], frame: Frame) -> int:
+        """Test the operands of an ``and`` (``or``) from one on, as far as it comes to them."""
+        conjunction = isinstance(node.op, ast.And)
+        for index, value in enumerate(node.values[first:], first + 1):
+            verdict, yes, no = self.truth(value, frame)
+            verdicts.append(verdict)
+            told.append(no if verdict is True and not conjunction else yes)
+            if conjunction and yes:
+                frame.refined = {**frame.refined, **yes}
+            if verdict is (not conjunction):
+                break
+            if verdict is None and not first and index < len(node.values):
+                return self.perhaps(functools.partial(self._each, node, index, verdicts, told, frame))
+        return NEXT
 
     def _compared(self, node: ast.Compare, frame: Frame) -> tuple[bool | None, Kinds, Kinds]:
         if self.recorder is not None and self.depth == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -201,23 +202,23 @@ class Expressions(Conditions):
         return self.computed((value,)) if isinstance(value, Tensor) else UNSEEN
 
     def _bool(self, node: ast.BoolOp, frame: Frame) -> Value:
-        conjunction = isinstance(node.op, ast.And)
         options: list[Value] = []
-
-        def ask(first: int, certain: bool) -> int:
-            for index, part in enumerate(node.values[first:], first + 1):
-                value = self.eval(part, frame)
-                verdict = self.truthiness(value)
-                if verdict is not conjunction or index == len(node.values):
-                    options.append(value)
-                if verdict is (not conjunction):
-                    break
-                if verdict is None and certain and index < len(node.values):  # what follows may be left out
-                    return self.fork([lambda index=index: ask(index, False), lambda: NEXT])  # type: ignore[misc]
-            return NEXT
-
-        ask(0, True)
+        self._operands(node, 0, options, frame)
         return self.join(options)  # type: ignore[no-any-return]
+
+    def _operands(self, node: ast.BoolOp, first: int, options: list[Value], frame: Frame) -> int:
+        """Evaluate an ``and`` (``or``) from an operand on; ``options`` is what it may come to."""
+        conjunction = isinstance(node.op, ast.And)
+        for index, part in enumerate(node.values[first:], first + 1):
+            value = self.eval(part, frame)
+            verdict = self.truthiness(value)
+            if verdict is not conjunction or index == len(node.values):
+                options.append(value)
+            if verdict is (not conjunction):
+                break
+            if verdict is None and not first and index < len(node.values):
+                return self.perhaps(functools.partial(self._operands, node, index, options, frame))
+        return NEXT
 
     def _compare(self, node: ast.Compare, frame: Frame) -> Value:
         if len(node.ops) == 1:

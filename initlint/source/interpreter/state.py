@@ -273,6 +273,10 @@ class State(ABC):
                 self.put(cell, key, joined)
         return _status([status for status, _ in outcomes])
 
+    def perhaps(self, happens: Callable[[], int]) -> int:
+        """Run what may happen, or not."""
+        return self.fork([happens, _passed_by])
+
     def fork_each(self, turn: Callable[[], int], certain: frozenset[int]) -> int:
         """Run one turn of a loop that may have none; what it does to ``certain`` cells happens to all of them."""
         outer = self.journal
@@ -368,6 +372,10 @@ class State(ABC):
             if found is not None:
                 return found  # type: ignore[no-any-return]
         return None
+
+
+def _passed_by() -> int:
+    return NEXT
 
 
 def _either_extent(options: Sequence[Any]) -> Value:

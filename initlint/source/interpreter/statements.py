@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -68,23 +69,20 @@ class Statements(Modules):
                 status = NEXT if method is None else method(self, statement, frame)
             if status == MAYBE:
                 rest = body[index + 1 :]
-                after = self._perhaps(rest, frame) if rest else NEXT
+                endings: list[int] = []
+                if rest:
+                    self.perhaps(functools.partial(self._noted, rest, frame, endings))
+                after = endings[0] if endings else NEXT
                 certain = after in (RETURN, RAISE) and not _jumps(body[: index + 1], ast.Break, ast.Continue)
                 return RETURN if certain else MAYBE
             if status != NEXT:
                 return status
         return NEXT
 
-    def _perhaps(self, body: Sequence[ast.stmt], frame: Frame) -> int:
-        """Run statements that may be passed by; says how they ended."""
-        statuses: list[int] = []
-
-        def run() -> int:
-            statuses.append(self.run(body, frame))
-            return statuses[0]
-
-        self.fork([run, lambda: NEXT])
-        return statuses[0]
+    def _noted(self, body: Sequence[ast.stmt], frame: Frame, endings: list[int]) -> int:
+        """Run statements, and keep how they ended."""
+        endings.append(self.run(body, frame))
+        return endings[0]
 
     def _if(self, node: ast.If, frame: Frame, rest: Sequence[ast.stmt]) -> tuple[int, bool]:
         """Run an if; says how it ended, and whether what follows it in its block was run as part of an arm."""
