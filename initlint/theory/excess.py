@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from initlint.facts import Chain, Layer, Parameter, ResidualStream, absent
-from initlint.theory.chains import excess_gain, matrices, norm_next
+from initlint.facts import Chain, Layer, Model, Parameter, ResidualStream, absent, known
+from initlint.theory.chains import excess_gain, heads, matrices, norm_next
 from initlint.theory.nonlinearities import passes_on
 
-__all__ = ["drawn", "drowns", "faint", "leaps", "stands_out", "straight", "wrapped"]
+__all__ = ["drawn", "drowns", "faint", "leaps", "outputs_modest", "stands_out", "straight", "undone", "wrapped"]
 
 _HEADS = ((10.0, 10.0), (4.0, 20.0))
 """The gain of one output layer, and the std of what it gives, from which logits drown what is learned; 1% of sound
@@ -98,6 +98,27 @@ def stands_out(matrix: Parameter) -> bool:
     """Whether the weight of a layer in no chain is too large, and the layer's output far from unit scale."""
     layer = matrix.layer
     return layer.probe.total_std > _FAR and _outside_chains(layer) and excess_gain(layer, matrix) > _LEAP
+
+
+def undone(layer: Layer) -> bool:
+    """Whether nothing is left of a layer's excess where the model was run and its outputs leave it.
+
+    None of them is large: a norm behind the sum that it goes into, or small weights behind it, have made it good. Not
+    where it drowns what its output is added to before the nonlinearity, nor before one that keeps nothing of a large
+    signal.
+    """
+    activation = layer.activation
+    if absent(activation) or activation is None or not passes_on(activation.name):
+        return False
+    return known(layer.joined) and not layer.joined and outputs_modest(layer.model)
+
+
+def outputs_modest(model: Model) -> bool:
+    """Whether a model was run, and no layer that gives what leaves it was seen to give more than a head may."""
+    if not known(model) or not known(model.probe) or model.probe.predicted:
+        return False
+    stds = [layer.probe.total_std if known(layer.probe) else math.inf for layer in heads(model)]
+    return bool(stds) and all(known(std) and std <= _HEADS[0][1] for std in stds)
 
 
 def _outside_chains(layer: Layer) -> bool:

@@ -7,8 +7,20 @@ from typing import Any
 
 import pytest
 
-from initlint.facts import UNKNOWN, Chain, Escape, Layer, LayerProbe, Model, Probe, WidthScaling
+from initlint.facts import (
+    UNKNOWN,
+    Chain,
+    Escape,
+    Layer,
+    LayerProbe,
+    Model,
+    Probe,
+    Recurrence,
+    UnknownFact,
+    WidthScaling,
+)
 from initlint.findings import Finding, Severity
+from initlint.theory.gains import activation
 from initlint.theory.schemes import constant, normal
 
 from .by_hand import NONE, TANH, ask, at, layer, model, parameter, told
@@ -178,9 +190,63 @@ def test_saturated_units() -> None:
     assert saturated(activation=None) == []
     assert len(saturated(role="norm_scale")) == 1, "the weight of a norm scales as well"
     assert saturated(role="embedding") == []
+    with pytest.raises(UnknownFact):
+        saturated(UNKNOWN)
     assert [len(saturated(bias=bias)) for bias in (1.9, -1.9, 2.0, -2.0)] == [1, 1, 0, 0]
     (summed,) = saturated(joined=("other",))
     assert "gives, with what is added to them, lie" in summed.message
+
+
+@pytest.mark.parametrize(
+    ("share", "others", "fields", "expected"),
+    [
+        (0.6, [0.2], {}, 0),
+        (0.6, [0.41], {}, 1),
+        (0.89, [0.0] * 5, {}, 0),
+        (0.91, [0.0] * 5, {}, 1),
+        (0.6, [0.0] * 5, {"calls": 2}, 1),
+    ],
+)
+def test_one_saturated_layer_among_several(
+    share: float, others: list[float], fields: dict[str, Any], expected: int
+) -> None:
+    """What the layers before the same function come to, all in all; one before another function does not count."""
+    probes = [LayerProbe(forward_std=5.0, forward_stds=(5.0,), saturated_fraction=share, **fields)]
+    probes += [LayerProbe(forward_std=1.0, saturated_fraction=each) for each in others]
+    layers = [layer(f"fc{number}", probe=probe, activation=TANH) for number, probe in enumerate(probes)]
+    model(
+        *layers,
+        layer("gate", activation=activation("sigmoid"), probe=LayerProbe(forward_std=1.0, saturated_fraction=0.0)),
+    )
+    assert len(ask("INI706", "parameter", layers[0].weight)) == expected
+
+
+def recurring(share: float, other: float) -> list[Finding]:
+    """Two layers of an LSTM, the first of which is given that share of values at which its tanh is flat."""
+    runs = tuple(
+        Recurrence(
+            weight=f"weight_ih_l{depth}",
+            recurrent_weight=f"weight_hh_l{depth}",
+            depth=depth,
+            steps=4,
+            gated=True,
+            activation=TANH,
+            input_std=1.0,
+            state_std=1.0,
+            saturated_fraction=each,
+        )
+        for depth, each in enumerate((share, other))
+    )
+    made = layer(
+        "cell", parameter("cell.weight_ih_l0"), kind="LSTM", probe=LayerProbe(forward_std=1.0, recurrences=runs)
+    )
+    model(made)
+    return ask("INI706", "parameter", made.parameters[0])
+
+
+def test_one_saturated_layer_of_two_that_recur() -> None:
+    assert recurring(0.78, 0.0) == recurring(0.6, 0.3) == []
+    assert len(recurring(0.69, 0.49)) == len(recurring(0.91, 0.0)) == 1
 
 
 def test_one_hot_rows() -> None:

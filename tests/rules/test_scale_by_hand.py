@@ -20,6 +20,7 @@ from initlint.facts import (
     LayerProbe,
     Misfit,
     Parameter,
+    Probe,
     ResidualStream,
     Statistics,
     Target,
@@ -128,6 +129,32 @@ def test_a_layer_that_alone_leaps() -> None:
     assert (finding.parameters, finding.layer, finding.severity) == (("b.weight",), "b", Severity.WARNING)
     assert beside(29.0, 31.0) == beside(31.0, 29.0) == beside(31.0, 31.0, start=0.0) == []
     assert beside(31.0, 31.0, trainable=False) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "fields", "expected"),
+    [
+        (9.9, {}, Severity.ADVICE),
+        (10.1, {}, Severity.WARNING),
+        (UNKNOWN, {}, Severity.WARNING),
+        (9.9, {"activation": TANH}, Severity.WARNING),
+        (9.9, {"joined": ("other",)}, Severity.WARNING),
+        (9.9, {"joined": UNKNOWN}, Severity.WARNING),
+    ],
+)
+def test_an_excess_that_what_comes_behind_makes_good(output: float, fields: dict[str, Any], expected: Severity) -> None:
+    law = normal(0.0, 40 * TANH.gain / 8)
+    large = layer("b", parameter("b.weight", law), probe=LayerProbe(forward_std=40.0, total_std=40.0), **fields)
+    head = layer("head", probe=LayerProbe(forward_std=1.0, total_std=output), **HEAD)
+    (chain,) = model(drawn("a", None, 1.0), large, head).chains
+    assert told("INI203", "chain", chain).severity == expected
+    model(large, head, chain=False)
+    if "activation" not in fields:
+        assert told("INI203", "parameter", large.weight).severity == expected
+    (predicted,) = model(drawn("a", None, 1.0), large, head, probe=Probe(batch="8x64", predicted=True)).chains
+    assert told("INI203", "chain", predicted).severity == Severity.WARNING
+    (headless,) = model(drawn("a", None, 1.0), large, drawn("c", None, 1.0)).chains
+    assert told("INI203", "chain", headless).severity == Severity.WARNING
 
 
 def sines(*stds: float, gain: float = 3.0) -> list[Finding]:
@@ -393,6 +420,22 @@ def test_a_draw_left_at_a_std_of_one() -> None:
     assert unscaled(0.89, 100) == unscaled(fan_in=15) == unscaled(kind="Linear") == unscaled(trainable=False) == []
     assert unscaled(role="token") == unscaled(writes=(write(normal(0.0, 1.0), author="library"),)) == []
     assert unscaled(writes=(write(replace(normal(0.0, 1.0), family="uniform")),)) == []
+
+
+@pytest.mark.parametrize(
+    ("fan_in", "output", "expected"),
+    [
+        (99, 9.9, Severity.ADVICE),
+        (101, 9.9, Severity.WARNING),
+        (99, 10.1, Severity.WARNING),
+        (99, UNKNOWN, Severity.WARNING),
+    ],
+)
+def test_a_matrix_of_which_nothing_comes(fan_in: int, output: float, expected: Severity) -> None:
+    weight = parameter("net.weight", normal(0.0, 1.0), fan_in=fan_in)
+    head = layer("head", probe=LayerProbe(forward_std=1.0, total_std=output), **HEAD)
+    model(layer("net", weight, kind="Module"), head)
+    assert told("INI213", "parameter", weight).severity == expected
 
 
 @pytest.mark.parametrize(

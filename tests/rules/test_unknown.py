@@ -25,22 +25,29 @@ POINTING = {"location", "related"}
 STEADY = {("LayerProbe", "forward_std"), ("Model", "chains"), ("Model", "probe"), ("Probe", "predicted")}
 """By what it is known that the signal keeps its scale, which makes a warning advice."""
 
+MILD = {("Layer", "is_head"), ("LayerProbe", "total_std"), ("Model", "probe"), ("Probe", "predicted")}
+MILD |= {("Layer", "model")}
+"""By what it is known that a model's outputs are of a usual size, which makes a warning advice as well."""
+
 TOLD = {
     "INI106": {("Parameter", "escape"), ("Parameter", "name"), ("Escape", "received"), ("Escape", "copies_spread")}
     | {("Escape", "held_by_copies")},
     "INI202": STEADY,
+    "INI203": MILD | {("Layer", "joined")},
     "INI205": STEADY,
     "INI206": {("Misfit", "taken"), ("Misfit", "own")},
+    "INI213": MILD,
     "INI305": {("Distribution", "std")},
     "INI501": {("Target", "kinds"), ("Target", "attribute")},
+    "INI706": {("LayerProbe", "saturated_fraction")},
     "INI708": {("Probe", "first_non_finite")},
     "INI712": {("Model", "chains")},
     "INI709": {("Layer", "is_head"), ("Model", "chains"), ("Probe", "loss_kind")},
 }
 """Facts that a rule only tells where they are known: that copies stay one, which makes a warning an error, and what
 else stands still for it, the two fans where their ratio is what matters, the std of a scale drawn around 0, which is
-off whatever that is, where a NaN and the logits come from, and what a call writes, on which hangs only whether its fix
-is safe."""
+off whatever that is, that other layers are not saturated, where a NaN and the logits come from, and what a call writes,
+on which hangs only whether its fix is safe."""
 
 
 def has_a_second(owner: Fact, name: str, doubled: set[int]) -> bool:
