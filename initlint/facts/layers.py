@@ -119,15 +119,16 @@ class Layer(Fact):
     ``joined``: the other layers to whose outputs its own is added first, as in ``tanh(i(x) + h(state))``; what is said
     of activation and norm is said of the sum. ``returns``: how often in a row its output comes back to it through such
     sums and activations alone, with no gate, norm or shortcut (a recurrent cell written out, over so many steps).
-    ``is_head``: its output leaves the model. ``origin``: "constructed", "cloned" (in a slot of a
-    container, deepcopy of the layer that fills the other slots) or "copied" (part of a copied model).
-    ``aliases``: every name of one instance, in order, ``name`` first; ``aliased_at``: where the outermost module was
-    made that stands under several names and holds this layer, None where the layer has one name. ``handed``: the call
-    that a loop makes layers by, each of which is handed one and the same module, made before the loop and held by
-    nothing else, whose first layer this is; None where there is no such loop. ``order``: see Write.order.
-    ``within``: qualified name of the function whose statement made it ("Net.__init__"). Where it is to be mended:
-    ``repeated_at`` is the ``[Layer(...)] * n`` that holds the layer of ``aliased_at``; ``template_at`` is where the
-    layer was made that this one is a copy of, in the same function. Both are None where there is no such place.
+    ``is_head``: its output leaves the model. ``returned_too``: what it gives, or an elementwise function of that, is
+    used within the model and is besides one of its outputs, but not the one that a loss was measured from. ``origin``:
+    "constructed", "cloned" (in a slot of a container, deepcopy of the layer that fills the other slots) or "copied"
+    (part of a copied model). ``aliases``: every name of one instance, in order, ``name`` first; ``aliased_at``: where
+    the outermost module was made that stands under several names and holds this layer, None where the layer has one
+    name. ``handed``: the call that a loop makes layers by, each of which is handed one and the same module, made before
+    the loop and held by nothing else, whose first layer this is; None where there is no such loop. ``order``: see
+    Write.order. ``within``: qualified name of the function whose statement made it ("Net.__init__"). Where it is to be
+    mended: ``repeated_at`` is the ``[Layer(...)] * n`` that holds the layer of ``aliased_at``; ``template_at`` is where
+    the layer was made that this one is a copy of, in the same function. Both are None where there is no such place.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Layer(Fact):
     joined: tuple[str, ...] = UNKNOWN
     returns: int = UNKNOWN
     is_head: bool = UNKNOWN
+    returned_too: bool = UNKNOWN
     origin: str = UNKNOWN
     aliases: tuple[str, ...] = UNKNOWN
     aliased_at: Location | None = UNKNOWN

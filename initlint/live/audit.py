@@ -197,6 +197,7 @@ class _Assembly:
             joined=self._joined(name, fate),
             returns=fate.returns,
             is_head=fate.is_head,
+            returned_too=fate.returned_too,
             within=self.recording.within(child) if self.recording is not None else UNKNOWN,
             origin=self._origin(name, child),
             aliases=aliases,

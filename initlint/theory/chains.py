@@ -91,9 +91,17 @@ def _body(chain: Chain) -> tuple[Layer, ...]:
 def gradient_flow(chain: Chain) -> Flow:
     """The std of the loss's gradient at each layer's output, from the chain's end to its start.
 
-    An output layer is left out: by a small one all gradients start small, which is no matter of depth.
+    An output layer is left out: by a small one all gradients start small, which is no matter of depth. Where what a
+    layer gives is returned as well, and the loss is one of initlint's own, which knows of the primary output only, the
+    flow ends and another begins: the model's loss may reach it there (what a generator makes is shown to a
+    discriminator, and returned). The longest of them is told of.
     """
-    layers = _body(chain)[::-1]
+    parts: list[list[Layer]] = [[]]
+    for layer in _body(chain):
+        parts[-1].append(layer)
+        if layer.model.probe.loss_kind == "target" and layer.returned_too:
+            parts.append([])
+    layers = max(parts, key=len)[::-1]
     return _measured(layers, [layer.probe.gradient_std for layer in layers])
 
 

@@ -1,7 +1,7 @@
 """INI703 vanishing-gradient."""
 
 from initlint.findings import Severity
-from initlint.rule import Bad
+from initlint.rule import Bad, Good
 from initlint.theory.chains import gradient_flow
 
 from ._drift import SOUND, DriftRule, convolutional, plain
@@ -15,7 +15,8 @@ class VanishingGradient(DriftRule):
     Runs a batch forward and backward and measures the standard deviation of the loss's gradient at every layer's
     output. Along a chain of layers with no norm between them it compares the first quarter with the last: below 1e-4
     is a warning, below 1e-6 an error, unless a layer of the chain is called on other inputs too: it learns from those,
-    and may then pass on what was lost.
+    and may then pass on what was lost. Where the model returns what a layer inside a chain gives as well, and the loss
+    is not known, what lies before and behind are chains of their own: a loss may reach it there.
 
     ## Why it matters
 
@@ -77,4 +78,31 @@ class VanishingGradient(DriftRule):
             severity=Severity.WARNING,
         ),
     )
-    good = SOUND
+    good = (
+        *SOUND,
+        Good(
+            """
+            class Players(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.maker = nn.Sequential(
+                        nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 8)
+                    )
+                    self.judge = nn.Sequential(
+                        nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1)
+                    )
+                    for layer in (*self.maker, *self.judge):
+                        if isinstance(layer, nn.Linear):
+                            nn.init.normal_(layer.weight, std=0.004)
+                            nn.init.zeros_(layer.bias)
+
+                def forward(self, latent, real):
+                    made = torch.tanh(self.maker(latent))
+                    return self.judge(made), self.judge(real), made  # whose moments are matched, say
+
+            def build():
+                return Players(), (torch.randn(8, 8), torch.randn(8, 8))
+            """,
+            by=("live",),
+        ),
+    )

@@ -33,9 +33,9 @@ class WeightsTooLarge(ScaledWeightsRule):
     Growth is a power of the depth: a gain three times too large makes 1e3 of seven layers. At a standard deviation
     ratio of about 30 SGD loses accuracy, and from 1e2 on it diverges at depth 16 (measured, ReLU networks of width
     128). Of networks with one layer that is 100 times too large those with a norm behind it train as sound ones do; of
-    those where the excess is left in the outputs most are slower or fail. With only the output layer enlarged, a
-    regression is slower from an output std of 14 on, classifiers from 25 on; the loss that is to come is not known
-    (benchmarks/mutants.md).
+    those where the excess is left in the outputs most are slower or fail. With only the output layer enlarged,
+    regressions are slower from an output std of 4 to 14 on, classifiers from 25 on; the loss that is to come is not
+    known (benchmarks/mutants.md).
 
     ## Example
 

@@ -51,6 +51,7 @@ def layer(name: str = "fc", *parameters: Parameter, **fields: Any) -> Layer:
         "consumers": (),
         "product_normalized": False,
         "is_head": False,
+        "returned_too": False,
         "returns": 0,
     }
     return Layer(name=name, parameters=parameters or (parameter(f"{name}.weight"),), **{**defaults, **fields})

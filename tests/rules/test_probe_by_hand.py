@@ -93,6 +93,18 @@ def test_a_drift_is_judged_by_its_ratio(code: str, chain: Chain, expected: list[
     assert severities(code, chain) == expected
 
 
+@pytest.mark.parametrize(("loss", "expected"), [("target", []), ("model", WARNING)])
+def test_a_loss_may_reach_what_is_returned_as_well(loss: str, expected: list[Severity]) -> None:
+    layers = [
+        layer(f"fc{n}", probe=LayerProbe(forward_std=1.0, gradient_std=10.0**n), returned_too=n == 2) for n in range(6)
+    ]
+    (chain,) = model(*layers, probe=judged(loss_kind=loss)).chains
+    assert severities("INI703", chain) == expected
+    longer = [layer(f"fc{n}", probe=LayerProbe(forward_std=1.0, gradient_std=100.0**n)) for n in range(3, 7)]
+    (chain,) = model(*layers[:3], *longer, probe=judged(loss_kind=loss)).chains
+    assert severities("INI703", chain)[-1:] == [Severity.WARNING if loss == "target" else Severity.ERROR]
+
+
 def test_a_fall_at_the_last_layer_alone_is_meant() -> None:
     assert severities("INI701", stack([1.0, 1.0, 1.0, 1e-5], head=False)) == []
     assert severities("INI701", stack([1.0, 1.0, 1e-5, 1e-5], head=False)) == WARNING

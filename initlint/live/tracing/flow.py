@@ -34,6 +34,7 @@ class Fate:
     ends_branch: bool = UNKNOWN
     sum_normalized: bool = UNKNOWN
     is_head: bool = UNKNOWN
+    returned_too: bool = UNKNOWN
     function: Function | None = None
     through: str | None = None
     sums: tuple[Sum | None, ...] = ()
@@ -59,6 +60,8 @@ def _merge(calls: list[Fate]) -> Fate:
         values = [getattr(call, attribute) for call in calls]
         if all(known(v) for v in values) and len(set(values)) == 1:
             setattr(merged, attribute, values[0])
+    if all(known(call.returned_too) for call in calls):
+        merged.returned_too = any(call.returned_too for call in calls)
     return merged
 
 
@@ -138,12 +141,14 @@ class Reader:
             direct = [Consumer(kind="sum", name=self.trace.nodes[joined.node].op)]
             if self._multiplied(index):
                 direct.append(Consumer(kind="scale", name="scale"))
-            return replace(self.fate(joined.node), consumers=tuple(direct), sums=(joined,))
+            fate = self.fate(joined.node)
+            returned = UNKNOWN if not known(fate.returned_too) else fate.returned_too or index in self.trace.outputs
+            return replace(fate, consumers=tuple(direct), sums=(joined,), returned_too=returned)
         self._ways.looked_at = 0
         paths = self._ways.paths(index)
+        fate = Fate(sums=(None,), returned_too=self._ways.returned_too(index))
         if paths is None:
-            return Fate(sums=(None,))
-        fate = Fate(sums=(None,))
+            return fate
         direct = []
         for path in paths:
             if path.activation is not None:

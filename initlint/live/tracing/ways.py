@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from typing import Any
 
-from initlint.facts import Activation
+from initlint.facts import UNKNOWN, Activation
 from initlint.live.tracing.activations import Function, describe, prelu, replay
 from initlint.live.tracing.graph import Node, Ref, Trace
 from initlint.live.tracing.signal_operations import ELEMENTWISE
@@ -72,6 +73,22 @@ class Ways:
                     else:
                         paths.append(Path(activation, function, path.sinks))
         return _combine(paths)
+
+    def returned_too(self, index: int) -> Any:
+        """Whether a value, or what is computed from it elementwise, is an output besides the primary one, and used.
+
+        UNKNOWN where there is too much to follow.
+        """
+        trace = self.trace
+        primary = {trace.source(i) for i in trace.primary}
+        besides = {i for i in trace.outputs if trace.source(i) not in primary}
+        if not besides:
+            return False
+        members, exits = self._closure(index)
+        if exits is None:
+            return UNKNOWN
+        inner = {consumer for end in exits for consumer in trace.consumers[end] if consumer not in members}
+        return not besides.isdisjoint(exits) and any(trace.nodes[consumer].data for consumer in inner)
 
     def _prelu(self, end: int) -> Activation | None:
         node = self.trace.nodes[end]
