@@ -46,8 +46,23 @@ _PLANTING = "INI404"
 
 
 _HELD_OUT = frozenset(
-    "Classifier ConvAutoencoder ConvNext Dense FixupNet GraphAttention GroupNormed Llama NormedConv PatchMixer "
-    "Separable SetAttention Squeezed Temporal VisionTransformer".split()
+    [
+        "Classifier",
+        "ConvAutoencoder",
+        "ConvNext",
+        "Dense",
+        "FixupNet",
+        "GraphAttention",
+        "GroupNormed",
+        "Llama",
+        "NormedConv",
+        "PatchMixer",
+        "Separable",
+        "SetAttention",
+        "Squeezed",
+        "Temporal",
+        "VisionTransformer",
+    ]
 )
 
 
