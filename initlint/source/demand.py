@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from initlint.source.interpreter.classes import ClassInfo
 from initlint.source.noticing.exposure import uses
 from initlint.source.text.scan import MARKS, Scan, init_like
+from initlint.source.text.walking import walked
 
 __all__ = ["demanded"]
 
@@ -23,11 +24,13 @@ _NORMS = frozenset({"LayerNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "G
 
 def demanded(scan: Scan, infos: list[ClassInfo]) -> tuple[set[int], set[int]]:
     """The ids of the classes to be built, and of those among them that are to be followed and written down."""
+    if not any(info.is_module for info in infos):
+        return set(), set()
     holding = _holding_initialisers(scan)
     events = holding | scan.events
     applied = _applied_outside(scan)
     helpers = {owner.name for owner in (*scan.initialising, *scan.assigning) if owner in scan.functions}
-    helpers |= {name for name in {each.id for each in scan.names} if init_like(name)}
+    helpers |= {name for name in scan.names if init_like(name)}
     for info in infos:
         mentioned = scan.mentions.get(id(info.node), set())
         marked = not (mentioned.isdisjoint(MARKS) and mentioned.isdisjoint(helpers))
@@ -50,7 +53,7 @@ def demanded(scan: Scan, infos: list[ClassInfo]) -> tuple[set[int], set[int]]:
 def _named_by_initialisers(scan: Scan, names: set[str]) -> set[str]:
     """Which of the names stand in functions that initialise: they tell classes apart by what these hold."""
     spans = [(owner.lineno, owner.end_lineno or 0) for owner in scan.initialising if isinstance(owner, ast.FunctionDef)]
-    mentions = [node for node in scan.names if node.id in names] if spans else []
+    mentions = scan.mentioned(names) if spans else ()
     return {node.id for node in mentions if any(first <= node.lineno <= last for first, last in spans)}
 
 
@@ -82,7 +85,7 @@ def _applied_outside(scan: Scan) -> set[str] | None:
         if owner is None:
             return None
         if scan.functions.get(owner) is None:  # type: ignore[call-overload]
-            found.update(node.id for node in ast.walk(owner) if type(node) is ast.Name)
+            found.update(node.id for node in walked(owner) if type(node) is ast.Name)
     return found
 
 

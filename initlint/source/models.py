@@ -68,9 +68,7 @@ class Emission:
         unit: Unit,
         scan: Scan,
     ) -> None:
-        self.functions = scan.functions
-        self.holders = scan.holders
-        self.table = scan.table
+        self.scan = scan
         self.built = built
         self.exposure = exposure
         self.flows = flows
@@ -86,7 +84,6 @@ class Emission:
         self.handed: dict[int, Instance] = {}
         """What was made before a loop, and what holds it of all that the loop made."""
         self.stacked: set[int] = set()
-        self.repetitions: dict[int, ast.BinOp] | None = None
         """The clones that are (part of) one of several slots."""
 
     def model(self, recorded: Recorded) -> Model:
@@ -209,7 +206,9 @@ class Emission:
             arguments={key: constant(argument) for key, argument in value.arguments.items()},
             location=location,
             order=value.order,
-            within=self._within(value.made[1]) if value.made is not None and value.made[0] is self.unit else UNKNOWN,
+            within=_within(self.scan, value.made[1])
+            if value.made is not None and value.made[0] is self.unit
+            else UNKNOWN,
             consumers=flow.consumers if flow is not None else UNKNOWN,
             activation=flow.activation if flow is not None else UNKNOWN,
             normalized=flow.normalized if flow is not None else UNKNOWN,
@@ -242,15 +241,7 @@ class Emission:
         made = holder.value.made if holder is not None and isinstance(holder.value, Instance) else None
         if made is None or made[0] is not self.unit:
             return None
-        if self.repetitions is None:  # looked for only where a layer has several names
-            self.repetitions = {
-                id(side.elts[0]): node
-                for node in ast.walk(self.unit.tree)
-                if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
-                for side in (node.left, node.right)
-                if isinstance(side, ast.List) and len(side.elts) == 1
-            }
-        found = self.repetitions.get(id(made[1]))
+        found = self.scan.repetitions.get(id(made[1]))
         return None if found is None else place(self.unit, found)
 
     def _template_at(self, layer: Instance) -> Location | None:
@@ -258,7 +249,7 @@ class Emission:
         original, made = layer.template, layer.made
         if original is None or made is None or original[0] is not self.unit or made[0] is not self.unit:
             return None
-        home, own = self._within(original[1]), self._within(made[1])
+        home, own = _within(self.scan, original[1]), _within(self.scan, made[1])
         if not known(home) or not known(own) or home != own or not isinstance(original[1], ast.Call):
             return None
         return place(*original)
@@ -319,7 +310,7 @@ class Emission:
         misfit, gain, cases = UNKNOWN, UNKNOWN, []
         if known(writes) and tensor.writes and used in _MAPS:
             last = tensor.writes[-1]
-            drawn = writes[-1].distribution if last.author == "framework" else law(last, seen(last), self.table)
+            drawn = writes[-1].distribution if last.author == "framework" else law(last, seen(last), self.scan.table)
             if last.author == "user":
                 cases = sizing.cases(layer, key, tensor, layout)
                 misfit = sizing.misfit_of(last, drawn, layer, cases)
@@ -402,7 +393,7 @@ class Emission:
         return written(events, self._history(layer, key, tensor, shape))
 
     def _history(self, layer: Instance, key: str, tensor: Tensor, shape: Any) -> Subject:
-        return Subject(layer, key, tensor, shape, self.by_index, self.table)
+        return Subject(layer, key, tensor, shape, self.by_index, self.scan.table)
 
     def _applications(self, recorded: Recorded) -> Any:
         """The runs of initialisers over a tree, and which layers each of them wrote."""
@@ -423,35 +414,13 @@ class Emission:
                 location=place(*applied.node),
                 order=applied.order,
                 root=root.names[0],
-                within=self._within(applied.node[1]) if applied.node[0] is self.unit else UNKNOWN,
+                within=_within(self.scan, applied.node[1]) if applied.node[0] is self.unit else UNKNOWN,
                 kinds=kinds,
                 covered=UNKNOWN if hidden else covered,
             )
             self.by_index[index] = application
             found.append(application)
         return tuple(found) if certain else UNKNOWN
-
-    def _within(self, node: ast.AST) -> Any:
-        """The qualified name of the function that a node stands in."""
-        line = getattr(node, "lineno", 0)
-        inner: Any = None
-        for function in self.functions:
-            if function.lineno <= line <= (function.end_lineno or 0) and (
-                inner is None or function.lineno > inner.lineno
-            ):
-                inner = function
-        if inner is None or inner.lineno == line:
-            return UNKNOWN
-        name = inner.name
-        outer = self.functions[inner]
-        while outer is not None:
-            if isinstance(outer, ast.ClassDef):
-                name = f"{outer.name}.{name}"
-                outer = self.holders.get(id(outer))
-            else:
-                name = f"{outer.name}.<locals>.{name}"
-                outer = self.functions.get(outer)
-        return name
 
     def _covered(self, index: int, order: int) -> tuple[tuple[str, ...], bool]:
         """The layers that the ``index``-th application wrote, and whether it may have written others unseen."""
@@ -471,6 +440,12 @@ class Emission:
                     elif named.names[0] not in covered and any(event.application == index for event in option.writes):
                         covered.append(named.names[0])
         return tuple(covered), hidden
+
+
+def _within(scan: Scan, node: ast.AST) -> Any:
+    """The qualified name of the function that a node stands in."""
+    name = scan.within(getattr(node, "lineno", 0))
+    return UNKNOWN if name is None else name
 
 
 def _is_loaded(tensor: Tensor) -> bool:

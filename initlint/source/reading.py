@@ -58,6 +58,7 @@ class Reading:
         self.recorder = Recorder(self.machine, self.scan, Guards(self.scan, self.unit, project))
         self.infos: list[ClassInfo] = []
         self.built: dict[int, Built] = {}
+        self.wholes: set[int] | None = None
         self.left = STEPS_A_FILE
         self.thorough = True
         self.incidents: dict[int, Incident] = {}
@@ -275,17 +276,13 @@ class Reading:
         self, recorded: list[tuple[InitCall, list[Seen]]], wanted: set[int]
     ) -> tuple[tuple[ClassFacts, ...], tuple[Model, ...]]:
         exposures = Exposures(self.scan, self.infos, self.unit.path, self.project, uses(self.infos, self.scan))
-        wholes = whole_classes(self.scan, self.infos, self.unit)
         classes: list[ClassFacts] = []
         models: list[Model] = []
         for info in self.infos:
             built = self.built.get(id(info))
             model = UNKNOWN
             if built is not None and id(info) in wanted:
-                written = [
-                    self._written_down(each, exposures, id(info) in wholes, recorded)
-                    for each in (built, *self._alternatives(info))
-                ]
+                written = [self._written_down(each, exposures, recorded) for each in (built, *self._alternatives(info))]
                 model = UNKNOWN if written[0] is None else written[0]
                 models += [each for each in written if each is not None]
             classes.append(
@@ -316,13 +313,15 @@ class Reading:
             yield self._build(info, options)
 
     def _written_down(
-        self, built: Built, exposures: Exposures, root: bool, recorded: list[tuple[InitCall, list[Seen]]]
+        self, built: Built, exposures: Exposures, recorded: list[tuple[InitCall, list[Seen]]]
     ) -> Model | None:
         """What was built, as a Model; None where no rule could speak of it."""
         exposure = exposures.of(built.info, set(built.ran))
         if not self.thorough and not speaks(built, exposure):
             return None
-        flows, used = self._flows(built, root)
+        if self.wholes is None:
+            self.wholes = whole_classes(self.scan, self.infos, self.unit)
+        flows, used = self._flows(built, id(built.info) in self.wholes)
         return Emission(built, exposure, flows, used, self.unit, self.scan).model(recorded)
 
     def _flows(self, built: Built, root: bool) -> tuple[Flows | None, Uses]:

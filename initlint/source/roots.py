@@ -12,6 +12,7 @@ from initlint.source.interpreter.state import Unit
 from initlint.source.interpreter.values import Class, Func, Instance, Ref
 from initlint.source.scripts.script_kind import is_main
 from initlint.source.text.scan import Scan
+from initlint.source.text.walking import walked
 
 _BUILDERS = frozenset({"build", "build_model", "make_model", "get_model", "create_model", "model"})
 _TRAINS = frozenset({"backward", "step", "fit", "train_epoch"})
@@ -32,7 +33,7 @@ def roots_of(scan: Scan, infos: Sequence[ClassInfo], unit: Unit) -> tuple[str, .
 
 def whole_classes(scan: Scan, infos: Sequence[ClassInfo], unit: Unit) -> set[int]:
     """The module classes (by their id) that no other class of the file uses: as a base, as a part, or handed to it."""
-    used = scan.handed.copy()
+    used = scan.handed()
     for info in infos:
         used |= scan.mentions.get(id(info.node), set()) - {info.name}
     top = [value.info for value in unit.globals.values() if isinstance(value, Class)]
@@ -69,10 +70,10 @@ def _returns_module(function: ast.FunctionDef | ast.AsyncFunctionDef, unit: Unit
             return callee.attr in ("to", "cuda", "eval", "train", "apply") and makes(callee.value)
         return False
 
-    for node in ast.walk(function):
+    for node in walked(function):
         if isinstance(node, ast.Assign) and makes(node.value):
             made.update(target.id for target in node.targets if isinstance(target, ast.Name))
-    return any(isinstance(node, ast.Return) and makes(node.value) for node in ast.walk(function))
+    return any(isinstance(node, ast.Return) and makes(node.value) for node in walked(function))
 
 
 def trains_at_import(unit: Unit) -> Location | None:

@@ -28,6 +28,7 @@ from initlint.source.interpreter.values import (
 from initlint.source.tables.constructors import KINDS
 from initlint.source.tables.layers import ABSTRACT, is_subclass
 from initlint.source.text.names import spelled
+from initlint.source.text.walking import walked
 
 Kinds = dict[str, tuple[str, ...]]
 """Layer kinds by the text of the expression that they were tested of."""
@@ -134,7 +135,7 @@ class Conditions(State):
 
     def _compared(self, node: ast.Compare, frame: Frame) -> tuple[bool | None, Kinds, Kinds]:
         if self.recorder is not None and self.depth == 0:
-            for part in ast.walk(node):
+            for part in walked(node):
                 if isinstance(part, ast.Attribute) and part.attr in ("dim", "ndim", "ndimension", "shape"):
                     frame.sized.add(spelled(part.value))
         op, left, right = node.ops[0], self.eval(node.left, frame), self.eval(node.comparators[0], frame)

@@ -27,6 +27,7 @@ from initlint.source.interpreter.values import (
 from initlint.source.project.packages import Module
 from initlint.source.tables.initializers import ROWS
 from initlint.source.text.names import LIBRARIES, canonical, imported
+from initlint.source.text.walking import walked
 
 if TYPE_CHECKING:
     from initlint.source.interpreter.statements import Statements
@@ -252,10 +253,10 @@ def _indexed(tree: ast.Module, text: str, path: str) -> tuple[dict[str, ast.stmt
         elif isinstance(statement, (ast.AugAssign, ast.Delete)):
             index.update(dict.fromkeys(_stored(statement)))
         elif isinstance(statement, _COMPOUND) or type(statement).__name__ == "TryStar":
-            stars.extend(None for node in ast.walk(statement) if isinstance(node, ast.alias) and node.name == "*")
+            stars.extend(None for node in walked(statement) if isinstance(node, ast.alias) and node.name == "*")
             index.update(dict.fromkeys(_stored(statement)))
     if _GLOBAL.search(text):
-        for node in ast.walk(tree):
+        for node in walked(tree):
             if isinstance(node, ast.Global):
                 index.update(dict.fromkeys(node.names))
     return index, stars

@@ -31,6 +31,7 @@ from initlint.source.interpreter.values import (
     Value,
 )
 from initlint.source.tables.layers import CONTAINERS
+from initlint.source.text.walking import walked
 
 _EXITS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
@@ -114,7 +115,7 @@ class Statements(Modules):
         if given is None or self.incidents is None:
             return False
         names = {argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
-        for part in ast.walk(test):
+        for part in walked(test):
             if isinstance(part, ast.Call):
                 return False
             if isinstance(part, ast.Name):
@@ -128,7 +129,7 @@ class Statements(Modules):
         body = node.body if arm else node.orelse
         if not body:
             return
-        tested = [part.id for part in ast.walk(node.test) if isinstance(part, ast.Name)]
+        tested = [part.id for part in walked(node.test) if isinstance(part, ast.Name)]
         held = [value for value in (self.lookup(name, frame) for name in tested) if value is not frame.receiver]
         if any(isinstance(value, (Instance, Tensor, Either)) for value in held):
             return  # what rules it out is the module at hand, not a default
@@ -255,7 +256,7 @@ class Statements(Modules):
                 continue
 
             def arm(case: ast.match_case = case, kinds: dict[str, tuple[str, ...]] = kinds) -> int:
-                for part in ast.walk(case.pattern):
+                for part in walked(case.pattern):
                     if isinstance(part, (ast.MatchAs, ast.MatchStar)) and part.name:
                         whole = part is case.pattern and isinstance(part, ast.MatchAs)
                         self.bind(frame, part.name, subject if whole else Unseen(part.name))
@@ -427,7 +428,7 @@ class Statements(Modules):
                     made = self.defined(statement, inside)
                     if not isinstance(made, Func) or made.node is not statement:
                         info.decorated[statement.name] = made
-            elif not any(isinstance(part, (ast.FunctionDef, ast.ClassDef)) for part in ast.walk(statement)):
+            elif not any(isinstance(part, (ast.FunctionDef, ast.ClassDef)) for part in walked(statement)):
                 self.run([statement], inside)
         if frame.function is None:
             self.classes.setdefault(node.name, Class(info))
@@ -465,14 +466,14 @@ class Statements(Modules):
 
 def _assigned(body: Sequence[ast.stmt]) -> Iterator[str]:
     for statement in body:
-        for node in ast.walk(statement):
+        for node in walked(statement):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 yield node.id
 
 
 def _jumps(body: Sequence[ast.stmt], *ways: type[ast.stmt]) -> bool:
     """Whether some statement leaves a block in one of these ways."""
-    return any(isinstance(node, ways) for statement in body for node in ast.walk(statement))
+    return any(isinstance(node, ways) for statement in body for node in walked(statement))
 
 
 _RUN: dict[type[ast.stmt], Callable[[Any, Any, Frame], int]] = {

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from initlint.source.interpreter.classes import ClassInfo
 from initlint.source.text.scan import Scan
+from initlint.source.text.walking import walked
 
 __all__ = ["left_out"]
 
@@ -29,13 +30,13 @@ def left_out(info: ClassInfo, scan: Scan) -> frozenset[str]:
     if not options:
         return frozenset()
     found: set[str] = set()
-    for node in ast.walk(constructor):
+    for node in walked(constructor):
         if isinstance(node, ast.If) and any(
-            id(part) in allocating for branch in (*node.body, *node.orelse) for part in ast.walk(branch)
+            id(part) in allocating for branch in (*node.body, *node.orelse) for part in walked(branch)
         ):
             found |= options & {
                 part.id if isinstance(part, ast.Name) else part.attr
-                for part in ast.walk(node.test)
+                for part in walked(node.test)
                 if isinstance(part, (ast.Name, ast.Attribute))
             }
     return frozenset(found)

@@ -16,6 +16,7 @@ from initlint.source.noticing.repeats import repeats_of
 from initlint.source.noticing.side_effects import rescales_of, seeds_in
 from initlint.source.project.project import Project
 from initlint.source.text.scan import Function, Scan, init_like
+from initlint.source.text.walking import walked
 
 Recorded = Sequence[tuple[InitCall, list[Seen]]]
 
@@ -32,15 +33,13 @@ def initializers_of(
         if seen[0].function is not None:
             by_function.setdefault(id(seen[0].function), []).append((call, seen[0]))
     holders = {id(function): info for info in infos for function in info.methods.values()}
-    mentions: dict[str, list[ast.AST]] | None = None
     found: list[Initializer] = []
-    for function in sorted(scan.functions, key=lambda function: function.lineno):
+    may = (function for function in scan.functions if id(function) in by_function or init_like(function.name))
+    for function in sorted(may, key=lambda function: function.lineno):
         calls = by_function.get(id(function), [])
         named = init_like(function.name) and not _is_empty(function)
         if function.name.startswith("__") or not (named or _initialises_argument(function, calls)):
             continue
-        if mentions is None:
-            mentions = _mentions(scan)
         info = holders.get(id(function))
         found.append(
             Initializer(
@@ -48,7 +47,7 @@ def initializers_of(
                 location=place(unit, function),
                 class_name=info.name if info is not None else None,
                 branches=tuple(_branches(unit, calls)),
-                callers=_callers(function, info, scan, unit, mentions, infos, project),
+                callers=_callers(function, info, scan, unit, infos, project),
                 repeats=repeats_of(function, info, unit) if info is not None else (),
                 seeds=_seeds(function, info, calls, scan, unit),
                 rescales=() if info is None else rescales_of(function, info, [call for call, _ in calls], unit),
@@ -79,9 +78,9 @@ def _initialises_argument(function: Function, calls: list[tuple[InitCall, Seen]]
     if not calls or function.name in ("forward", "__init__"):
         return False
     given = {argument.arg for argument in (*function.args.posonlyargs, *function.args.args)} - {"self", "cls"}
-    for node in ast.walk(function):
+    for node in walked(function):
         if isinstance(node, (ast.For, ast.AsyncFor)) and _root(node.iter) in given:
-            given.update(part.id for part in ast.walk(node.target) if isinstance(part, ast.Name))
+            given.update(part.id for part in walked(node.target) if isinstance(part, ast.Name))
     return any(call.target.text.partition(".")[0].partition("[")[0] in given for call, _ in calls)
 
 
@@ -109,24 +108,11 @@ def _branches(unit: Unit, calls: list[tuple[InitCall, Seen]]) -> Iterator[Branch
         yield Branch(kinds=kinds, calls=tuple(call for call, _ in group), location=where)
 
 
-def _mentions(scan: Scan) -> dict[str, list[ast.AST]]:
-    wanted = {function.name for function in scan.functions}
-    found: dict[str, list[ast.AST]] = {}
-    for name in scan.names:
-        if name.id in wanted:
-            found.setdefault(name.id, []).append(name)
-    for attribute in scan.attributes:
-        if attribute.attr in wanted:
-            found.setdefault(attribute.attr, []).append(attribute)
-    return found
-
-
 def _callers(
     function: Function,
     info: ClassInfo | None,
     scan: Scan,
     unit: Unit,
-    mentions: dict[str, list[ast.AST]],
     infos: Sequence[ClassInfo],
     project: Project | None,
 ) -> Any:
@@ -134,12 +120,12 @@ def _callers(
     name = function.name
     inside = range(function.lineno, (function.end_lineno or function.lineno) + 1)
     places: list[Location] = []
-    for node in mentions.get(name, ()):
+    for node in (*scan.mentioned((name,)), *scan.asked((name,))):
         if isinstance(node, ast.Name) and (info is not None or isinstance(node.ctx, ast.Store)):
             if info is None:
                 return UNKNOWN  # the name is bound to something else somewhere
             continue
-        if node.lineno in inside and not _calls_super(node):  # type: ignore[attr-defined]
+        if node.lineno in inside and not _calls_super(node):
             continue
         places.append(place(unit, node))
     if info is not None and not _all_plain(info, infos):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
+from initlint.source.text.walking import walked
+
 __all__ = ["Scope", "only_evaluated"]
 
 _OVER = frozenset({"buffers", "children", "modules", "named_buffers", "named_children", "named_modules"}) | {
@@ -31,7 +33,7 @@ def only_evaluated(scope: Scope) -> Iterator[ast.Call]:
                 continue
             for loop in after:
                 if isinstance(loop, ast.For) and _is_over(loop.iter, name):
-                    yield from (node for node in ast.walk(loop) if isinstance(node, ast.Call))
+                    yield from (node for node in walked(loop) if isinstance(node, ast.Call))
 
 
 def _blocks(body: list[ast.stmt]) -> Iterator[list[ast.stmt]]:
@@ -62,7 +64,7 @@ def _is_over(iterated: ast.expr, name: str) -> bool:
 def _is_left_alone(name: str, statements: Iterable[ast.stmt]) -> bool:
     """Whether a name is nothing but called, looped over and asked for attributes that train nothing."""
     harmless: set[int] = set()
-    nodes = [node for statement in statements for node in ast.walk(statement)]
+    nodes = [node for statement in statements for node in walked(statement)]
     for node in nodes:
         if isinstance(node, ast.For) and _is_over(node.iter, name):
             harmless.add(id(node.iter.func.value))  # type: ignore[attr-defined]
@@ -77,7 +79,7 @@ def _is_left_alone(name: str, statements: Iterable[ast.stmt]) -> bool:
 
 def _is_bound_once(name: str, scope: Scope, statements: Iterable[ast.stmt]) -> bool:
     """Whether a name is bound once and used nowhere but in some statements: no optimiser got hold of it before."""
-    uses = [node for node in ast.walk(scope) if isinstance(node, ast.Name) and node.id == name]
-    within = {id(node) for statement in statements for node in ast.walk(statement)}
+    uses = [node for node in walked(scope) if isinstance(node, ast.Name) and node.id == name]
+    within = {id(node) for statement in statements for node in walked(statement)}
     stored = [node for node in uses if isinstance(node.ctx, ast.Store)]
     return len(stored) == 1 and all(id(node) in within for node in uses if node is not stored[0])

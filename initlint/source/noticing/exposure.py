@@ -14,6 +14,7 @@ from initlint.source.tables.constructors import KINDS
 from initlint.source.tables.initializers import TENSOR_METHODS
 from initlint.source.text.names import spelled
 from initlint.source.text.scan import Scan, scan
+from initlint.source.text.walking import walked
 
 if TYPE_CHECKING:
     from initlint.source.project.project import Project
@@ -109,7 +110,7 @@ class Exposures:
         """The classes and functions at the top of the file that use a class, directly or through others."""
         classes = [other for other in self.infos if id(info) in self.used.get(id(other), ())]
         names = {info.name, *(other.name for other in classes)}
-        lines = [node.lineno for node in self.scan.names if node.id in names]
+        lines = [node.lineno for node in self.scan.mentioned(names)]
         functions = [
             function.name
             for function, outer in self.scan.functions.items()
@@ -134,19 +135,19 @@ class Exposures:
         if not isinstance(function, ast.FunctionDef) or not self.infos:
             return False
         stored: dict[str, int] = {}
-        for node in ast.walk(function):
+        for node in walked(function):
             if isinstance(node, ast.arg):
                 stored[node.arg] = stored.get(node.arg, 0) + 1
             elif isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
                 stored[node.id] = stored.get(node.id, 0) + 1
         imported = {
             alias.asname or alias.name
-            for node in ast.walk(function)
+            for node in walked(function)
             if isinstance(node, ast.ImportFrom)
             for alias in node.names
         }
         foreign: set[str] = set()
-        for node in ast.walk(function):
+        for node in walked(function):
             if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
                 continue
             name = node.targets[0].id
@@ -184,7 +185,7 @@ class Exposures:
         return not any(
             isinstance(part, ast.Name) and isinstance(unit.globals.get(part.id), Class)
             for each in given
-            for part in ast.walk(each)
+            for part in walked(each)
         )
 
     def _called_outside(self, function: ast.AST) -> bool:
@@ -193,10 +194,8 @@ class Exposures:
         spans = [(info.node.lineno, info.node.end_lineno or info.node.lineno) for info in self.infos]
         own = range(function.lineno, (function.end_lineno or 0) + 1)  # type: ignore[attr-defined]
         return any(
-            node.id == name
-            and node.lineno not in own
-            and not any(first <= node.lineno <= last for first, last in spans)
-            for node in self.scan.names
+            node.lineno not in own and not any(first <= node.lineno <= last for first, last in spans)
+            for node in self.scan.mentioned((name,) if name is not None else ())
         )
 
 

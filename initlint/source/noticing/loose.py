@@ -10,6 +10,7 @@ from initlint.facts import Loose
 from initlint.source.interpreter.classes import ClassInfo
 from initlint.source.interpreter.places import place
 from initlint.source.interpreter.values import Either, Instance, Items, Table, Tensor, Value
+from initlint.source.text.walking import walked
 
 _OWN_REGISTRY = frozenset(
     {"parameters", "named_parameters", "modules", "named_modules", "children", "_apply", "state_dict", "__setattr__"}
@@ -120,7 +121,7 @@ def _mentions(info: ClassInfo, name: str) -> tuple[bool, bool]:
     """Whether other methods than the constructor use an attribute, and whether some method looks after it by itself."""
     used = handled = False
     for method, function in ((method, found) for one in info.lineage for method, found in one.methods.items()):
-        nodes = list(ast.walk(function))
+        nodes = walked(function)
         asked = [node for node in nodes if isinstance(node, ast.Attribute)]
         here = [node for node in asked if node.attr == name and _is_self(node.value)]
         if not here:
@@ -145,7 +146,7 @@ def _registers(node: ast.AST, name: str, nodes: list[ast.AST]) -> bool:
         and any(
             isinstance(part, ast.expr) and _of(part, name, nodes)
             for argument in (*node.args, *(keyword.value for keyword in node.keywords))
-            for part in ast.walk(argument)
+            for part in walked(argument)
         )
     )
 
@@ -158,7 +159,7 @@ def _differentiates(node: ast.AST, name: str) -> bool:
         and any(
             isinstance(part, ast.Attribute) and part.attr == name and _is_self(part.value)
             for argument in (*node.args, *(keyword.value for keyword in node.keywords))
-            for part in ast.walk(argument)
+            for part in walked(argument)
         )
     )
 
@@ -167,7 +168,7 @@ def refilled(info: ClassInfo | None, name: str) -> bool:
     """Whether a buffer may be filled, or is not even read, by the methods of the class that registers it."""
     read = False
     for function in (found for one in (info.lineage if info is not None else ()) for found in one.methods.values()):
-        for node in ast.walk(function):
+        for node in walked(function):
             if isinstance(node, ast.Constant) and node.value == name and function.name != "__init__":
                 return True  # it is reached by its name
             if isinstance(node, (ast.Call, ast.Assign, ast.AugAssign)) and _fills(node, name):
@@ -213,8 +214,8 @@ def _of(node: ast.expr, name: str, nodes: list[ast.AST]) -> bool:
     for loop in nodes:
         if not isinstance(loop, (ast.For, ast.comprehension)):
             continue
-        bound = any(isinstance(part, ast.Name) and part.id == node.id for part in ast.walk(loop.target))
-        if bound and any(isinstance(part, ast.Attribute) and part.attr == name for part in ast.walk(loop.iter)):
+        bound = any(isinstance(part, ast.Name) and part.id == node.id for part in walked(loop.target))
+        if bound and any(isinstance(part, ast.Attribute) and part.attr == name for part in walked(loop.iter)):
             return True
     return False
 

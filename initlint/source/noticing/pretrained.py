@@ -12,6 +12,7 @@ from initlint.source.interpreter.state import Unit
 from initlint.source.interpreter.values import Class, Ref, Value
 from initlint.source.tables.constructors import KINDS
 from initlint.source.text.scan import Function, Scan
+from initlint.source.text.walking import walked
 
 if TYPE_CHECKING:
     from initlint.source.project.project import Project
@@ -59,8 +60,8 @@ def held(kinds: tuple[str, ...], function: ast.AST | None, owner: ClassInfo | No
     made = {
         name
         for node, name in (
-            *((node, node.id) for node in scan.names if node.id in norms),
-            *((node, node.attr) for node in scan.attributes if node.attr in norms),
+            *((node, node.id) for node in scan.mentioned(norms)),
+            *((node, node.attr) for node in scan.asked(norms)),
         )
         if node.lineno not in own and any(node.lineno in span for span in spans)
     }
@@ -80,12 +81,12 @@ def finished(info: ClassInfo, infos: Sequence[ClassInfo], scan: Scan, unit: Unit
     if any(info in other.lineage for other in infos if other is not info):
         return UNKNOWN  # a base: what derives from it finishes the construction
     here = [part.node for part in info.lineage if part.unit is unit]
-    if any(attribute.attr in _INITIALISE and _hold(here, attribute) for attribute in scan.attributes):
+    if any(_hold(here, attribute) for attribute in scan.asked(_INITIALISE)):
         return True
     for part in info.lineage:
         if part.unit is not unit and _initialises(part.node):
             return True
-    if any(isinstance(part, ast.Constant) and part.value == "post_init" for node in here for part in ast.walk(node)):
+    if any(isinstance(part, ast.Constant) and part.value == "post_init" for node in here for part in walked(node)):
         return UNKNOWN  # it may be called by its name
     if not _makes_layers(constructor, unit) or _hands_itself_on(constructor):
         return UNKNOWN
@@ -118,12 +119,12 @@ def _hold(nodes: Sequence[ast.ClassDef], attribute: ast.Attribute) -> bool:
 
 
 def _initialises(node: ast.ClassDef) -> bool:
-    return any(isinstance(part, ast.Attribute) and part.attr in _INITIALISE for part in ast.walk(node))
+    return any(isinstance(part, ast.Attribute) and part.attr in _INITIALISE for part in walked(node))
 
 
 def _makes_layers(constructor: Function, unit: Unit) -> bool:
     """Whether a constructor makes a layer with parameters, or a module of a class that the file defines."""
-    for node in ast.walk(constructor):
+    for node in walked(constructor):
         if not isinstance(node, ast.Call):
             continue
         callee = node.func
@@ -150,7 +151,7 @@ def _hands_itself_on(constructor: Function) -> bool:
     own = constructor.args.args[0].arg if constructor.args.args else "self"
     return any(
         isinstance(argument, ast.Name) and argument.id == own
-        for node in ast.walk(constructor)
+        for node in walked(constructor)
         if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id == "super")
         for argument in (*node.args, *(keyword.value for keyword in node.keywords))
     )

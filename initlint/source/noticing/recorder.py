@@ -20,6 +20,7 @@ from initlint.source.tables.constructors import KINDS
 from initlint.source.tables.layers import CONTAINERS, dimensions
 from initlint.source.text.names import spelled
 from initlint.source.text.scan import Scan
+from initlint.source.text.walking import walked
 from initlint.theory import library_schemes, schemes
 
 if TYPE_CHECKING:
@@ -168,9 +169,7 @@ class Recorder:
             elif kinds and all(self._is_module(kind) for kind in kinds):
                 is_module = True
         owner = None
-        if isinstance(node, ast.Attribute) and all(
-            isinstance(n, (*_PLAIN_NODES, ast.expr_context)) for n in ast.walk(node)
-        ):
+        if isinstance(node, ast.Attribute) and all(isinstance(n, _PLAIN_NODES) for n in walked(node)):
             owner = self.machine.eval(node.value, frame)
             found = kinds_of(owner)
             if found is not None:
@@ -234,7 +233,7 @@ class Recorder:
 
     def _evaluated(self) -> set[int]:
         """The calls (by their id) that write into a model which is only evaluated."""
-        if not self.seen or not any(node.attr == "eval" for node in self.scan.attributes):
+        if not self.seen or "eval" not in self.scan.attributes:
             return set()
         first = [seen[0] for seen in self.seen.values()]
         scopes = {id(scope): scope for one in first if isinstance(scope := one.function or one.unit.tree, Scope)}

@@ -12,6 +12,7 @@ from initlint.source.interpreter.state import Unit
 from initlint.source.tables import initializers
 from initlint.source.text.names import spelled
 from initlint.source.text.scan import Function, init_like
+from initlint.source.text.walking import walked
 
 _RESETS = frozenset(
     {"reset_parameters", "_reset_parameters", "reset", "init_weights", "_init_weights", "reset_weights"}
@@ -32,7 +33,7 @@ def repeats_of(function: Function, info: ClassInfo, unit: Unit) -> tuple[Repeat,
     if not twice or _is_general(function):
         return ()
     made = _made(info, own)
-    if any(isinstance(node, ast.Constant) and node.value in made for node in ast.walk(function)):
+    if any(isinstance(node, ast.Constant) and node.value in made for node in walked(function)):
         return ()  # it reaches its attributes by name
     found = []
     for first, second, text in twice:
@@ -87,7 +88,7 @@ def _is_general(function: Function) -> bool:
     return any(
         (isinstance(node, ast.Attribute) and node.attr in _GENERAL)
         or (isinstance(node, ast.Name) and node.id in ("super", "getattr", "vars"))
-        for node in ast.walk(function)
+        for node in walked(function)
     )
 
 
@@ -95,7 +96,7 @@ def _made(info: ClassInfo, own: str) -> dict[str, str]:
     """How the constructor makes each attribute, as the functions it calls for it are spelled."""
     constructor = info.methods.get("__init__")
     found: dict[str, str] = {}
-    for node in ast.walk(constructor) if constructor is not None else ():
+    for node in walked(constructor) if constructor is not None else ():
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and len(node.targets) == 1:
             target = node.targets[0]
             if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == own:
@@ -110,7 +111,7 @@ def _is_initialised(name: str, info: ClassInfo, own: str) -> bool:
     for function in info.methods.values():
         if function.name != "__init__" and not init_like(function.name):
             continue
-        for node in ast.walk(function):
+        for node in walked(function):
             if isinstance(node, ast.Attribute) and node.attr == name and isinstance(node.ctx, ast.Load):
                 return True
     return False

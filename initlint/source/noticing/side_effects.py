@@ -14,6 +14,7 @@ from initlint.source.interpreter.values import Ref
 from initlint.source.noticing.pretrained import is_pretrained_model
 from initlint.source.text.names import spelled
 from initlint.source.text.scan import Function, Scan
+from initlint.source.text.walking import walked
 
 _SEEDING = ("torch.", "lightning.", "pytorch_lightning.", "transformers.", "accelerate.")
 _RESTORING = frozenset({"fork_rng", "set_rng_state", "get_rng_state", "isolate_rng", "preserve_rng_state"})
@@ -27,7 +28,7 @@ def seeds_in(function: Function | None, scan: Scan, unit: Unit) -> tuple[Locatio
         return ()
     inside = range(function.lineno, (function.end_lineno or function.lineno) + 1)
     found = [call for call in scan.seeding if call.lineno in inside and _is_global(call, unit)]
-    if not found or any(_name(node) in _RESTORING for node in ast.walk(function)):
+    if not found or any(_name(node) in _RESTORING for node in walked(function)):
         return ()
     return tuple(place(unit, call) for call in found)
 
@@ -56,9 +57,9 @@ def rescales_of(function: Function, info: ClassInfo, calls: Sequence[InitCall], 
     drawn: dict[str, int] = {call.target.text: call.location.line for call in reversed(calls)}
     anew = 1 << 60  # the line from which everything has been drawn anew
     found: list[tuple[str, ast.AST]] = []
-    for node in ast.walk(function):
-        if isinstance(node, ast.For) and any(_name(part) in _PARAMETERS for part in ast.walk(node.iter)):
-            looped.update(part.id for part in ast.walk(node.target) if isinstance(part, ast.Name))
+    for node in walked(function):
+        if isinstance(node, ast.For) and any(_name(part) in _PARAMETERS for part in walked(node.iter)):
+            looped.update(part.id for part in walked(node.target) if isinstance(part, ast.Name))
         elif isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Mult, ast.Div)):
             found.append((_tensor(node.target), node))
         elif isinstance(node, ast.Assign):

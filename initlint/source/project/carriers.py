@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from initlint.record import field, record
 from initlint.source.text.names import BUILTINS, LIBRARIES
+from initlint.source.text.walking import walked
 
 if TYPE_CHECKING:
     from initlint.source.project.mentions import Whole
@@ -160,7 +161,7 @@ class _Carriers:
             self.out_of_sight = True
             return
         for function, where in functions.get(within, ()):
-            for argument in ast.walk(function.args):  # type: ignore[attr-defined]
+            for argument in walked(function.args):  # type: ignore[attr-defined]
                 if isinstance(argument, ast.arg):
                     self._hold(argument.arg, where)
 
@@ -176,11 +177,11 @@ class _Carriers:
         if target is None or value is None or not self._carries(value, scope):
             return
         self._bind(target, scope)
-        called = {id(node.func) for node in ast.walk(value) if isinstance(node, ast.Call)}
+        called = {id(node.func) for node in walked(value) if isinstance(node, ast.Call)}
         if (
             isinstance(target, ast.Name)
             and target.id != "__all__"
-            and any(self._names_maker(node) and id(node) not in called for node in ast.walk(value))
+            and any(self._names_maker(node) and id(node) not in called for node in walked(value))
         ):
             self._add(self.makers, target.id)
 
@@ -285,7 +286,7 @@ def _stored(scope: ast.AST) -> set[str]:
     """The names that a function binds for itself."""
     found: set[str] = set()
     outside: set[str] = set()
-    for node in ast.walk(scope):
+    for node in walked(scope):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.add(node.id)
         elif isinstance(node, ast.arg):

@@ -10,6 +10,7 @@ from initlint.record import field, record
 from initlint.source.project.packages import Module, Packages
 from initlint.source.text.names import LIBRARIES
 from initlint.source.text.scan import Scan, init_like, scan
+from initlint.source.text.walking import walked
 
 _LOADS = frozenset(
     {
@@ -353,7 +354,7 @@ def _is_its_own(found: Whole, call: ast.Call, name: str) -> bool:
         return False
     values = [
         node.value
-        for node in ast.walk(holder)
+        for node in walked(holder)
         if isinstance(node, ast.Assign)
         for target in node.targets
         if _dotted(target) == f"self.{attributes[0]}"

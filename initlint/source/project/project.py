@@ -53,6 +53,9 @@ class Project:
     _wholes: Wholes = field(default_factory=Wholes)
     _instead: Mapping[str, bytes] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        module_name.cache_clear()
+
     @property
     def packages(self) -> Packages:
         """What finds modules and parses them."""
@@ -69,6 +72,7 @@ class Project:
             held.mentions.forget()
             held.treated.clear()
         self.packages.renew(instead)
+        module_name.cache_clear()
         self.roots.clear()
         self._wholes.forget()
 

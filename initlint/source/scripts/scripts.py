@@ -63,7 +63,7 @@ def scripts_of(unit: Unit, scan: Scan, project: Project | None) -> tuple[Script,
         flow.run([node for node in unit.tree.body if not isinstance(node, (ast.ClassDef, *_FUNCTIONS))], flow.globals)
     except _TooLong:
         return ()
-    flow.log.regrouped = any(node.attr == "param_groups" for node in scan.attributes)
+    flow.log.regrouped = "param_groups" in scan.attributes
     return (flow.log.script(unit, project),)
 
 

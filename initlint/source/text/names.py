@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import os
 import re
 
@@ -15,8 +16,12 @@ LIBRARIES = frozenset(
 BUILTINS = frozenset(dir(builtins))
 
 
+@functools.lru_cache(maxsize=64)
 def module_name(path: str) -> tuple[str, ...]:
-    """The dotted parts of the module that a path holds, as far as its text tells."""
+    """The dotted parts of the module that a path holds, as far as its text tells.
+
+    What directories there are is asked once a path; ``module_name.cache_clear`` where they may have changed.
+    """
     words = re.split(r"[/\\]", path)
     places = [index for index, word in enumerate(words) if word not in ("", ".", "..")]
     parts = [words[index] for index in places]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ast
+import functools
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from initlint.record import field, record
 from initlint.regex import pattern
 from initlint.source.tables import initializers
-from initlint.source.text.names import imported
+from initlint.source.text.sites import imported_initialisers, sort_out
+from initlint.source.text.walking import fields_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -20,6 +25,8 @@ _ONE_OF_THEM = frozenset({"param", "params", "parameter", "parameters", "model",
 
 def init_like(name: str) -> bool:
     """Whether a function of that name has the job to initialise: ``_init_weights``, ``reset_parameters``, ``init_``."""
+    if "init" not in name and "reset" not in name:
+        return False
     bare = name.lstrip("_")
     if bare in ("init", "init_"):
         return True
@@ -29,22 +36,6 @@ def init_like(name: str) -> bool:
     first, _, rest = bare.partition("_")
     begins = ("init", "reset") if first in ("weight", "weights") else ("init",) if first in _ONE_OF_THEM else ()
     return rest.lstrip("_").startswith(begins)
-
-
-_LIBRARIES = frozenset({"torch", "np", "numpy"})
-
-_BROAD = frozenset(
-    {
-        "apply",
-        "load_state_dict",
-        "from_pretrained",
-        "load_from_checkpoint",
-        "load_checkpoint",
-        "_load_from_state_dict",
-        "load_pretrained",
-        "load_weights",
-    }
-)
 
 
 MARKS = frozenset(
@@ -87,8 +78,12 @@ class Scan:
     """Calls that may write whatever a module holds (apply, load_state_dict), likewise."""
     assigning: dict[ast.AST | None, list[ast.stmt]] = field(default_factory=dict)
     """Assignments to what layers hold, likewise."""
-    names: list[ast.Name] = field(default_factory=list)
-    attributes: list[ast.Attribute] = field(default_factory=list)
+    names: dict[str, list[ast.Name]] = field(default_factory=lambda: defaultdict(list))
+    """Every mention of a name, by the name."""
+    attributes: dict[str, list[ast.Attribute]] = field(default_factory=lambda: defaultdict(list))
+    """Everything that is asked of something else, by how it is called."""
+    calls: list[tuple[ast.Call, ast.AST | None]] = field(default_factory=list)
+    """Every call, with the outermost function that it stands in."""
     seeding: list[ast.Call] = field(default_factory=list)
     """Calls that may set a seed, by their name."""
     discarded: set[int] = field(default_factory=set)
@@ -102,32 +97,74 @@ class Scan:
     """The calls that may make a tensor of memory as it was found."""
     mentions: dict[int, set[str]] = field(default_factory=dict)
     """For each class (by its id), the names that stand in it."""
-    handed: set[str] = field(default_factory=set)
-    """The names given as an argument to some call within a function (but isinstance's and super's)."""
     events: set[int] = field(default_factory=set)
     """The classes (by their ids) with a statement that makes them worth a look, whatever it names: a tensor of a part
     used or replaced, a list multiplied or kept as an attribute, one instance handed to several."""
+
+    repetitions: dict[int, ast.BinOp] = field(default_factory=dict)
+    """The multiplications of lists of one element, by the id of that element."""
+    _within: dict[int, str | None] = field(default_factory=dict)
+
+    def within(self, line: int) -> str | None:
+        """The qualified name of the innermost function that a line stands in, its first one left out."""
+        if line not in self._within:
+            self._within[line] = self._enclosing(line)
+        return self._within[line]
+
+    def _enclosing(self, line: int) -> str | None:
+        inner: Function | None = None
+        for function in self.functions:
+            if function.lineno <= line <= (function.end_lineno or 0) and (
+                inner is None or function.lineno > inner.lineno
+            ):
+                inner = function
+        if inner is None or inner.lineno == line:
+            return None
+        name = inner.name
+        outer = self.functions[inner]
+        while outer is not None:
+            if isinstance(outer, ast.ClassDef):
+                name = f"{outer.name}.{name}"
+                outer = self.holders.get(id(outer))
+            else:
+                name = f"{outer.name}.<locals>.{name}"
+                outer = self.functions.get(outer)
+        return name
+
+    def handed(self) -> set[str]:
+        """The names given as an argument to some call within a function (but isinstance's and super's)."""
+        found: set[str] = set()
+        for call, owner in self.calls:
+            function = call.func
+            if owner is not None and (type(function) is not ast.Name or function.id not in ("super", "isinstance")):
+                found.update(node.id for node in call.args if type(node) is ast.Name)
+                found.update(keyword.value.id for keyword in call.keywords if type(keyword.value) is ast.Name)
+        return found
+
+    def mentioned(self, wanted: Iterable[str]) -> Iterator[ast.Name]:
+        """Every mention of some names."""
+        for name in wanted:
+            yield from self.names.get(name, ())
+
+    def asked(self, wanted: Iterable[str]) -> Iterator[ast.Attribute]:
+        """Everything that is asked for by some names."""
+        for name in wanted:
+            yield from self.attributes.get(name, ())
 
     def catches(self, node: ast.expr) -> bool:
         """Whether a handler may catch what an expression raises, in the function that it stands in."""
         return any(first <= node.lineno <= last for first, last in self.caught)
 
 
-_LEAVES = frozenset(
-    {"arg", "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "level", "module", "name", "op", "ops"}
-    | {"simple", "type_comment", "type_ignores"}
+_LOOKED_AT = (
+    *(ast.Call, ast.keyword, ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.BinOp, ast.ListComp),
+    *(ast.GeneratorExp, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Try),
+    ast.Global,
 )
-"""Fields of nodes that hold text, numbers, or what an operator is called."""
-
-_parts: dict[type, tuple[str, ...]] = {type(None): (), str: (), bool: ()}
-"""The fields of a node that hold others worth visiting, by its kind; None and texts stand in lists beside nodes, and
-True in ``case True``."""
-
-
-def _parts_of(kind: type[ast.AST]) -> tuple[str, ...]:
-    """The same of a kind that was not met before."""
-    found = _parts[kind] = tuple(name for name in kind._fields if name not in _LEAVES)
-    return found
+"""The kinds of node of which more is noted than what they hold."""
+_looked_at = {kind: fields_of(kind) for kind in _LOOKED_AT}
+_passed: dict[type, tuple[str, ...]] = {}
+"""The fields to be visited of the other kinds that were met."""
 
 
 class _Left:
@@ -150,101 +187,120 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
     outermost: ast.AST | None = None
     within: ast.AST | None = None
     stack: list[Any] = [tree]
-    calls: list[tuple[ast.Call, ast.AST | None]] = []
     nested: list[tuple[set[str], set[str]]] = []
-    names, attributes, strings, handed = found.names, found.attributes, found.strings, found.handed
+    names, attributes, strings, calls = found.names, found.attributes, found.strings, found.calls
     eventful: list[set[str]] = []  # the mentions of the class stand for it until the walk is over
     made: set[str] = set()
     shares: list[tuple[set[str], list[str]]] = []
+    name_kind, attribute_kind, constant_kind = ast.Name, ast.Attribute, ast.Constant
     while stack:
         node = stack.pop()
         kind = type(node)
-        if kind is ast.Name:
-            names.append(node)
-            here.add(node.id)
+        if kind is name_kind:
+            name = node.id
+            names[name].append(node)
+            here.add(name)
             continue
-        if kind is ast.Constant:
+        if kind is constant_kind:
             value = node.value
             if type(value) is str and len(value) < 60:
                 strings.add(value)
             continue
-        if kind is ast.Attribute:
-            attributes.append(node)
+        if kind is attribute_kind:
             attribute, value = node.attr, node.value
+            attributes[attribute].append(node)
             if attribute in _NOTED:
                 here.add(attribute)
             elif attribute in ("weight", "bias"):
                 if type(value) is ast.Attribute or type(node.ctx) is ast.Store:
                     eventful.append(here)
             elif attribute in _HARMLESS and type(value) is ast.Attribute:
-                attributes.append(value)
+                attributes[value.attr].append(value)
                 value = value.value
             stack.append(value)
             continue
-        if kind is ast.Try and node.handlers:
-            found.caught.append((node.body[0].lineno, node.body[-1].end_lineno))
-        if kind is ast.Expr:
-            found.discarded.add(id(node.value))
-        if kind is ast.Call:
-            calls.append((node, outermost))
-            function = node.func
-            called = function.attr if type(function) is ast.Attribute else getattr(function, "id", "")
-            if called in _ADDING:
-                shares += ((here, held) for each in node.args for held in _elements(each))
-            elif called in _UNINITIALISED:
-                found.allocating.append(node)
-                eventful.append(here)
-            elif called == "requires_grad_" or (called == "Parameter" and not _is_scale(node)):
-                eventful.append(here)
-        elif kind is ast.Assign or kind is ast.AugAssign:
-            for target in node.targets if kind is ast.Assign else (node.target,):
-                if _is_values(target):
+        fields = _passed.get(kind)
+        if fields is None and kind in _looked_at:
+            fields = _looked_at[kind]
+            if kind is ast.Call:
+                calls.append((node, outermost))
+                function = node.func
+                called = function.attr if type(function) is ast.Attribute else getattr(function, "id", "")
+                if called in _ADDING:
+                    shares += ((here, held) for each in node.args for held in _elements(each))
+                elif called in _UNINITIALISED:
+                    found.allocating.append(node)
+                    eventful.append(here)
+                elif called == "requires_grad_" or (called == "Parameter" and not _is_scale(node)):
+                    eventful.append(here)
+                stack.append(function)
+                stack += node.args
+                for keyword in node.keywords:
+                    stack.append(keyword.value)
+                    if keyword.arg is not None and _settles(keyword.arg):
+                        eventful.append(here)
+                continue
+            if kind is ast.keyword:  # of a class
+                if node.arg is not None and _settles(node.arg):
+                    eventful.append(here)
+            elif kind is ast.Expr:
+                found.discarded.add(id(node.value))
+            elif kind is ast.Assign:
+                value = node.value
+                for target in node.targets:
+                    if type(target) is not name_kind:
+                        if _is_values(target):
+                            found.assigning.setdefault(outermost, []).append(node)
+                        if type(target) is attribute_kind and _is_eventful(target.attr, value):
+                            eventful.append(here)
+                    elif type(value) is ast.Call:
+                        made.add(target.id)
+            elif kind is ast.AugAssign:
+                if _is_values(node.target):
                     found.assigning.setdefault(outermost, []).append(node)
-            if kind is ast.Assign:
-                _note_assignment(node, here, made, eventful)
-            else:
                 shares += ((here, held) for held in _elements(node.value))
-        elif kind is ast.AnnAssign:
-            _note_assignment(node, here, made, eventful)
-        elif kind is ast.ListComp or kind is ast.GeneratorExp:
-            shares.append((here, _arguments(node.elt)))
-        elif kind is ast.BinOp:
-            if type(node.op) is ast.Mult and (_holds_values(node.left) or _holds_values(node.right)):
-                eventful.append(here)
-        elif kind is ast.keyword:
-            if node.arg is not None and _SETTING.search(node.arg):
-                eventful.append(here)
-        elif kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:
-            found.functions[node] = within  # type: ignore[assignment]
-            stack.append(_Left(outermost, within, here))
-            outermost, within = outermost or node, node
-        elif kind is ast.ClassDef:
-            found.classes.append(node)
-            found.holders[id(node)] = within  # type: ignore[assignment]
-            stack.append(_Left(outermost, within, here))
-            inner: set[str] = set()
-            nested.append((here, inner))
-            found.mentions[id(node)] = here = inner
-            within = node
-        elif kind is ast.Global:
-            found.rebound.update(node.names)
-        elif kind is ast.Import:
-            modules |= {name for name, full in imported(node, path) if full == "torch.nn.init"}
-        elif kind is ast.ImportFrom:
-            module = node.module or ""
-            if table.names:
-                local |= {name for name, full in imported(node, path) if table.own(full)}
-            if "init" in module or "timm" in module or "mm" in module or "fvcore" in module or module == "torch.nn":
-                for name, full in imported(node, path):
-                    if full == "torch.nn.init":
-                        modules.add(name)
-                    elif initializers.lookup(full) is not None:
-                        local |= {name}
+            elif kind is ast.AnnAssign:
+                if type(node.target) is attribute_kind and node.value is not None:
+                    if _is_eventful(node.target.attr, node.value):
+                        eventful.append(here)
+                elif type(node.value) is ast.Call and type(node.target) is name_kind:
+                    made.add(node.target.id)
+            elif kind is ast.BinOp:
+                if type(node.op) is ast.Mult:
+                    if _holds_values(node.left) or _holds_values(node.right):
+                        eventful.append(here)
+                    for side in (node.left, node.right):
+                        if type(side) is ast.List and len(side.elts) == 1:
+                            found.repetitions[id(side.elts[0])] = node
+            elif kind is ast.ListComp or kind is ast.GeneratorExp:
+                shares.append((here, _arguments(node.elt)))
+            elif kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:
+                found.functions[node] = within  # type: ignore[assignment]
+                stack.append(_Left(outermost, within, here))
+                outermost, within = outermost or node, node
+            elif kind is ast.ClassDef:
+                found.classes.append(node)
+                found.holders[id(node)] = within  # type: ignore[assignment]
+                stack.append(_Left(outermost, within, here))
+                inner: set[str] = set()
+                nested.append((here, inner))
+                found.mentions[id(node)] = here = inner
+                within = node
+            elif kind is ast.Global:
+                found.rebound.update(node.names)
+            elif kind is ast.Try:
+                if node.handlers:
+                    found.caught.append((node.body[0].lineno, node.body[-1].end_lineno))
+            else:
+                own, names_of_init = imported_initialisers(node, path, table)
+                local |= own
+                modules |= names_of_init
         elif kind is _Left:
             outermost, within, here = node.outermost, node.within, node.here
             continue
-        parts = _parts.get(kind)
-        for name in _parts_of(kind) if parts is None else parts:
+        if fields is None:
+            fields = _passed[kind] = fields_of(kind)
+        for name in fields:
             value = getattr(node, name, None)
             if type(value) is list:
                 stack += value
@@ -255,53 +311,8 @@ def scan(tree: ast.Module, path: str, table: initializers.Initializers = initial
     found.events.update(classes[id(where)] for where in eventful if id(where) in classes)
     for outer, inner in reversed(nested):  # a class is met before those within it
         outer.update(inner)
-    for call, owner in calls:
-        function = call.func
-        if owner is not None and (type(function) is not ast.Name or function.id not in ("super", "isinstance")):
-            handed.update(node.id for node in call.args if type(node) is ast.Name)
-            handed.update(keyword.value.id for keyword in call.keywords if type(keyword.value) is ast.Name)
-        if type(function) is ast.Attribute:
-            last = function.attr
-            base = function.value
-            if (type(base) is ast.Name and base.id in modules) or (type(base) is ast.Attribute and base.attr == "init"):
-                found.initialising.setdefault(owner, []).append(call)
-                continue
-            if "seed" in last:
-                found.seeding.append(call)
-                continue
-            if (
-                type(base) is ast.Name
-                and base.id in _LIBRARIES
-                and last[-1:] != "_"
-                and id(call) not in found.discarded
-            ):
-                continue  # torch.ones makes a tensor, and has its name from there
-        elif type(function) is ast.Name:
-            last = function.id
-        else:
-            continue
-        if last in local or (id(call) in found.discarded and "torch." + last in initializers.NEW_LIKE):
-            found.initialising.setdefault(owner, []).append(call)
-        elif last in _BROAD:
-            if last == "apply" and _is_of_text(call):
-                continue
-            found.broad.setdefault(owner, []).append(call)
-        elif "seed" in last:
-            found.seeding.append(call)
+    sort_out(found, local, modules)
     return found
-
-
-_OF_TEXT = frozenset({"split", "rsplit", "strip", "lower", "upper", "replace", "startswith", "endswith", "int", "len"})
-
-
-def _is_of_text(call: ast.Call) -> bool:
-    """Whether ``apply`` is handed a lambda that only asks things of texts: pandas' column.apply, no initialiser."""
-    given = call.args[0] if call.args else None
-    if type(given) is not ast.Lambda:
-        return False
-    calls = [node.func for node in ast.walk(given.body) if isinstance(node, ast.Call)]
-    names = [f.attr if isinstance(f, ast.Attribute) else f.id if isinstance(f, ast.Name) else "" for f in calls]
-    return bool(names) and _OF_TEXT.issuperset(names)
 
 
 def _is_values(target: ast.expr) -> bool:
@@ -312,7 +323,14 @@ def _is_values(target: ast.expr) -> bool:
 
 
 _SETTING = pattern("init|gain|std|requires_grad")
-"""Arguments by which a class settles how its parts start out, wherever these are defined."""
+
+
+@functools.lru_cache(maxsize=2_000)
+def _settles(argument: str) -> bool:
+    """Whether by an argument of that name a class settles how its parts start out, wherever these are defined."""
+    return _SETTING.search(argument) is not None
+
+
 _ADDING = frozenset({"append", "add_module", "extend", "insert"})
 
 
@@ -331,25 +349,17 @@ def _elements(node: ast.expr) -> list[list[str]]:
     return [_arguments(each) for each in (node.elts if type(node) in (ast.List, ast.Tuple) else (node,))]  # type: ignore[attr-defined]
 
 
-def _note_assignment(
-    node: ast.Assign | ast.AnnAssign, here: set[str], made: set[str], eventful: list[set[str]]
-) -> None:
-    """Note what a statement makes under a local name, and plain containers that it keeps as an attribute."""
-    value = node.value
-    kind = type(value)
-    if value is None:
-        return
-    for target in node.targets if isinstance(node, ast.Assign) else (node.target,):
-        if kind is ast.Call and type(target) is ast.Name:
-            made.add(target.id)
-        elif (
-            type(target) is ast.Attribute and ("lora" in target.attr.lower() or "adapter" in target.attr.lower())
-        ) or (
-            (kind in (ast.List, ast.Tuple, ast.ListComp, ast.Dict, ast.DictComp))
-            and type(target) is ast.Attribute
-            and _may_hold_layers(value)
-        ):
-            eventful.append(here)
+_CONTAINERS = (ast.List, ast.Tuple, ast.ListComp, ast.Dict, ast.DictComp)
+
+
+def _is_eventful(attribute: str, value: ast.expr) -> bool:
+    """Whether an attribute keeps a plain container that may hold layers, or is called as an adapter is."""
+    if type(value) in _CONTAINERS and _may_hold_layers(value):
+        return True
+    return _ADAPTER.search(attribute) is not None
+
+
+_ADAPTER = pattern("lora|adapter", re.IGNORECASE)
 
 
 def _is_scale(made: ast.Call) -> bool:
