@@ -4,8 +4,9 @@ This is the folder's front door. The path of a file from bytes to facts:
 
 - ``files`` finds and loads files, ``parsing`` makes trees of them, ``suppression`` reads their comments; ``garbage``
   says when what they leave behind is collected;
-- ``scan`` walks the tree once: what is defined, mentioned, and where calls of initialisers may stand; ``names`` says
-  what an imported name canonically means, ``places`` where a node stands;
+- ``scan`` walks the tree once: what is defined, mentioned, and (``sites``) where calls of initialisers may stand;
+  ``walking`` goes over parts of it again, ``names`` says what an imported name canonically means, ``places`` where a
+  node stands;
 - ``reading`` then leads one file through an abstract interpreter, whose ``values`` stand for modules, tensors and
   constants. It is one class in layers, each on the one before: ``state`` (time, branches rolled back and joined),
   ``conditions`` (what a test says), ``expressions``, ``modules`` (what modules and tensors hold, and who writes them),
