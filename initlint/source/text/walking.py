@@ -18,9 +18,11 @@ _fields: dict[type, tuple[str, ...]] = {
     ast.Global: (),
     ast.Nonlocal: (),
     type(None): (),
-    str: (),  # which stand in lists beside nodes
+    str: (),
+    bool: (),
 }
-"""The fields of a node that hold others worth visiting, by its kind."""
+"""The fields of a node that hold others worth visiting, by its kind; None and texts stand in lists beside nodes, and
+True in ``case True``."""
 
 
 def fields_of(kind: type) -> tuple[str, ...]:
