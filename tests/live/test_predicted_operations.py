@@ -62,6 +62,23 @@ OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "times a table": lambda x, y: x * torch.linspace(0.5, 1.5, WIDTH),
     "matrix of two": lambda x, y: x @ y.transpose(1, 2),
     "baddbmm": lambda x, y: torch.baddbmm(x, x @ y.transpose(1, 2), y, beta=0.5),
+    "gated linear unit": lambda x, y: F.glu(torch.cat([x, y], -1), -1),
+    "halved": lambda x, y: x / 2,
+    "over another": lambda x, y: x / (1 + y.abs()),
+    "times a function of itself": lambda x, y: x * torch.sigmoid(x),
+    "side by side": lambda x, y: torch.cat([x, y], -1),
+    "beside zeros": lambda x, y: torch.cat([x, torch.zeros_like(x)], -1),
+    "one on the other": lambda x, y: torch.stack([x, y], 1).mean(1),
+    "smallest": lambda x, y: x.amin(1),
+    "log of a softmax": lambda x, y: torch.log_softmax(x, -1),
+    "one or the other": lambda x, y: torch.where(x > 0, x, y),
+    "masked": lambda x, y: x.masked_fill(y > 1, 0.0),
+    "picked": lambda x, y: x.gather(1, torch.zeros(len(x), 4, WIDTH, dtype=torch.int64)),
+    "some of it": lambda x, y: x[:, [0, 0, 1, 2]],
+    "max pool that overlaps": lambda x, y: F.max_pool1d(x.transpose(1, 2), 3, 1).transpose(1, 2),
+    "between": lambda x, y: F.interpolate(x.transpose(1, 2), scale_factor=2.0, mode="linear").transpose(1, 2),
+    "attention of its own scale": lambda x, y: F.scaled_dot_product_attention(x, y, y, scale=0.5),
+    "a product added": lambda x, y: torch.addcmul(x, x, y),
     "complex": lambda x, y: torch.fft.rfft(x, dim=-1).abs(),
 }
 MODULES: dict[str, tuple[Callable[..., Tensor], Callable[[], dict[str, nn.Module]]]] = {
@@ -72,7 +89,12 @@ MODULES: dict[str, tuple[Callable[..., Tensor], Callable[[], dict[str, nn.Module
     "instance norm": (lambda x, y, n: n(x.transpose(1, 2)).transpose(1, 2), lambda: {"n": nn.InstanceNorm1d(WIDTH)}),
     "rms norm": (lambda x, y, n: n(x), lambda: {"n": nn.RMSNorm(WIDTH)}),
     "attention": (lambda x, y, n: n(x, x, x)[0], lambda: {"n": nn.MultiheadAttention(WIDTH, 4, batch_first=True)}),
-    "a table": (lambda x, y, n: x + n(torch.arange(x.shape[1])), lambda: {"n": nn.Embedding(8, WIDTH)}),
+    "layer norm without scales": (lambda x, y, n: n(x), lambda: {"n": nn.LayerNorm(WIDTH, elementwise_affine=False)}),
+    "convolution": (lambda x, y, n: n(x.mT).mT, lambda: {"n": nn.Conv1d(WIDTH, WIDTH, 3, stride=2, groups=4)}),
+    "turned convolution": (lambda x, y, n: n(x.mT).mT, lambda: {"n": nn.ConvTranspose1d(WIDTH, WIDTH, 4, 2, 1)}),
+    "bilinear map": (lambda x, y, n: n(x, y), lambda: {"n": nn.Bilinear(WIDTH, WIDTH, WIDTH)}),
+    "slope that is learnt": (lambda x, y, n: n(x), lambda: {"n": nn.PReLU()}),
+    "table": (lambda x, y, n: x + n(torch.arange(x.shape[1])), lambda: {"n": nn.Embedding(8, WIDTH)}),
 }
 CASES = {
     **{name: (operation, dict) for name, operation in OPERATIONS.items()},
@@ -91,8 +113,12 @@ def test_the_range_predicted_holds_what_is_measured(case: str) -> None:
         .layers
         for meta in (True, False)
     )
-    there, here = told[-1], measured[-1]
-    assert there.name == here.name == "last"
-    if known(there.probe):  # what is not known is not told
-        low, high = bounds(there.probe.forward_std)
-        assert 0.8 * low <= here.probe.forward_std <= 1.25 * high
+    assert [layer.name for layer in told] == [layer.name for layer in measured]
+    for there, here in zip(told, measured, strict=True):
+        if not known(there.probe):  # what is not known is not told
+            continue
+        for which in ("forward_std", "gradient_std"):
+            predicted, found = getattr(there.probe, which), getattr(here.probe, which)
+            if known(predicted) and known(found):
+                low, high = bounds(predicted)
+                assert 0.8 * low <= found <= 1.25 * high, (there.name, which)

@@ -14,7 +14,6 @@ from torch import nn
 
 from initlint.live.batches.batch import Batch, images
 from initlint.live.batches.batch_spec import BatchSpec
-from initlint.live.host.state import is_lazy
 
 __all__ = ["Candidate", "candidates"]
 
@@ -182,8 +181,6 @@ def _first_layers(module: nn.Module) -> list[nn.Module]:
     makes: set[object] = set()
     sizes: set[object] = set()
     for child in module.modules():
-        if any(parameter is not None and is_lazy(parameter) for parameter in child._parameters.values()):
-            continue
         measured = _dimensions(child) or isinstance(
             child, (nn.Linear, nn.Embedding, nn.EmbeddingBag, nn.RNNBase, nn.RNNCellBase)
         )
@@ -247,11 +244,9 @@ def _inputs_of(module: nn.Module, layer: nn.Module, batch: int) -> Iterator[Batc
         width: int = layer.input_size
         yield BatchSpec((batch, 16, width) if isinstance(layer, nn.RNNBase) else (batch, width))
         return
-    features = layer.in_features if isinstance(layer, nn.Linear) else _width(layer)
-    if features is None:
-        return
-    yield BatchSpec((_ROWS, int(features)))
-    yield BatchSpec((batch, 16, int(features)))
+    features = _input_size(layer)
+    yield BatchSpec((_ROWS, features))
+    yield BatchSpec((batch, 16, features))
     yield from _taken_apart(module, layer, batch)
 
 
@@ -293,7 +288,7 @@ def _of_bare_matrices(module: nn.Module, batch: int) -> Iterator[BatchSpec]:
         if _width(child) is not None or _dimensions(child):
             continue
         for matrix in child.parameters(recurse=False):
-            if matrix.dim() == 2 and min(matrix.shape) > 1 and not is_lazy(matrix):
+            if matrix.dim() == 2 and min(matrix.shape) > 1:
                 for features in matrix.shape:
                     yield BatchSpec((_ROWS, features))
                     yield BatchSpec((batch, 16, features))
