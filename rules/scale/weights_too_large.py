@@ -34,7 +34,7 @@ class WeightsTooLarge(ScaledWeightsRule):
     ratio of about 30 SGD loses accuracy, and from 1e2 on it diverges at depth 16 (measured, ReLU networks of width
     128). Of networks with one layer that is 100 times too large those with a norm behind it train as sound ones do; of
     those where the excess is left in the outputs most are slower or fail. With only the output layer enlarged,
-    regressions are slower from an output std of 4 to 14 on, classifiers from 25 on; the loss that is to come is not
+    regressions are slower from an output std of 4 to 19 on, classifiers from 25 on; the loss that is to come is not
     known (benchmarks/mutants.md).
 
     ## Example
