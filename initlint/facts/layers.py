@@ -79,7 +79,8 @@ class LayerProbe(Fact):
     ``dead_fraction``: units that are zero after the activation for every sample; ``saturated_fraction``: share of
     values in the flat region of the sigmoid or tanh that follows; ``one_hot_fraction``: share of the rows of the
     softmax that takes them as scores (or of attention, as queries) that are one-hot though several entries were open
-    to them. ``samples`` is how many values a unit had.
+    to them; ``one_hot_gates``: that softmax is over the layer's units and weighs, or chooses from, what others give,
+    as a router does. ``samples`` is how many values a unit had.
     These two are over all ``calls`` of the layer; the standard deviations are those of its first call, and
     ``forward_stds`` and ``gradient_stds`` hold them call by call. ``finite`` is of all calls. ``forward_extent`` and
     ``gradient_extent``: the largest absolute value sampled, and the median of those that are not 0. Of a model that was
@@ -93,6 +94,7 @@ class LayerProbe(Fact):
     dead_fraction: float = UNKNOWN
     saturated_fraction: float = UNKNOWN
     one_hot_fraction: float = UNKNOWN
+    one_hot_gates: bool = UNKNOWN
     samples: int = UNKNOWN
     finite: bool = True
     calls: int = 1

@@ -230,7 +230,8 @@ class _Assembly:
         probe: LayerProbe = self.run.probes.get(name, UNKNOWN)
         one_hot = self.run.one_hot.get(name)
         if one_hot is not None:
-            probe = replace(probe if known(probe) else LayerProbe(forward_std=UNKNOWN), one_hot_fraction=one_hot)
+            probe = probe if known(probe) else LayerProbe(forward_std=UNKNOWN)
+            probe = replace(probe, one_hot_fraction=one_hot.share, one_hot_gates=one_hot.gates)
         if not known(probe) or fate.through is None:
             return probe
         beyond: LayerProbe = self.run.probes.get(fate.through, UNKNOWN)

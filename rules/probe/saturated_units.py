@@ -23,7 +23,8 @@ class SaturatedUnits(Rule):
     largest (a sigmoid beyond 6, a tanh beyond 3), and the rows of a softmax, or of attention, that are one-hot. More
     than half is a warning; where the layers before the same function are flat for half of their values at most, all
     in all, only more than nine tenths of one layer's are. Torch's recurrent layers have the tanh that makes their new
-    states inside: a few samples and steps are computed again from the weights.
+    states inside: a few samples and steps are computed again from the weights. A router, whose softmax weighs or
+    chooses what other layers give, is advice.
 
     ## Why it matters
 
@@ -32,7 +33,8 @@ class SaturatedUnits(Rule):
     pre-activations with std 16. Attention without its 1/sqrt(d) is the same flaw. One such layer among sound ones
     passes signs on, and the gradient of the values that are not flat: six tanh layers of which one is flat for 54% of
     its values learn as well as sound ones, for 98% slower; all of them flat for 64% do not learn
-    (benchmarks/mutants.py).
+    (benchmarks/mutants.py). So do experts whose router is one-hot: it learns late, and they learn meanwhile, as they do
+    behind a router that never learns (Roller et al. 2021, arXiv 2106.04426).
 
     ## Example
 
@@ -114,6 +116,36 @@ class SaturatedUnits(Rule):
 
             def build():
                 return Net(), torch.randn(8, 12, 16)
+            """,
+            by=("live",),
+        ),
+        Bad(
+            """
+            class Experts(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.router, self.out = nn.Linear(32, 4), nn.Linear(32, 4)
+                    self.experts = nn.ModuleList([nn.Linear(32, 32) for _ in range(4)])
+                    nn.init.normal_(self.router.weight, std=5.0)  #~
+
+                def forward(self, x):
+                    shares = self.router(x).softmax(-1)
+                    given = torch.stack([expert(x) for expert in self.experts], dim=1)
+                    return self.out(torch.tanh((given * shares.unsqueeze(2)).sum(1)))
+            """,
+            by=("live",),
+            severity=Severity.ADVICE,
+        ),
+        Bad(
+            """
+            class Classifier(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body, self.out = nn.Linear(32, 32), nn.Linear(32, 4)
+                    nn.init.normal_(self.out.weight, std=5.0)  #~
+
+                def forward(self, x):
+                    return self.out(torch.tanh(self.body(x))).softmax(-1)
             """,
             by=("live",),
         ),
@@ -261,6 +293,7 @@ class SaturatedUnits(Rule):
             culprit(layer),
             f"{share:.0%} of the rows of the softmax behind {layer.name} are one-hot",
             help="draw its weights smaller, or divide the scores: attention by the root of the width of a head",
+            severity=Severity.ADVICE if layer.probe.one_hot_gates else None,
             evidence={"one_hot_fraction": share},
             layer=layer,
         )

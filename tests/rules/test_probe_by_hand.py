@@ -262,8 +262,9 @@ def test_one_saturated_layer_of_two_that_recur() -> None:
 
 
 def test_one_hot_rows() -> None:
-    def rows(share: float) -> list[Finding]:
-        made = layer("query", probe=LayerProbe(forward_std=1.0, one_hot_fraction=share))
+    def rows(share: float, *, gates: bool = False) -> list[Finding]:
+        probe = LayerProbe(forward_std=1.0, one_hot_fraction=share, one_hot_gates=gates)
+        made = layer("query", probe=probe)
         model(made)
         return ask("INI706", "layer", made)
 
@@ -271,7 +272,8 @@ def test_one_hot_rows() -> None:
     (finding,) = rows(0.51)
     assert finding.message == "51% of the rows of the softmax behind query are one-hot"
     assert finding.evidence == {"one_hot_fraction": 0.51}
-    assert (finding.parameter, finding.layer) == ("query.weight", "query")
+    assert (finding.parameter, finding.layer, finding.severity) == ("query.weight", "query", Severity.WARNING)
+    assert [each.severity for each in rows(0.51, gates=True)] == [Severity.ADVICE]
 
 
 def escaped(*, reached: bool = True, received: bool = False, held: bool = False) -> Escape:

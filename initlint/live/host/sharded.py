@@ -298,6 +298,7 @@ def _mean(probes: list[LayerProbe]) -> LayerProbe:
         dead_fraction=each("dead_fraction", _average),
         saturated_fraction=each("saturated_fraction", _average),
         one_hot_fraction=each("one_hot_fraction", _average),
+        one_hot_gates=probes[0].one_hot_gates,
         samples=probes[0].samples,
         finite=all(probe.finite for probe in probes),
         calls=probes[0].calls,

@@ -36,7 +36,7 @@ from initlint.live.probing.recurrent import recurrences, watched
 from initlint.live.recorder.build import seed_all
 from initlint.live.tracing.flow import Fate, Reader
 from initlint.live.tracing.graph import Trace
-from initlint.live.tracing.one_hot import one_hot_fractions
+from initlint.live.tracing.one_hot import OneHot, one_hot_rows
 from initlint.live.tracing.summed import calls_of
 from initlint.live.tracing.trace import trace_forward
 from initlint.live.values.parameters import layer_kind
@@ -66,7 +66,7 @@ class Run:
     trace: Trace | None = None
     fates: dict[str, Fate] = field(default_factory=dict)
     reader: Reader | None = None
-    one_hot: dict[str, float] = field(default_factory=dict)
+    one_hot: dict[str, OneHot] = field(default_factory=dict)
     probes: dict[str, LayerProbe] = field(default_factory=dict)
     escapes: dict[int, Escape] = field(default_factory=dict)
     gradients: dict[int, float | None] = field(default_factory=dict)
@@ -172,7 +172,7 @@ def _traced(module: nn.Module, batch: Batch, run: Run, ranks: Ranks) -> Batch:
         ranks.settle(None)
         run.reader = Reader(run.trace)
         run.fates = run.reader.fates()
-        run.one_hot = one_hot_fractions(run.trace)
+        run.one_hot = one_hot_rows(run.trace)
         return attempt
     for attempt in attempts:  # the trace may be at fault: does the model run without it?
         try:

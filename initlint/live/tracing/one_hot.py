@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from initlint.live.tracing.graph import Trace
 
-__all__ = ["one_hot_fractions", "one_hot_share"]
+__all__ = ["OneHot", "one_hot_rows", "one_hot_share"]
 
 _SURE = 0.99
 """A probability from which the slope p (1 - p) is under 4% of its largest."""
 _MASKED = -9e3
 """Scores that a mask brought below this are none."""
 _ROWS, _QUERIES = 512, 32
+_LOOKED_AT = 40
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def one_hot_share(op: str, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
@@ -58,19 +60,56 @@ def _share(rows: Tensor) -> Tensor:
     return ((chosen > _SURE) & free).sum() / free.sum()
 
 
-def one_hot_fractions(trace: Trace) -> dict[str, float]:
+class OneHot(NamedTuple):
+    """The share of a softmax's rows that are one-hot, and whether that softmax is a gate: see facts.LayerProbe."""
+
+    share: float
+    gates: bool
+
+
+def one_hot_rows(trace: Trace) -> dict[str, OneHot]:
     """The largest such share by layer: the one that gives the scores, or of attention the queries."""
     if not trace.one_hot:
         return {}
     shares = torch.stack([share.cpu().double() for share in trace.one_hot.values()]).tolist()
-    found: dict[str, float] = {}
+    found: dict[str, OneHot] = {}
     for index, share in zip(trace.one_hot, shares, strict=True):
         if math.isnan(share):
             continue
         layer = _behind(trace, trace.nodes[index].inputs[0])
         if layer is not None:
-            found[layer] = max(share, found.get(layer, 0.0))
+            before = found.get(layer, OneHot(0.0, True))
+            found[layer] = OneHot(max(share, before.share), before.gates and _gates(trace, index))
     return found
+
+
+def _gates(trace: Trace, index: int) -> bool:
+    """Whether a softmax is over the units of the layer that gives its scores, and weighs or chooses other values."""
+    node = trace.nodes[index]
+    if node.op not in ("_softmax", "_safe_softmax"):
+        return False
+    scores = trace.nodes[node.inputs[0]]
+    while scores.category in ("view", "bias", "scale", "dropout"):
+        scores = trace.nodes[scores.inputs[0]]
+    dims = [argument for argument in node.arguments if isinstance(argument, int) and not isinstance(argument, bool)]
+    if scores.category != "application" or scores.shape != node.shape or not dims:
+        return False
+    units = 1 if isinstance(trace.modules.get(scores.layer), _CONVOLUTIONS) else len(node.shape) - 1
+    return dims[0] % len(node.shape) == units and _meets_others(trace, index)
+
+
+def _meets_others(trace: Trace, index: int) -> bool:
+    """Whether a value goes into a product with others, or through weights, before it leaves the model."""
+    stack, seen = list(trace.consumers[index]), set[int]()
+    while stack and len(seen) < _LOOKED_AT:
+        following = stack.pop()
+        if following in seen:
+            continue
+        seen.add(following)
+        if trace.nodes[following].category in ("product", "application"):
+            return True
+        stack.extend(trace.consumers[following])
+    return False
 
 
 def _behind(trace: Trace, index: int) -> str | None:
