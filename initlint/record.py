@@ -117,29 +117,21 @@ def _field(cls: type[Any], name: str, kind: Any) -> _Field:
 def _initializer(made: Any, kw_only: bool, frozen: bool) -> Any:
     """An ``__init__`` that works by itself at first, then compiles the class's own and gives way to it."""
     fields: list[_Field] = made.__record__
-    taken = [each.name for each in fields if each.init]
-    in_order = [] if kw_only else taken
     post = hasattr(made, "__post_init__")
     plain = PLAIN_INSTANCES
 
     def initialize(self: Any, /, *args: Any, **given: Any) -> None:
         nonlocal plain
         plain -= 1
-        held = dict(zip(in_order, args, strict=False))
-        wrong = len(args) > len(in_order) or not given.keys() <= set(taken).difference(held)
+        held = {} if kw_only else dict(zip([each.name for each in fields if each.init], args, strict=False))
         held.update(given)
-        if plain < 0 or wrong or any(each.name not in held and _is_needed(each) for each in fields):
+        if plain < 0 or len(held) < len(args) + len(given) or not _fits(fields, held):
             made.__init__ = _compiled(fields, kw_only, post, frozen)
             made.__init__(self, *args, **given)  # says what is wrong with the arguments
             return
         for each in fields:
-            if each.name in held:
-                value = held[each.name]
-            elif each.default is not _MISSING:
-                value = each.default
-            else:
-                value = each.default_factory()
-            _set(self, each.name, value)
+            value = held.get(each.name, each.default)
+            _set(self, each.name, each.default_factory() if value is _MISSING else value)
         if post:
             self.__post_init__()
 
@@ -147,8 +139,15 @@ def _initializer(made: Any, kw_only: bool, frozen: bool) -> Any:
     return initialize
 
 
-def _is_needed(each: _Field) -> bool:
-    return each.default is _MISSING and each.default_factory is _MISSING
+def _fits(fields: list[_Field], held: dict[str, Any]) -> bool:
+    """Whether each field that needs a value is given one, and nothing else is given."""
+    count = 0
+    for each in fields:
+        if each.init and each.name in held:
+            count += 1
+        elif each.default is _MISSING and each.default_factory is _MISSING:
+            return False
+    return count == len(held)
 
 
 def _compiled(fields: list[_Field], kw_only: bool, post: bool, frozen: bool) -> Any:
