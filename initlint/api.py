@@ -14,7 +14,6 @@ from initlint.engine import asked_for_by
 from initlint.findings import Severity
 from initlint.judgement import Judgement
 from initlint.survey import Survey
-from initlint.theory.precision import FORMATS, canonical
 
 if TYPE_CHECKING:
     import torch
@@ -210,6 +209,8 @@ def audit(
         raise ValueError(f"seeds is a number of at least 1, not {seeds!r}")
     if loss is not None and not callable(loss) and not isinstance(loss, str):
         raise TypeError(f"loss is a function of the model's output or the name of one, not {type(loss).__name__}")
+    from initlint.theory.precision import FORMATS, canonical
+
     judged = None if dtype is None else canonical(str(dtype))
     if dtype is not None and judged is None:
         raise ValueError(f"{dtype!r} is no dtype: {', '.join(FORMATS)}")

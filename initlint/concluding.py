@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
 from initlint.facts import known
 from initlint.findings import Finding, Severity
-from initlint.fingerprint import with_fingerprints
 from initlint.record import replace
 from initlint.result import ModelRun, Report, Summary
 
@@ -46,7 +45,7 @@ def report_of(
         line = None if where is None else survey.file(where.path).line(where.line)
         if shown.location is not None and line is not None:
             lines[shown.location] = line
-    every = findings = tuple(with_fingerprints(said, lines)) if said else ()
+    every = findings = _marked(said, lines) if said else ()
     old, about_baseline = 0, None
     if baseline is not None:
         models = {run.facts.models[0].name for run in outcomes if run.target in probed and run.facts is not None}
@@ -72,6 +71,12 @@ def report_of(
         fail_on=fail_on,
         lines=lines,
     )
+
+
+def _marked(said: Sequence[Finding], lines: Mapping[Location, str]) -> tuple[Finding, ...]:
+    from initlint.fingerprint import with_fingerprints  # most files have nothing to mark
+
+    return tuple(with_fingerprints(said, lines))
 
 
 def _shown(finding: Finding, survey: Survey) -> Finding:

@@ -48,6 +48,8 @@ def terminal(stream: TextIO | None = None) -> tuple[int | None, bool]:
 
 def as_text(report: Report, options: dict[str, Any], *, to_file: bool) -> str:
     """The report as text, in colour and as wide as the terminal where it goes to one."""
+    if options["quiet"] and not report.findings:
+        return ""  # which most checks come to, of editors and hooks
     from initlint.report.sparkline import BLOCKS
     from initlint.report.text import render, statistics
 

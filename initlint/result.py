@@ -12,7 +12,6 @@ from initlint.location import Location
 from initlint.printable import printable
 from initlint.record import field, record
 from initlint.version import __version__
-from initlint.writing import put, replace
 
 __all__ = ["Curve", "InitError", "LayerRow", "Mended", "ModelRun", "Report", "Summary", "Values"]
 
@@ -214,6 +213,8 @@ class Report:
 
         page = render(self)
         if path is not None:
+            from initlint.writing import put
+
             put(os.fspath(path), page)
         return page
 
@@ -228,6 +229,8 @@ class Report:
         if drawn is None:
             raise ValueError("no model was run, and there is nothing to draw")
         if path is not None:
+            from initlint.writing import replace
+
             replace(os.fspath(path), drawn)
         return drawn
 

@@ -21,10 +21,8 @@ from initlint.live.targets import Target, parse
 from initlint.opened import STDIN, File, defines, loaded, opened, shown_path
 from initlint.record import record, replace
 from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE
-from initlint.seeds import elected
 from initlint.source.text.files import NOTEBOOK, Exclusion, FileTooLarge, walk
 from initlint.source.text.parsing import SourceError
-from initlint.suppressed import suppressions_of
 from initlint.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -270,6 +268,8 @@ class Survey:
 
     def judge(self, config: Config, facts: Sequence[Facts]) -> None:
         """Take what the rules say of one model's facts, of which there are as many as it was built with seeds."""
+        from initlint.seeds import elected
+
         said, lucky = elected([self._judgement.ask(config, each, self.notes) for each in facts])
         self.said += said
         self.notes += lucky
@@ -332,6 +332,8 @@ class Survey:
             file = self.file(path)
             if not file.suppressions.codes:
                 continue
+            from initlint.suppressed import suppressions_of
+
             whole = file.roots and all(f"{shown_path(path)}::{root}" in probed for root in file.roots)
             gathered = (SOURCE, PARAMETERS, GRAPH, PROBE) if whole else (SOURCE,)
             used = self._used.get(path, ())

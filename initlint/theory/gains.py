@@ -18,7 +18,6 @@ from initlint.facts import UNKNOWN, Activation, known
 from initlint.location import Location
 from initlint.theory.contagion import number
 from initlint.theory.nonlinearities import DEFAULT_SLOPES, RECTIFIERS, Nonlinearity, nonlinearity
-from initlint.theory.quadrature import gaussian_mean
 
 __all__ = [
     "CALCULATE_GAIN_NAMES",
@@ -62,6 +61,8 @@ def _rectified(unit: Nonlinearity) -> float:
 
 def _mean_square(function: Callable[[float], float], q: float, kinks: tuple[float, ...]) -> float:
     """E[f(sqrt(q) z)^2]; UNKNOWN where it is not finite (or f is not, in the reach of the normal law)."""
+    from initlint.theory.quadrature import gaussian_mean
+
     scale = math.sqrt(q)
     places = [kink / scale for kink in kinks] if scale else []
     bend = 1.0  # most functions bend at x = 1 or so, which may be a narrow strip of z

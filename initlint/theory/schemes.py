@@ -15,7 +15,6 @@ from initlint.facts import UNKNOWN, Distribution, UnknownFact, known
 from initlint.theory.contagion import number, product, size, sizes
 from initlint.theory.fans import torch_fans
 from initlint.theory.gains import torch_gain
-from initlint.theory.truncation import truncated_moments
 
 __all__ = [
     "DEPRECATED",
@@ -87,6 +86,8 @@ def truncated_normal(mean: float, std: float, low: float, high: float) -> Distri
     mean, std, low, high = number(mean), _deviation(std), number(low), number(high)
     if all(known(value) for value in (mean, std, low, high)):
         if low < high and std > 0:
+            from initlint.theory.truncation import truncated_moments
+
             mean, std = truncated_moments(mean, std, low, high)
             return Distribution(family="truncated_normal", mean=mean, std=std, low=low, high=high)
         if std == 0 and low <= mean <= high:

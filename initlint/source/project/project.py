@@ -7,14 +7,17 @@ import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from initlint.record import field, record
 from initlint.regex import pattern
-from initlint.source.project.carriers import Origin, carried
-from initlint.source.project.mentions import Mentions, Wholes, deeds, may_initialise
 from initlint.source.project.packages import Packages, topmost_package
 from initlint.source.project.tree import Tree
 from initlint.source.text.names import LIBRARIES, module_name
+
+if TYPE_CHECKING:
+    from initlint.source.project.carriers import Origin
+    from initlint.source.project.mentions import Mentions, Wholes
 
 MOST_HOLDERS = 60
 """Where more classes and functions hold one, one after another, somebody may initialise it."""
@@ -39,7 +42,8 @@ class _Held:
     """What is known of the files below one root."""
 
     tree: Tree
-    mentions: Mentions
+    mentions: Mentions | None = None
+    """Made when a file is found that mentions something, as in most projects of one file none is."""
     treated: dict[tuple[str, str], _Treated] = field(default_factory=dict)
 
 
@@ -49,17 +53,14 @@ class Project:
 
     roots: dict[str, str] = field(default_factory=dict)
     """By the directory of a file, and by the file's own path."""
+    packages: Packages = field(default_factory=Packages)
+    """What finds modules and parses them."""
     _held: dict[str, _Held] = field(default_factory=dict)
-    _wholes: Wholes = field(default_factory=Wholes)
+    _wholes: Wholes | None = None
     _instead: Mapping[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         module_name.cache_clear()
-
-    @property
-    def packages(self) -> Packages:
-        """What finds modules and parses them."""
-        return self._wholes.packages
 
     def renew(self, instead: Mapping[str, bytes]) -> None:
         """Forget what no longer holds: files may have changed since, and some are taken to hold what ``instead`` says.
@@ -69,12 +70,14 @@ class Project:
         self._instead = instead
         for held in self._held.values():
             held.tree.renew(instead)
-            held.mentions.forget()
+            if held.mentions is not None:
+                held.mentions.forget()
             held.treated.clear()
         self.packages.renew(instead)
         module_name.cache_clear()
         self.roots.clear()
-        self._wholes.forget()
+        if self._wholes is not None:
+            self._wholes.forget()
 
     def mentions(self, name: str, path: str) -> bool | None:
         """Whether some other file holds ``name`` as a word; None where not all of them could be looked at."""
@@ -92,9 +95,10 @@ class Project:
 
         Of a method, ``lineage`` holds the (path, name) of its class and of the classes that it derives from.
         """
-        mentions, found = self._looked_at(path, self._mentioning(path, name))
-        if mentions is None:
+        apart, found = self._looked_at(path, self._mentioning(path, name))
+        if not apart or not found:
             return False if not found else None if None in found else True
+        mentions = self._mentions(path)
         own = frozenset((os.path.realpath(file), one) for file, one in lineage)
         if lineage:
             return any(mentions.may_call(other, name, own) for other in found if other)
@@ -133,11 +137,17 @@ class Project:
         return found
 
     def _treat(self, name: str, path: str) -> _Treated:
-        mentions, found = self._looked_at(path, self._mentioning(path, name))
-        if mentions is None:
+        apart, found = self._looked_at(path, self._mentioning(path, name))
+        if not apart:
             first = next(self._mentioning(path, name, _INITIALISES), "")
             guilty = first is None or (first != "" and self._may_import(path, name))
             return guilty, guilty, ()
+        if not found:
+            return False, False, ()
+        from initlint.source.project.carriers import carried
+        from initlint.source.project.mentions import deeds
+
+        mentions = self._mentions(path)
         initialises = loads = False
         more: list[tuple[str, str]] = []
         for other in found:
@@ -166,6 +176,8 @@ class Project:
         again = whole.outline.imports.get(member)
         if again and hops:
             return any(self._may_initialise(mentions, file, each, hops - 1) for each in again)
+        from initlint.source.project.mentions import may_initialise
+
         own = {node.name for node in whole.tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
         return member not in own or may_initialise(whole)
 
@@ -177,17 +189,27 @@ class Project:
             True for _ in self._mentioning(path, name, _IMPORTS_BY_NAME)
         )
 
-    def _looked_at(self, path: str, mentioning: Iterator[str | None]) -> tuple[Mentions | None, list[str | None]]:
-        """What tells the mentions of a name apart, and the files that have them; None where each is taken for it.
+    def _looked_at(self, path: str, mentioning: Iterator[str | None]) -> tuple[bool, list[str | None]]:
+        """Whether the mentions of a name are told apart, and the files that have them; else each is taken for it.
 
         So they are in the files of a library that is known by name, where there are many, and where some are left.
         """
         if module_name(path)[:1] and module_name(path)[0] in LIBRARIES:
-            return None, list(itertools.islice(mentioning, 1))
+            return False, list(itertools.islice(mentioning, 1))
         found = list(itertools.islice(mentioning, MOST_PARSED + 1))
         if len(found) > MOST_PARSED or None in found:
-            return None, found
-        return self._of(path).mentions, found
+            return False, found
+        return True, found
+
+    def _mentions(self, path: str) -> Mentions:
+        """What tells apart what the files of a file's project mention."""
+        held = self._of(path)
+        if held.mentions is None:
+            from initlint.source.project.mentions import Mentions, Wholes
+
+            self._wholes = self._wholes or Wholes(self.packages)
+            held.mentions = Mentions(self._wholes, self.root(path))
+        return held.mentions
 
     def _mentioning(self, path: str, word: str, besides: re.Pattern[bytes] | None = None) -> Iterator[str | None]:
         """The files other than ``path`` that hold a whole word, and what ``besides`` matches; None if some are left."""
@@ -222,7 +244,7 @@ class Project:
                 oldest = self._held.pop(next(iter(self._held))).tree
                 size -= oldest.size
                 oldest.close()
-            held = _Held(Tree(root, self._instead), Mentions(self._wholes, root))
+            held = _Held(Tree(root, self._instead))
         self._held[root] = held  # the latest used come last
         return held
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import os
 import re
 import stat
@@ -193,6 +192,8 @@ def _words_of(data: bytes) -> set[bytes]:
 
 def _enter(words: dict[bytes, list[int]], index: int, old: bytes, new: bytes) -> None:
     """Put down what a file that held ``old`` holds now."""
+    import bisect
+
     were, are = _words_of(old), _words_of(new)
     for word in were - are:
         words[word].remove(index)
