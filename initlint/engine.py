@@ -155,9 +155,6 @@ def _rank(pattern: str, code: str) -> int:
     return len(pattern) if code.startswith(pattern) else -1
 
 
-_CODE = re.compile(r"[A-Z]{2,}\d+")
-
-
 def no_such_rule(pattern: str) -> str:
     """What to say of a code or name that no rule has, near misses included."""
     import difflib
@@ -169,7 +166,7 @@ def no_such_rule(pattern: str) -> str:
     names = {entry.name: code for code, entry in registry().items()}
     close = difflib.get_close_matches(wanted, codes, n=len(codes), cutoff=0.8)  # one character is another one
     near = sorted(close, key=lambda code: sum(a != b for a, b in zip(code, wanted, strict=False)))[:2]
-    if not near and not _CODE.fullmatch(wanted):
+    if not near and not re.fullmatch(r"[A-Z]{2,}\d+", wanted):
         words = re.findall(r"[a-z]{3,}", pattern.lower())
         alike = [name for name in names if words and all(word in name for word in words)][:3]
         near = [names[name] for name in alike or difflib.get_close_matches(pattern.lower(), list(names), n=2)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from initlint.regex import pattern
 from initlint.source.interpreter.values import UNSEEN, Const, Items, Unseen, Value
 
 _LONGEST = 4096
-_PLACE = re.compile(r"%(?:%|(0?\d{0,2})([dis])|(?:\((\w+)\))?[^a-zA-Z%]*[a-zA-Z])")
-_PLAIN = re.compile(r"0?\d{0,2}[ds]?")
+_PLACE = pattern(r"%(?:%|(0?\d{0,2})([dis])|(?:\((\w+)\))?[^a-zA-Z%]*[a-zA-Z])")
+_PLAIN = pattern(r"0?\d{0,2}[ds]?")
 
 
 def pattern_of(value: Value) -> str | None:

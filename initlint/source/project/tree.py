@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Generator, Iterator, Mapping
 
+from initlint.regex import pattern
 from initlint.regular import contents
 
 __all__ = ["Stamp", "Tree", "stamp_of"]
@@ -17,7 +18,7 @@ MOST_ENTRIES = 20_000
 BYTES_AN_ENTRY = 100
 """What having listed a file or directory counts for."""
 
-_PICTURES = re.compile(rb"[A-Za-z0-9+/=]{1000,}")
+_PICTURES = pattern(rb"[A-Za-z0-9+/=]{1000,}")
 _WORD = re.compile(rb"\w+")
 _BLANKED = bytes(byte if _WORD.match(bytes([byte])) else ord(" ") for byte in range(256))
 """What makes blanks of all that is in no word: to split at these takes half as long as to look for words."""
