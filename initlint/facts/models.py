@@ -15,9 +15,11 @@ from initlint.record import record
 class Application(Fact):
     """One run of an initialiser over a module tree: ``self.apply(fn)`` or a loop over modules().
 
-    ``root`` is the dotted name of the module it ran over ("" is the model). ``covered`` are the names of the
-    layers that it wrote, ``kinds`` the kinds of layer it handles (read from its filters, or seen written).
-    ``within`` is the qualified name of the function that holds the statement ("Net.__init__").
+    ``root`` is the dotted name of the module it ran over ("" is the model). ``covered`` are the names of the layers
+    that it wrote, ``kinds`` the kinds of layer it handles (read from its filters, or seen written). ``whole``: it
+    visits all that stands below the root at that moment; of a loop that was seen by its effect alone that is not
+    known, for it may go over a list. ``within`` is the qualified name of the function that holds the statement
+    ("Net.__init__").
     """
 
     initializer: str
@@ -26,6 +28,7 @@ class Application(Fact):
     root: str = ""
     kinds: tuple[str, ...] = UNKNOWN
     covered: tuple[str, ...] = UNKNOWN
+    whole: bool = UNKNOWN
     within: str = UNKNOWN
 
     def holds(self, name: str) -> bool:

@@ -417,6 +417,7 @@ class Emission:
                 within=_within(self.scan, applied.node[1]) if applied.node[0] is self.unit else UNKNOWN,
                 kinds=kinds,
                 covered=UNKNOWN if hidden else covered,
+                whole=True,
             )
             self.by_index[index] = application
             found.append(application)

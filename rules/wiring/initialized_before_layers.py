@@ -36,7 +36,8 @@ class InitializedBeforeLayers(Rule):
 
     ## When it is right to do this
 
-    When the later layer is initialised by a statement of its own, or is of a kind that the initialiser leaves alone.
+    When the later layer is initialised by a statement of its own, or is of a kind that the initialiser leaves alone. A
+    loop over some layers, as over a list of hidden ones before the head is made, says nothing of others.
 
     ## Fix safety
 
@@ -112,6 +113,45 @@ class InitializedBeforeLayers(Rule):
         ),
     ]
     good = [
+        Good(
+            """
+            class Policy(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.first = nn.Linear(16, 32)
+                    self.hidden = nn.ModuleList([nn.Linear(32, 32) for _ in range(3)])
+                    for layer in (self.first, *self.hidden):
+                        nn.init.orthogonal_(layer.weight)
+                    self.head = nn.Linear(32, 4)
+
+                def forward(self, x):
+                    x = torch.tanh(self.first(x))
+                    for layer in self.hidden:
+                        x = torch.tanh(layer(x))
+                    return self.head(x)
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(16, 16) for _ in range(3)])
+                    self.draw()
+                    self.head = nn.Linear(16, 4)
+
+                def draw(self):
+                    for layer in self.layers:
+                        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.relu(layer(x))
+                    return self.head(x)
+            """,
+            by=("source", "live"),
+        ),
         Good(
             """
             class Net(nn.Module):
@@ -205,6 +245,7 @@ class InitializedBeforeLayers(Rule):
         """Made later in the same function, of a kind that is handled, and written by nobody afterwards."""
         return (
             layer.order > application.order
+            and application.whole
             and layer.within == application.within
             and application.holds(layer.name)
             and layer.kind in application.kinds

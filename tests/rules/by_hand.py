@@ -70,7 +70,9 @@ def model(*layers: Layer, probe: Probe | None = None, chain: bool = True, **fiel
 
 def run(*kinds: str, line: int = 9, **fields: Any) -> Application:
     """One run of ``init_weights`` over a whole model, from that line."""
-    return Application(initializer="init_weights", location=at(line), order=line, kinds=kinds, **fields)
+    return Application(
+        **{"initializer": "init_weights", "location": at(line), "order": line, "kinds": kinds, "whole": True, **fields}
+    )
 
 
 def ask(code: str, subject: str, fact: Fact) -> list[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -48,7 +48,8 @@ class Applications:
             elif event.author in ("user", "library"):
                 direct.append((event, owners))
         for run, owners in applied.items():
-            self._found[run] = self._application(run.name, run.order, run.sites, run.root(), owners)
+            application = self._application(run.name, run.order, run.sites, run.root(), owners)
+            self._found[run] = replace(application, whole=True)
         self._find_loops(direct)
 
     def all(self) -> tuple[Application, ...]:
