@@ -130,6 +130,20 @@ def test_residual_branch(post_norm: bool) -> None:
     assert not known(layer(model, "down").activation)
 
 
+@pytest.mark.parametrize(
+    "last", [lambda x: x, torch.sigmoid, lambda x: F.softmax(x, -1), lambda x: F.log_softmax(x, -1)]
+)
+def test_a_head_gives_shares_too(last: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    class Classifier(Two):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return last(super().forward(x))
+
+    model = audit(Classifier(F.relu))
+    assert layer(model, "second").is_head
+    assert not layer(model, "first").is_head
+    assert not layer(audit(Two(lambda x: torch.softmax(x, -1))), "first").is_head  # used within
+
+
 def test_a_norm_between_layer_and_activation() -> None:
     model = audit(
         nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3)), torch.randn(4, 3, 16, 16)

@@ -163,7 +163,7 @@ class Reader:
         fate.consumers = tuple({(c.kind, c.name): c for c in direct}.values())
         sinks = [sink for path in paths for sink in path.sinks]
         kinds = {kind for kind, _, _ in sinks}
-        fate.is_head = kinds == {"output"} or self._reaches_primary(paths)
+        fate.is_head = kinds == {"output"} or self._reaches_primary(paths) or self._leaves_as_shares(paths)
         firsts = {c.kind for c in fate.consumers}
         fate.normalized = firsts == {"norm"} if "norm" not in firsts or len(firsts) == 1 else UNKNOWN
         fate.product_normalized = self._product_normalized(paths)
@@ -188,6 +188,14 @@ class Reader:
 
     def _reaches_primary(self, paths: list[Path]) -> bool:
         return any(node == -1 and name == "primary" for path in paths for _, name, node in path.sinks)
+
+    def _leaves_as_shares(self, paths: list[Path]) -> bool:
+        """Whether a softmax of a value, or its logarithm, leaves the model and goes nowhere else."""
+        sinks = [(path.activation, kind, node) for path in paths for kind, _, node in path.sinks]
+        if any(activation is not None or kind != "softmax" for activation, kind, _ in sinks):
+            return False
+        behind = [self._ways.paths(node) for _, _, node in sinks]
+        return all(each and {kind for path in each for kind, _, _ in path.sinks} == {"output"} for each in behind)
 
     def _name_activation(self, fate: Fate, paths: list[Path]) -> None:
         gate = self._gate(paths)

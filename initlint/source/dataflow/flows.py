@@ -54,11 +54,22 @@ class Flows:
 
     def __init__(self, graph: Graph, root: bool) -> None:
         self.root = root
+        self.above: dict[int, set[int]] = {}
+        """For each node those that it comes from."""
+        self.depths: dict[int, int] = {}
+        """For each node, how many layers are on the longest way to it."""
+        for node in graph.nodes:  # inputs come before what takes them
+            self.above[node.index] = {each.index for each in node.inputs}.union(*map(self._ancestors, node.inputs))
+            before = max((self.depths[each.index] for each in node.inputs), default=0)
+            self.depths[node.index] = before + (node.kind == "layer")
         self.by_instance: dict[int, list[Node]] = {}
         for node in graph.nodes:
             if node.kind == "layer" and node.instance is not None:
                 self.by_instance.setdefault(id(node.instance), []).append(node)
         self.chains: list[list[Instance]] | None = self._chains(graph) if graph.understood else None
+
+    def _ancestors(self, node: Node) -> set[int]:
+        return self.above[node.index]
 
     def of(self, instance: Instance, products: list[Node]) -> Flow:
         """What becomes of a layer's output; ``products`` are those of the bare matrices that it owns."""
@@ -117,7 +128,7 @@ class Flows:
 
     def _activation(self, nodes: list[Node]) -> Any:
         taken = self._taken(nodes, _PASSING | {"norm", "sum"})
-        if taken is None or not taken:
+        if taken is None or not taken or self._meets_itself(taken, nodes):
             return UNKNOWN
         names: dict[tuple[str, float | None], Node] = {}
         for node in taken:
@@ -134,6 +145,10 @@ class Flows:
         if len(names) != 1:
             return None
         (name, slope), node = next(iter(names.items()))
+        if node.kind == "activation":
+            behind = self._taken([node], {"shape"})
+            if behind is None or any(each.kind == "activation" for each in behind):
+                return UNKNOWN  # a function of it is what acts
         return activation(name, slope, node.location if node.kind == "activation" else None)
 
     def _normalized(self, nodes: list[Node]) -> Any:
@@ -141,9 +156,13 @@ class Flows:
         if not taken or (not self.root and any(node.kind == "output" for node in taken)):
             return UNKNOWN
         norms = [node.kind == "norm" for node in taken]
+        if self._meets_itself(taken, nodes):
+            return UNKNOWN
         return norms[0] if all(norm is norms[0] for norm in norms) else UNKNOWN
 
     def _product_normalized(self, nodes: list[Node]) -> Any:
+        if self._meets_itself(self._taken(nodes, _PASSING) or (), nodes):
+            return UNKNOWN
         found: list[Node] = []
         products = nodes
         while products:
@@ -160,7 +179,31 @@ class Flows:
         taken = self._taken(nodes, _PASSING | {"norm"})
         if taken is None or (not self.root and any(node.kind == "output" for node in taken)):
             return UNKNOWN
-        return any(node.kind == "sum" for node in taken)
+        verdicts = [self._is_residual(node, nodes) for node in taken if node.kind == "sum"]
+        return True if True in verdicts else UNKNOWN if None in verdicts else False
+
+    def _is_residual(self, total: Node, nodes: list[Node]) -> bool | None:
+        """Whether what a layer's output is added to passes it by; None for branches that are alike."""
+        beside = [each for each in total.inputs if not any(self._comes_of(each, node) for node in nodes)]
+        if not beside:
+            return False  # all of it comes of the layer
+        passing = [
+            index for node in nodes for each in beside for index in _addends(each) if index in self.above[node.index]
+        ]
+        if passing or max(self.depths[each.index] for each in beside) < max(self.depths[node.index] for node in nodes):
+            return True
+        return None
+
+    def _comes_of(self, node: Node, source: Node) -> bool:
+        return node is source or source.index in self.above[node.index]
+
+    def _meets_itself(self, taken: Iterable[Node], nodes: list[Node]) -> bool:
+        """Whether something takes a layer's output and a function of it: what that comes to is not looked into."""
+        return any(
+            len(node.inputs) > 1 and all(any(self._comes_of(each, source) for source in nodes) for each in node.inputs)
+            for node in taken
+            if node.kind in ("product", "other")
+        )
 
     def _is_head(self, nodes: list[Node]) -> Any:
         taken = self._taken(nodes, _PASSING | {"activation", "softmax"})
@@ -176,13 +219,7 @@ class Flows:
             for node in graph.nodes
             if node.kind == "layer" and node.instance is not None and layer_family(node.instance.kind) in _LINEAR
         ]
-        ancestry: dict[int, set[int]] = {}
-        for node in graph.nodes:  # inputs come before what takes them
-            above: set[int] = set()
-            for source in node.inputs:
-                above |= ancestry[source.index]
-                above.add(source.index)
-            ancestry[node.index] = above
+        ancestry = self.above
         following: dict[int, Node] = {}
         preceded: dict[int, int] = {}
         for node in members:
@@ -203,6 +240,18 @@ class Flows:
                 current = after if after is not None and preceded[after.index] == 1 else None
             chains.append(chain)
         return chains
+
+
+def _addends(node: Node) -> set[int]:
+    """A value, or what it is the sum of, through what passes it on."""
+    found: set[int] = set()
+    stack = [node]
+    while stack:
+        each = stack.pop()
+        if each.index not in found:
+            found.add(each.index)
+            stack += each.inputs if each.kind in ("sum", "norm", *_PASSING) else ()
+    return found
 
 
 def _multiplied(nodes: list[Node]) -> bool:

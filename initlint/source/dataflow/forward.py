@@ -158,6 +158,8 @@ class Graph:
                 self.uses.note(other, "scale")
                 return self.node("scale", flows)
             return self.node("scale", flows) if isinstance(other, (Const, Unseen)) else self.unknown(flows)
+        if isinstance(op, ast.Pow) and len(flows) == 1:
+            return self.node("activation", flows, "custom")
         return self.node("other", flows, type(op).__name__.lower())
 
     def _map(self, weight: Tensor, flows: Sequence[Flow], layout: Layout | None, name: str) -> Flow:
@@ -216,7 +218,8 @@ class Graph:
             where = (
                 place(*instance.made) if instance.made is not None and isinstance(instance.made[1], ast.Call) else None
             )
-            return self.node("activation", flows[:1], name, None, _slope(instance, kind), where)
+            result = self.node("activation", flows[:1], name, None, _slope(instance, kind), where)
+            return self._in_place(flows[0], result, "", instance.arguments)
         if kind.endswith(("Norm1d", "Norm2d", "Norm3d")) or kind in (
             "LayerNorm",
             "GroupNorm",
@@ -305,7 +308,9 @@ class Graph:
             slope = constant(
                 positional[1] if len(positional) > 1 else keywords.get("negative_slope", Const(0.01)), None
             )
-        return self._operation(short, flows, place(frame.unit, node), slope)
+        if short.rstrip("_") in CUTS:
+            return self._in_place(flows[0], self._cut(positional, keywords, place(frame.unit, node)), short, keywords)
+        return self._in_place(flows[0], self._operation(short, flows, place(frame.unit, node), slope), short, keywords)
 
     def _within(self, values: Sequence[Value]) -> list[Flow]:
         found: list[Flow] = []
@@ -364,7 +369,7 @@ class Graph:
             op = {"add": ast.Add(), "sub": ast.Sub(), "mul": ast.Mult(), "div": ast.Div(), "matmul": ast.MatMult()}[
                 plain
             ]
-            return self.binary(op, flow, positional[0])
+            return self._in_place(flow, self.binary(op, flow, positional[0]), name, keywords)
         if plain in ("bmm", "mm") and positional:
             return self.binary(ast.MatMult(), flow, positional[0])
         if plain == "dot":
@@ -372,7 +377,30 @@ class Graph:
             return self.node("other", [flow, *others], plain)
         if plain in QUESTIONS:
             return Unseen()
-        return self._operation(name, [flow], place(frame.unit, node))
+        if plain in CUTS:
+            result: Value = self._cut([flow, *positional], keywords, place(frame.unit, node))
+        else:
+            result = self._operation(name, [flow], place(frame.unit, node))
+        return self._in_place(flow, result, name, keywords)
+
+    def _cut(self, given: Sequence[Value], keywords: Mapping[str, Value], where: Any) -> Flow:
+        """``clamp(x, min, max)``: a rectifier where it cuts off what is negative, else something of its own."""
+        low = given[1] if len(given) > 1 else keywords.get("min", NONE)
+        high = given[2] if len(given) > 2 else keywords.get("max", NONE)
+        flows = [value for value in given[:1] if isinstance(value, Flow)]
+        bounds = constant(low, UNSEEN), constant(high, UNSEEN)
+        name = "relu" if bounds == (0, None) else "relu6" if bounds == (0, 6) else ""
+        return self.node("activation", flows, name, location=where) if name else self.node("other", flows, "clamp")
+
+    def _in_place(self, flow: Flow, result: Value, name: str, keywords: Mapping[str, Value]) -> Value:
+        """The result of an operation; one that works in place is met under every name of what it was done to."""
+        changes = name.endswith("_") and not name.endswith("__")
+        if isinstance(result, Flow) and (changes or constant(keywords.get("inplace", NONE), None) is True):
+            flow.node = result.node
+        return result
+
+
+CUTS = frozenset(["clamp", "clip"])
 
 
 def _slope(instance: Instance, kind: str) -> float | None:

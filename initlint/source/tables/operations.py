@@ -87,7 +87,6 @@ RESHAPING = frozenset(
         "requires_grad_",
         "view_as",
         "reshape_as",
-        "clamp",
         "masked_fill",
         "identity",
         "swapdims",
