@@ -59,6 +59,7 @@ else:
             body["__qualname__"] = cls.__qualname__
             body["__slots__"] = tuple([each.name for each in fields])
             body["__record__"] = fields
+            body["__match_args__"] = () if kw_only else tuple([each.name for each in fields if each.init])
             body["__dataclass_fields__"] = _AsDataclass("__dataclass_fields__", kw_only)
             body["__dataclass_params__"] = _AsDataclass("__dataclass_params__", kw_only)
             body.setdefault("__repr__", _repr)
@@ -117,13 +118,14 @@ def _field(cls: type[Any], name: str, kind: Any) -> _Field:
 def _initializer(made: Any, kw_only: bool, frozen: bool) -> Any:
     """An ``__init__`` that works by itself at first, then compiles the class's own and gives way to it."""
     fields: list[_Field] = made.__record__
+    in_order: tuple[str, ...] = made.__match_args__
     post = hasattr(made, "__post_init__")
     plain = PLAIN_INSTANCES
 
     def initialize(self: Any, /, *args: Any, **given: Any) -> None:
         nonlocal plain
         plain -= 1
-        held = {} if kw_only else dict(zip([each.name for each in fields if each.init], args, strict=False))
+        held = dict(zip(in_order, args, strict=False))
         held.update(given)
         if plain < 0 or len(held) < len(args) + len(given) or not _fits(fields, held):
             made.__init__ = _compiled(fields, kw_only, post, frozen)

@@ -111,11 +111,12 @@ def test_training_at_module_level_is_noticed(text: str, line: int | None) -> Non
 def test_reading_is_light_and_imports_no_torch() -> None:
     code = (
         "import sys; import initlint.source.reader as r; r.read(b'import torch.nn as nn\\nclass A(nn.Module): pass', 'x.py');"
-        "print([m for m in ('torch', 'libcst', 'inspect', 'json', 'asyncio', 'click') if m in sys.modules])"
+        "print([m for m in ('torch', 'libcst', 'inspect', 'dataclasses', 'json', 'asyncio', 'click') if m in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout
     assert "torch" not in said
     assert "libcst" not in said
+    assert "dataclasses" not in said
 
 
 def test_reading_runs_nothing(tmp_path: Path) -> None:
