@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from initlint.version import __version__
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-__all__ = ["main", "run"]
+__all__ = ["main"]
 
 FINDINGS, FAILURE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
@@ -33,8 +32,6 @@ LIVE_OPTIONS = (
     "meta", "batch", "arguments", "loss", "dtype", "device", "seed", "seeds", "widths", "python", "timeout",
     "memory_limit",
 )  # fmt: skip
-OBJECTS_A_COLLECTION = 100_000
-"""How much is made between two collections of garbage, of which there is next to none."""
 OWN = ("quiet", "color", "format_", "output", "statistics", "exit_zero", "no_cache")
 """Options of the command line alone; all others are keywords of the functions behind the commands."""
 
@@ -54,15 +51,6 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     sys.exit(code)
-
-
-def run() -> NoReturn:
-    """``main`` in a process that ends with it: looking for garbage would be a tenth of a check of one file."""
-    gc.set_threshold(OBJECTS_A_COLLECTION, *gc.get_threshold()[1:])
-    try:
-        main()
-    finally:
-        gc.freeze()  # else the end of the process looks through all there is
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
