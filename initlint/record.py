@@ -128,7 +128,7 @@ def _initializer(made: Any, kw_only: bool, frozen: bool) -> Any:
         held = dict(zip(in_order, args, strict=False))
         held.update(given)
         if plain < 0 or len(held) < len(args) + len(given) or not _fits(fields, held):
-            made.__init__ = _compiled(fields, kw_only, post, frozen)
+            made.__init__ = _compiled(made, kw_only, post, frozen)
             made.__init__(self, *args, **given)  # says what is wrong with the arguments
             return
         for each in fields:
@@ -152,12 +152,19 @@ def _fits(fields: list[_Field], held: dict[str, Any]) -> bool:
     return count == len(held)
 
 
-def _compiled(fields: list[_Field], kw_only: bool, post: bool, frozen: bool) -> Any:
-    """An ``__init__`` for a class with these fields."""
-    held: dict[str, Any] = {"_set": _set, "_missing": _MISSING}
+def _compiled(made: Any, kw_only: bool, post: bool, frozen: bool) -> Any:
+    """An ``__init__`` for a class.
+
+    To set an attribute past a ``__setattr__`` takes as long as to set twenty where there is none: an instance of a
+    frozen class has another one, of the same layout, until it is whole.
+    """
+    held: dict[str, Any] = {"_set": _set, "_missing": _MISSING, "_made": made}
     parameters = ["self", *(["*"] if kw_only else [])]
     body: list[str] = []
-    for each in fields:
+    if frozen:
+        held["_open"] = type(made)(made.__name__, made.__bases__, {"__slots__": made.__slots__})
+        body.append("_set(self, '__class__', _open)")
+    for each in made.__record__:
         name = value = given = each.name
         if each.default is not _MISSING:
             held[f"_{name}"] = each.default
@@ -169,7 +176,9 @@ def _compiled(fields: list[_Field], kw_only: bool, post: bool, frozen: bool) -> 
             parameters.append(given)
         else:
             value = f"_{name}" if each.default is not _MISSING else f"_{name}()"
-        body.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
+        body.append(f"self.{name} = {value}")
+    if frozen:
+        body.append("self.__class__ = _made")
     if post:
         body.append("self.__post_init__()")
     exec(f"def __init__({', '.join(parameters)}):\n " + "\n ".join(body or ["pass"]), held)

@@ -11,7 +11,6 @@ import ast
 from collections.abc import Iterable
 
 from initlint.source.interpreter.classes import ClassInfo
-from initlint.source.noticing.exposure import uses
 from initlint.source.text.scan import MARKS, Scan, init_like
 from initlint.source.text.walking import walked
 
@@ -22,8 +21,11 @@ _RELU_LIKE = frozenset({"ReLU", "relu", "LeakyReLU", "leaky_relu"})
 _NORMS = frozenset({"LayerNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "RMSNorm"})
 
 
-def demanded(scan: Scan, infos: list[ClassInfo]) -> tuple[set[int], set[int]]:
-    """The ids of the classes to be built, and of those among them that are to be followed and written down."""
+def demanded(scan: Scan, infos: list[ClassInfo], held: dict[int, set[int]]) -> tuple[set[int], set[int]]:
+    """The ids of the classes to be built, and of those among them that are to be followed and written down.
+
+    ``held`` are the classes that each class mentions, as ``exposure.uses`` has them.
+    """
     if not any(info.is_module for info in infos):
         return set(), set()
     holding = _holding_initialisers(scan)
@@ -37,7 +39,6 @@ def demanded(scan: Scan, infos: list[ClassInfo]) -> tuple[set[int], set[int]]:
         if marked or applied is None or info.name in applied or _may_drift(mentioned):
             events.add(id(info.node))
     wanted = {id(info) for info in infos if id(info.node) in events}
-    held = uses(infos, scan)
     written = {id(info) for info in infos if id(info.node) in holding and "__init__" in _initialising(scan, info)}
     for info in infos:
         key = id(info)

@@ -165,7 +165,8 @@ class Emission:
                 else:
                     self.found[id(held)] = _Named(held, [path], True)
             elif isinstance(held, Unseen) and held.made:
-                self.found[id((value, key))] = _Named(held, [path], True)
+                unseen = _Named(held, [path], True)
+                self.found[id(unseen)] = unseen
             for option in held.options if isinstance(held, Either) else (held,):
                 if isinstance(option, Tensor):
                     names = self.tensor_names.setdefault(id(option.cell), [])

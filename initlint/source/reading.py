@@ -71,7 +71,8 @@ class Reading:
         self._top()
         self.thorough = thorough
         every = {id(info) for info in self.infos}
-        needed, wanted = (every, every) if thorough else demanded(self.scan, self.infos)
+        used = uses(self.infos, self.scan)
+        needed, wanted = (every, every) if thorough else demanded(self.scan, self.infos, used)
         for info in self.infos:
             if id(info) in needed and info.is_module:
                 self.built[id(info)] = self._build(info)
@@ -82,7 +83,8 @@ class Reading:
         recorded = self.recorder.facts()
         calls = tuple(call for call, _ in recorded)
         initializers = initializers_of(self.scan, self.unit, recorded, self.infos, self.project)
-        classes, models = self._classes(recorded, wanted)
+        exposures = Exposures(self.scan, self.infos, self.unit.path, self.project, used)
+        classes, models = self._classes(recorded, wanted, exposures)
         return Source(
             facts=Facts(
                 origin="source",
@@ -273,9 +275,8 @@ class Reading:
                 local[parameter.arg] = Unseen(parameter.arg, kinds)
 
     def _classes(
-        self, recorded: list[tuple[InitCall, list[Seen]]], wanted: set[int]
+        self, recorded: list[tuple[InitCall, list[Seen]]], wanted: set[int], exposures: Exposures
     ) -> tuple[tuple[ClassFacts, ...], tuple[Model, ...]]:
-        exposures = Exposures(self.scan, self.infos, self.unit.path, self.project, uses(self.infos, self.scan))
         classes: list[ClassFacts] = []
         models: list[Model] = []
         for info in self.infos:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from initlint.source.interpreter.values import Either, Event, Instance, Items, Table, Tensor, Value
+from initlint.source.interpreter.values import Either, Event, Instance, Items, Table, Tensor
 from initlint.source.models import Built
 from initlint.source.noticing.exposure import Exposure
 from initlint.source.noticing.loose import inside
@@ -25,32 +23,34 @@ def speaks(built: Built, exposure: Exposure) -> bool:
     if _holds_loosely(built.instance):
         return True
     seen: set[int] = set()
-    for held in _held(built.instance, 0):
-        if isinstance(held, Instance):
-            if id(held) in seen:
-                return True
-            seen.add(id(held))
-        elif isinstance(held, Tensor):
-            if held.cell.get("#lost"):  # what was written without effect is so whoever writes later
-                return True
-            if held.writes and not exposure.everything and _is_own(held.writes[-1]):
-                return True
+    left = [(built.instance, 0)]
+    while left:
+        module, depth = left.pop()
+        if id(module) in seen:
+            return True
+        seen.add(id(module))
+        if depth > _DEEPEST:
+            continue
+        for key, held in module.cell.items():
+            if isinstance(held, Instance):
+                if not key.startswith("#"):
+                    left.append((held, depth + 1))
+            elif isinstance(held, Tensor):
+                if not key.startswith("#") and _speaks(held, exposure):
+                    return True
+            elif isinstance(held, Either) and not key.startswith("#"):
+                left += ((option, depth + 1) for option in held.options if isinstance(option, Instance))
+                if any(isinstance(option, Tensor) and _speaks(option, exposure) for option in held.options):
+                    return True
     return False
 
 
-def _held(value: Instance, depth: int) -> Iterator[Value]:
-    """The modules and tensors below a module, again and again if they stand there so."""
-    yield value
-    if depth > _DEEPEST:
-        return
-    for key, held in value.cell.items():
-        if key.startswith("#"):
-            continue
-        for option in held.options if isinstance(held, Either) else (held,):
-            if isinstance(option, Instance):
-                yield from _held(option, depth + 1)
-            elif isinstance(option, Tensor):
-                yield option
+def _speaks(tensor: Tensor, exposure: Exposure) -> bool:
+    """Whether somebody's own values are in a tensor for good, or what was written without effect, whoever writes
+    later."""
+    if tensor.cell.get("#lost"):
+        return True
+    return bool(tensor.writes and not exposure.everything and _is_own(tensor.writes[-1]))
 
 
 def _is_own(last: Event) -> bool:

@@ -50,8 +50,11 @@ class Attributes(Statements):
 
     def attribute(self, value: Value, name: str, frame: Frame, text: str = "") -> Value:
         """An attribute of a value."""
+        if type(value) is Instance:
+            return self._of_instance(value, name, frame)
         if isinstance(value, Unseen):
-            self.taint(value)
+            if type(value) is not Unseen:
+                self.taint(value)
             if name in ("__class__", "type"):
                 return TypeOf(value.text) if name == "__class__" else UNSEEN
             if name in ("data", "weight_data") and value.attribute is not None:
@@ -61,8 +64,6 @@ class Attributes(Statements):
             if name == "data":
                 return Unseen(value.text, value.kinds, value.owner_kinds, value.attribute, value.made)
             return Unseen(f"{value.text}.{name}" if value.text else "", None, value.kinds, name)
-        if isinstance(value, Instance):
-            return self._of_instance(value, name, frame)
         if isinstance(value, Ref):
             found = _member(value.name, name)
             if value.origin is None or not isinstance(found, Ref):

@@ -47,9 +47,7 @@ class Calls(Attributes):
     def call_node(self, node: ast.Call, frame: Frame) -> Value:
         """The value of a call."""
         function = node.func
-        if isinstance(function, ast.Name) and function.id == "super" and self.lookup("super", frame) is None:
-            return self._super(node, frame)
-        if isinstance(function, ast.Attribute):
+        if type(function) is ast.Attribute:
             base = self.eval(function.value, frame)
             if base is NONE:
                 self.nothing(function.value, frame, function.attr)
@@ -57,10 +55,10 @@ class Calls(Attributes):
             if row is not None and not isinstance(base, (Instance, Ref, Class, Items, Table, Super)):
                 return self._tensor_method(row, base, node, frame)
             callee = self.attribute(base, function.attr, frame)
-            if (isinstance(callee, Unseen) and isinstance(base, (Instance, Super))) or (
-                isinstance(callee, Unseen) and isinstance(base, Unseen)
-            ):
+            if isinstance(callee, Unseen) and isinstance(base, (Instance, Super, Unseen)):
                 callee = Method(base, function.attr)
+        elif type(function) is ast.Name and function.id == "super" and self.lookup("super", frame) is None:
+            return self._super(node, frame)
         else:
             callee = self.eval(function, frame)
         positional, keywords = self._arguments(node, frame)
@@ -111,7 +109,9 @@ class Calls(Attributes):
 
     def call(self, function: Value, positional: list[Value], keywords: Keywords, node: ast.AST, frame: Frame) -> Value:
         """Call a value."""
-        self.spend()
+        self.budget -= 1
+        if self.budget < 0:
+            self.spend(0)
         if isinstance(function, Ref):
             return call_name(self, function.name, positional, keywords, node, frame)
         if isinstance(function, Class):

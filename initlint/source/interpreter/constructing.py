@@ -11,7 +11,7 @@ from initlint.source.interpreter.modules import Walk, constant
 from initlint.source.interpreter.values import MADE, NONE, UNSEEN, Const, Either, Event, Instance, Table, Tensor, Value
 from initlint.source.tables.constructors import KINDS
 from initlint.source.tables.layers import CONTAINERS
-from initlint.source.tables.shapes import MAYBE
+from initlint.source.tables.shapes import MAYBE, nothing
 
 if TYPE_CHECKING:
     from initlint.source.interpreter.calls import Calls
@@ -30,6 +30,12 @@ def bound(machine: Calls, kind: str, positional: Sequence[Value], keywords: Mapp
         if name not in given:
             given[name] = UNSEEN if unseen else default
     return given
+
+
+@functools.cache
+def _reset(kind: str) -> str:
+    """What draws a layer's parameters."""
+    return f"torch.nn.{kind}.reset_parameters"
 
 
 @functools.cache
@@ -81,12 +87,15 @@ def fill(
         return
     given = bound(machine, kind, positional, keywords)
     instance.arguments = given
+    makes = KINDS[kind].makes
+    if makes is nothing:
+        return
     constants = {name: constant(value, MAYBE) for name, value in given.items()}
-    for row in KINDS[kind].makes(constants):
+    for row in makes(constants):
         if row.exists is False:
             machine.put(instance.cell, row.name, NONE)
             continue
-        event = Event(f"torch.nn.{kind}.reset_parameters", {}, "framework", made, machine.now())
+        event = Event(_reset(kind), {}, "framework", made, machine.now())
         tensor = Tensor(machine.cell(), row.shape, (event,), made)
         tensor.is_parameter = True
         tensor.cell["#named"] = True

@@ -57,9 +57,10 @@ class Expressions(Conditions):
             return TRUE
         if value is False:
             return FALSE
-        if isinstance(value, int) and abs(value) > folding.LARGEST:
+        kind = type(value)
+        if kind is int and abs(value) > folding.LARGEST:  # type: ignore[arg-type]
             return UNSEEN
-        return Const(value) if isinstance(value, (int, float, str)) else UNSEEN
+        return Const(value) if kind is str or kind is int or kind is float else UNSEEN
 
     def _name(self, node: ast.Name, frame: Frame) -> Value:
         name = node.id

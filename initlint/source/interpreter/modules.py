@@ -265,6 +265,9 @@ class Modules(Holding):
 
     def set_attribute(self, holder: Value, name: str, value: Value, made: tuple[Unit, ast.AST] | None = None) -> None:
         """``holder.name = value``; ``made`` is the target of the assignment, where it is one."""
+        if type(holder) is Instance:
+            self._set_in(holder, name, value, made)
+            return
         if isinstance(holder, Either):
             for option in holder.options:
                 self.taint(option)
@@ -278,10 +281,15 @@ class Modules(Holding):
             elif name == "requires_grad":
                 self.freeze(holder, value)
             return
-        if not isinstance(holder, Instance):
-            self.taint(value)
-            if isinstance(holder, Class):  # how often that has been done before is not followed
-                self.put(holder.info.cell, name, Unseen())
+        self.taint(value)
+        if isinstance(holder, Class):  # how often that has been done before is not followed
+            self.put(holder.info.cell, name, Unseen())
+
+    def _set_in(self, holder: Instance, name: str, value: Value, made: tuple[Unit, ast.AST] | None) -> None:
+        """The same of a module."""
+        kind = type(value)
+        if kind is Instance or kind is Const or kind is Unseen:
+            self.put(holder.cell, name, value)
             return
         held = holder.cell.get(name)
         if isinstance(held, Tensor) and held.is_parameter and isinstance(value, Tensor) and not value.is_parameter:

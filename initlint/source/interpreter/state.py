@@ -299,7 +299,10 @@ class State(ABC):
         if "*" in key:  # stands for any number, none among them
             values = [value for value in values if value is not MISSING] or values
         first = values[0]
-        if all(value is first for value in values):
+        for value in values:
+            if value is not first:
+                break
+        else:
             return first
         if key.startswith("#"):
             return self._join_state(values, key)

@@ -54,14 +54,20 @@ def _leaves(body: Sequence[ast.stmt]) -> bool:
     return isinstance(last, _EXITS)
 
 
+_SIMPLE = frozenset({ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Pass})
+"""Statements that hold no others."""
+
+
 class Statements(Modules):
     """Runs statements."""
 
     def run(self, body: Sequence[ast.stmt], frame: Frame) -> int:
         """Run statements; says how the block ended."""
         for index, statement in enumerate(body):
-            self.spend()
-            if isinstance(statement, ast.If):
+            self.budget -= 1
+            if self.budget < 0:
+                self.spend(0)
+            if type(statement) is ast.If:
                 status, done = self._if(statement, frame, body[index + 1 :])
                 if done:
                     return status
@@ -357,7 +363,9 @@ class Statements(Modules):
 
     def assign(self, target: ast.expr, value: Value, frame: Frame) -> None:
         """``target = value``."""
-        if isinstance(target, ast.Name):
+        if type(target) is ast.Attribute:
+            self.set_attribute(self.eval(target.value, frame), target.attr, value, (frame.unit, target))
+        elif isinstance(target, ast.Name):
             if isinstance(value, Unseen) and not value.text:
                 if isinstance(value, Extent):
                     value.named = (frame.unit, target)
@@ -367,8 +375,6 @@ class Statements(Modules):
                 frame.refined = {text: kinds for text, kinds in frame.refined.items() if text != target.id}
         elif isinstance(target, (ast.Tuple, ast.List)):
             self._unpack(target, value, frame)
-        elif isinstance(target, ast.Attribute):
-            self.set_attribute(self.eval(target.value, frame), target.attr, value, (frame.unit, target))
         elif isinstance(target, ast.Subscript):
             holder = self.eval(target.value, frame)
             self.in_place(holder, "__setitem__", target, frame)
@@ -428,7 +434,9 @@ class Statements(Modules):
                     made = self.defined(statement, inside)
                     if not isinstance(made, Func) or made.node is not statement:
                         info.decorated[statement.name] = made
-            elif not any(isinstance(part, (ast.FunctionDef, ast.ClassDef)) for part in walked(statement)):
+            elif type(statement) in _SIMPLE or not any(
+                isinstance(part, (ast.FunctionDef, ast.ClassDef)) for part in walked(statement)
+            ):
                 self.run([statement], inside)
         if frame.function is None:
             self.classes.setdefault(node.name, Class(info))

@@ -391,8 +391,9 @@ class Tensor(Value):
         self.whole = shape
         self.axes: tuple[int | None, ...] | None = None if shape is None else tuple(range(len(shape)))
         self.sizes: tuple[Value, ...] | None = None
-        cell.setdefault("#trainable", True)
-        cell.setdefault("#writes", writes)
+        if "#writes" not in cell:
+            cell.setdefault("#trainable", True)
+            cell["#writes"] = writes
 
     @property
     def trainable(self) -> bool | None:

@@ -20,6 +20,7 @@ _SEEDING = ("torch.", "lightning.", "pytorch_lightning.", "transformers.", "acce
 _RESTORING = frozenset({"fork_rng", "set_rng_state", "get_rng_state", "isolate_rng", "preserve_rng_state"})
 _PARAMETERS = frozenset({"parameters", "named_parameters"})
 _SCALING = frozenset({"mul_", "div_"})
+_DRAWING = frozenset({"reset_parameters", "_init_weights", "_reset_parameters"})
 
 
 def seeds_in(function: Function | None, scan: Scan, unit: Unit) -> tuple[Location, ...]:
@@ -53,23 +54,27 @@ def rescales_of(function: Function, info: ClassInfo, calls: Sequence[InitCall], 
     again = function.name == "reset_parameters" and info.is_module
     if not again and not (function.name == "_init_weights" and any(is_pretrained_model(one) for one in info.outside)):
         return ()
+    nodes = walked(function)
+    found: list[tuple[str, ast.AST]] = []
+    for node in nodes:
+        if isinstance(node, ast.AugAssign):
+            if isinstance(node.op, (ast.Mult, ast.Div)):
+                found.append((_tensor(node.target), node))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SCALING:
+            found.append((_tensor(node.func.value), node))
+    if not found:
+        return ()
     looped: set[str] = set()
     drawn: dict[str, int] = {call.target.text: call.location.line for call in reversed(calls)}
     anew = 1 << 60  # the line from which everything has been drawn anew
-    found: list[tuple[str, ast.AST]] = []
-    for node in walked(function):
+    for node in nodes:
         if isinstance(node, ast.For) and any(_name(part) in _PARAMETERS for part in walked(node.iter)):
             looped.update(part.id for part in walked(node.target) if isinstance(part, ast.Name))
-        elif isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Mult, ast.Div)):
-            found.append((_tensor(node.target), node))
         elif isinstance(node, ast.Assign):
             for target in node.targets:
                 drawn.setdefault(_tensor(target), node.lineno)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in _SCALING:
-                found.append((_tensor(node.func.value), node))
-            elif node.func.attr in ("reset_parameters", "_init_weights", "_reset_parameters"):
-                anew = min(anew, node.lineno)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _DRAWING:
+            anew = min(anew, node.lineno)
     return tuple(
         Change(
             text=text,
