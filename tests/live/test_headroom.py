@@ -102,6 +102,51 @@ def test_one_hot_attention(fused: bool, gain: float) -> None:
     assert not known(key.probe.one_hot_fraction)
 
 
+class Chooses(nn.Module):
+    """Scores that come of a layer, and what is done with the softmax over them."""
+
+    def __init__(self, use: str) -> None:
+        super().__init__()
+        self.scores = nn.Conv1d(12, 4, 1) if use == "channels" else nn.Linear(16, 4)
+        self.others = nn.ModuleList([nn.Linear(16, 16) for _ in range(4)])
+        self.out, self.use = nn.Linear(16, 4), use
+        nn.init.normal_(self.scores.weight, std=20.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores = self.scores(x)
+        if self.use == "positions":  # which a head each attends to, by what it holds
+            return self.out(torch.tanh(scores.softmax(1).transpose(1, 2) @ x))
+        shares = scores.softmax(1 if self.use == "channels" else -1)
+        if self.use == "expectation":
+            return (shares * torch.arange(4.0)).sum(-1)
+        if self.use == "output":
+            return shares.log()
+        if self.use == "channels":
+            return self.out(sum(shares[:, i : i + 1] * other(x) for i, other in enumerate(self.others)))
+        given = torch.stack([other(x) for other in self.others], dim=-2)
+        if self.use == "best":
+            best, which = shares.max(-1, keepdim=True)
+            return self.out(best * given.gather(-2, which.unsqueeze(-1).expand(-1, -1, 1, 16)).squeeze(-2))
+        return self.out((shares.unsqueeze(-1) * given).sum(-2))
+
+
+@pytest.mark.parametrize(
+    ("use", "expected"),
+    [
+        ("weights", "advice"),
+        ("best", "advice"),
+        ("channels", "advice"),
+        ("positions", "warning"),
+        ("expectation", "warning"),
+        ("output", "warning"),
+    ],
+)
+def test_a_router_is_no_attention(use: str, expected: str) -> None:
+    torch.manual_seed(0)
+    report = initlint.audit(Chooses(use), torch.randn(8, 12, 16), select="INI706")
+    assert [finding.severity.label for finding in report.findings] == [expected]
+
+
 def test_a_layer_called_again_is_measured_call_by_call() -> None:
     class Loop(nn.Module):
         def __init__(self) -> None:

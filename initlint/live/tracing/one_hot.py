@@ -19,6 +19,8 @@ _MASKED = -9e3
 """Scores that a mask brought below this are none."""
 _ROWS, _QUERIES = 512, 32
 _LOOKED_AT = 40
+_UNTURNED = frozenset({"view", "_unsafe_view", "reshape", "_to_copy", "clone", "alias", "detach"})
+"""Views and copies that leave dimensions in their order."""
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -89,13 +91,17 @@ def _gates(trace: Trace, index: int) -> bool:
     if node.op not in ("_softmax", "_safe_softmax"):
         return False
     scores = trace.nodes[node.inputs[0]]
-    while scores.category in ("view", "bias", "scale", "dropout"):
+    while scores.category in ("bias", "scale", "dropout") or scores.op in _UNTURNED:
         scores = trace.nodes[scores.inputs[0]]
     dims = [argument for argument in node.arguments if isinstance(argument, int) and not isinstance(argument, bool)]
-    if scores.category != "application" or scores.shape != node.shape or not dims:
+    if scores.category != "application" or not dims:
         return False
-    units = 1 if isinstance(trace.modules.get(scores.layer), _CONVOLUTIONS) else len(node.shape) - 1
-    return dims[0] % len(node.shape) == units and _meets_others(trace, index)
+    over = dims[0] % len(node.shape)
+    if isinstance(trace.modules.get(scores.layer), _CONVOLUTIONS):
+        own = over == 1 and scores.shape == node.shape
+    else:  # which torch may run over all but the last dimension at once
+        own = over == len(node.shape) - 1 and scores.shape[-1:] == node.shape[-1:]
+    return own and scores.numel == node.numel and _meets_others(trace, index)
 
 
 def _meets_others(trace: Trace, index: int) -> bool:
