@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 from collections.abc import Iterator, Sequence
 
 from initlint.facts import UNKNOWN, ClassFacts, Facts, Incident, InitCall, Model, Script
@@ -33,6 +32,7 @@ from initlint.source.roots import roots_of, trains_at_import, whole_classes
 from initlint.source.scripts.script_kind import is_script
 from initlint.source.speaking import speaks
 from initlint.source.tables.initializers import Initializers
+from initlint.source.text.parsing import lines_of
 from initlint.source.text.scan import Function, Scan, scan
 
 STEPS_A_CLASS = 30_000
@@ -46,7 +46,7 @@ class Reading:
     """Reads one file."""
 
     def __init__(self, tree: ast.Module, text: str, path: str, project: Project | None, table: Initializers) -> None:
-        lines: Sequence[str] | None = None if text.isascii() else re.split(r"\r\n|\r|\n", text)
+        lines: Sequence[str] | None = None if text.isascii() else lines_of(text)
         self.machine = Calls()
         self.machine.table = table
         self.machine.classes = {}

@@ -27,6 +27,7 @@ from initlint.source.interpreter.values import (
 from initlint.source.project.packages import Module
 from initlint.source.tables.initializers import ROWS
 from initlint.source.text.names import LIBRARIES, canonical, imported
+from initlint.source.text.parsing import lines_of
 from initlint.source.text.walking import walked
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class Imports:
         shown = path if self.absolute else os.path.relpath(path)
         index, stars = _indexed(tree, text, shown)
         names = Globals(self.machine.now(), self, index, stars)
-        lines = None if text.isascii() else re.split(r"\r\n|\r|\n", text)
+        lines = None if text.isascii() else lines_of(text)
         names.unit = self.units[real] = unit = Unit(shown, tree, names, lines=lines)
         return unit
 

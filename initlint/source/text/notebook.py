@@ -15,7 +15,7 @@ from typing import Any
 
 from initlint.location import Location
 from initlint.record import field, record, replace
-from initlint.source.text.parsing import SourceError, parsed
+from initlint.source.text.parsing import SourceError, lines_of, parsed
 
 __all__ = ["Notebook", "read"]
 
@@ -90,7 +90,7 @@ def read(data: bytes) -> Notebook:
     code, shown = [_HEAD], [_HEAD]
     starts, numbers, indents, faults = [], [], [], []
     for number, text in _code_cells(cells):
-        lines = re.split(r"\r\n|\r|\n", text)
+        lines = lines_of(text)
         plain, indent = _dedented(lines)
         starts.append(len(code) + 1)
         numbers.append(number)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 import warnings
 
 from initlint.source.text import garbage
 
-__all__ = ["SourceError", "decoded", "parsed"]
+__all__ = ["SourceError", "decoded", "lines_of", "parsed"]
 
 
 class SourceError(Exception):
@@ -52,3 +53,8 @@ def parsed(text: str, path: str) -> ast.Module:
         raise SourceError("nested too deeply to be parsed") from None
     except ValueError as error:
         raise SourceError(str(error)) from None
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a source text, as Python counts them."""
+    return re.split(r"\r\n|\r|\n", text) if "\r" in text else text.split("\n")
