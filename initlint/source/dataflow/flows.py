@@ -54,12 +54,15 @@ class Flows:
 
     def __init__(self, graph: Graph, root: bool) -> None:
         self.root = root
-        self.above: dict[int, set[int]] = {}
-        """For each node those that it comes from."""
+        self.above: dict[int, int] = {}
+        """For each node those that it comes from: a bit each, of its index."""
         self.depths: dict[int, int] = {}
         """For each node, how many layers are on the longest way to it."""
         for node in graph.nodes:  # inputs come before what takes them
-            self.above[node.index] = {each.index for each in node.inputs}.union(*map(self._ancestors, node.inputs))
+            above = 0
+            for each in node.inputs:
+                above |= self.above[each.index] | 1 << each.index
+            self.above[node.index] = above
             before = max((self.depths[each.index] for each in node.inputs), default=0)
             self.depths[node.index] = before + (node.kind == "layer")
         self.by_instance: dict[int, list[Node]] = {}
@@ -67,9 +70,6 @@ class Flows:
             if node.kind == "layer" and node.instance is not None:
                 self.by_instance.setdefault(id(node.instance), []).append(node)
         self.chains: list[list[Instance]] | None = self._chains(graph) if graph.understood else None
-
-    def _ancestors(self, node: Node) -> set[int]:
-        return self.above[node.index]
 
     def of(self, instance: Instance, products: list[Node]) -> Flow:
         """What becomes of a layer's output; ``products`` are those of the bare matrices that it owns."""
@@ -188,14 +188,18 @@ class Flows:
         if not beside:
             return False  # all of it comes of the layer
         passing = [
-            index for node in nodes for each in beside for index in _addends(each) if index in self.above[node.index]
+            index
+            for node in nodes
+            for each in beside
+            for index in _addends(each)
+            if self.above[node.index] >> index & 1
         ]
         if passing or max(self.depths[each.index] for each in beside) < max(self.depths[node.index] for node in nodes):
             return True
         return None
 
     def _comes_of(self, node: Node, source: Node) -> bool:
-        return node is source or source.index in self.above[node.index]
+        return node is source or bool(self.above[node.index] >> source.index & 1)
 
     def _meets_itself(self, taken: Iterable[Node], nodes: list[Node]) -> bool:
         """Whether something takes a layer's output and a function of it: what that comes to is not looked into."""
@@ -285,7 +289,7 @@ def _reached(nodes: Iterable[Node], onward: Callable[[Node], list[Node]]) -> tup
     return kinds, ends
 
 
-def _next(start: Node, ancestry: dict[int, set[int]]) -> tuple[list[Node], list[Node]]:
+def _next(start: Node, ancestry: dict[int, int]) -> tuple[list[Node], list[Node]]:
     """The linear layers that take a layer's output: directly, and by way of residual sums that it is the trunk of."""
     direct: dict[int, Node] = {}
     beyond: dict[int, Node] = {}
@@ -297,9 +301,9 @@ def _next(start: Node, ancestry: dict[int, set[int]]) -> tuple[list[Node], list[
             continue
         if node.kind == "sum":
             others = [source for source in node.inputs if source is not came]
-            if not others or not all(start.index in ancestry[source.index] for source in others):
+            if not others or not all(ancestry[source.index] >> start.index & 1 for source in others):
                 continue
-            if any(start.index not in ancestry[source.index] | {source.index} for source in node.inputs):
+            if any(source is not start and not ancestry[source.index] >> start.index & 1 for source in node.inputs):
                 continue
             if _through_layer(came, start, ancestry):
                 continue
@@ -315,16 +319,16 @@ def _next(start: Node, ancestry: dict[int, set[int]]) -> tuple[list[Node], list[
     return list(direct.values()), list(beyond.values())
 
 
-def _through_layer(node: Node, start: Node, ancestry: dict[int, set[int]]) -> bool:
+def _through_layer(node: Node, start: Node, ancestry: dict[int, int]) -> bool:
     """Whether another layer stands between ``start`` and ``node``."""
     return any(found.kind == "layer" and found is not start for found in _between(node, start, ancestry))
 
 
-def _between(node: Node, start: Node, ancestry: dict[int, set[int]]) -> Iterator[Node]:
+def _between(node: Node, start: Node, ancestry: dict[int, int]) -> Iterator[Node]:
     stack, seen = [node], {start.index}
     while stack:
         current = stack.pop()
-        if current.index in seen or (start.index not in ancestry[current.index]):
+        if current.index in seen or not ancestry[current.index] >> start.index & 1:
             continue
         seen.add(current.index)
         if current.kind == "sum":

@@ -257,7 +257,10 @@ class Expressions(Conditions):
                     self.eval(part, frame)
             return self._sliced(base, node.slice, frame)
         assert key is not None
-        return self.element(base, key, spelled(node) if isinstance(base, Unseen) else "")
+        text = ""
+        if isinstance(base, Unseen):
+            text = self.spellings.get(id(node)) or self.spellings.setdefault(id(node), spelled(node))
+        return self.element(base, key, text)
 
     def element(self, base: Value, key: Value, text: str = "") -> Value:
         """``base[key]``."""

@@ -161,6 +161,8 @@ class State(ABC):
         self.graph: Graph | None = None
         self.applications: list[Applied] = []
         self.application: int | None = None
+        self.spellings: dict[int, str] = {}
+        """What was spelled out, by the id of its node: to write a subscript anew takes as long as to read twenty."""
         self.every: list[Cell] = []
         """All mutable state that was made."""
 
