@@ -133,7 +133,9 @@ class Reading:
         machine.exhaustive = True
         machine.incidents = self.incidents
         for statement in self.unit.tree.body:
-            if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            if isinstance(statement, ast.Import) or (
+                isinstance(statement, ast.ImportFrom) and statement.names[0].name != "*"
+            ):
                 continue
             try:
                 if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):

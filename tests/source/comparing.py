@@ -9,7 +9,7 @@ import textwrap
 import warnings
 from typing import Any
 
-from initlint.facts import Parameter, known
+from initlint.facts import Model, Parameter, known
 
 from .reading import PRELUDE, model, net
 
@@ -50,9 +50,14 @@ def compare(case: str, whole: bool, *, before: str = "", within: str = "") -> No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         exec(PRELUDE + text, space)
-    real = dict(space["Net"]().named_parameters(remove_duplicate=False))
+    agree(model(text), space["Net"](), whole)
+
+
+def agree(found: Model, built: Any, whole: bool) -> None:
+    """What is read of a model is so of what is built."""
+    real = dict(built.named_parameters(remove_duplicate=False))
     read: dict[str, list[Parameter]] = {}
-    for each in model(text).parameters:
+    for each in found.parameters:
         if not each.is_buffer:
             read.setdefault(each.name, []).append(each)
     for name, options in read.items():

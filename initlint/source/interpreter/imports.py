@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from initlint.regex import pattern
@@ -125,6 +125,11 @@ class Imports:
             self._starred[mark] = self._star(stars, name)
         return self._starred[mark]
 
+    def brought(self, star: Ref, name: str) -> Value | None:
+        """What one star import binds ``name`` to; None where it has none of the name, or cannot be looked into."""
+        found = self._star([star], name)
+        return None if isinstance(found, Unseen) else found
+
     def _star(self, stars: list[Ref | None], name: str) -> Value | None:
         for star in reversed(stars):
             if star is None:
@@ -242,6 +247,7 @@ def _indexed(tree: ast.Module, text: str, path: str) -> tuple[dict[str, ast.stmt
             for local, ref in bindings(statement, path, True):
                 if local == "*":
                     stars.append(ref)
+                    _unsettle(index, list(index))
                 else:
                     index[local] = statement
         elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
@@ -251,16 +257,38 @@ def _indexed(tree: ast.Module, text: str, path: str) -> tuple[dict[str, ast.stmt
                     index[target.id] = statement
                 else:
                     index.update(dict.fromkeys(_stored(target)))
+                    _unsettle(index, _changed(target))
         elif isinstance(statement, (ast.AugAssign, ast.Delete)):
             index.update(dict.fromkeys(_stored(statement)))
+            _unsettle(index, _changed(statement))
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            _unsettle(index, _changed(statement.value.func))
         elif isinstance(statement, _COMPOUND) or type(statement).__name__ == "TryStar":
-            stars.extend(None for node in walked(statement) if isinstance(node, ast.alias) and node.name == "*")
+            inner = [None for node in walked(statement) if isinstance(node, ast.alias) and node.name == "*"]
+            stars.extend(inner)
+            _unsettle(index, list(index) if inner else ())
             index.update(dict.fromkeys(_stored(statement)))
     if _GLOBAL.search(text):
         for node in walked(tree):
             if isinstance(node, ast.Global):
                 index.update(dict.fromkeys(node.names))
     return index, stars
+
+
+def _unsettle(index: dict[str, ast.stmt | None], names: Iterable[str]) -> None:
+    """What these names were assigned may be something else by now; what was imported or defined hardly is."""
+    index.update((name, None) for name in names if isinstance(index.get(name), (ast.Assign, ast.AnnAssign)))
+
+
+def _changed(node: ast.AST) -> Iterator[str]:
+    """The names whose values a target, or a method that is called, may change."""
+    targets = node.targets if isinstance(node, ast.Delete) else [getattr(node, "target", node)]
+    for target in targets:
+        held = target
+        while isinstance(held, (ast.Attribute, ast.Subscript)):
+            held = held.value
+        if held is not target and isinstance(held, ast.Name):
+            yield held.id
 
 
 def _stored(node: ast.AST) -> Iterator[str]:

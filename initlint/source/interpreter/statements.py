@@ -445,10 +445,20 @@ class Statements(Modules):
     def _import(self, node: ast.Import | ast.ImportFrom, frame: Frame) -> int:
         for local, ref in bindings(node, frame.unit.path, self.imports is not None):
             if local == "*":
-                frame.unit.stars.append(ref)
+                if ref not in frame.unit.stars:
+                    frame.unit.stars.append(ref)
+                self._overlay(ref, frame)
             else:
                 self.bind(frame, local, ref)
         return NEXT
+
+    def _overlay(self, star: Ref, frame: Frame) -> None:
+        """What a star import brings stands for names that had other values before."""
+        for name, held in list(frame.scopes[0].items()):
+            if isinstance(held, (Const, Items, Table)) and self.imports is not None:
+                brought = self.imports.brought(star, name)
+                if brought is not None:
+                    self.bind(frame, name, brought)
 
     def _nonlocal(self, node: ast.Nonlocal, frame: Frame) -> int:
         for name in node.names:
