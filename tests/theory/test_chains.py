@@ -16,6 +16,7 @@ from initlint.facts import (
     LayerProbe,
     Model,
     Parameter,
+    Probe,
     Range,
     ResidualStream,
     UnknownFact,
@@ -70,7 +71,8 @@ def measured(stds: list[float], gradients: list[float] | None = None, *, head: b
         linear(f"fc{i}", probe=LayerProbe(forward_std=std, gradient_std=gradient), is_head=head and i == len(stds) - 1)
         for i, (std, gradient) in enumerate(zip(stds, gradients, strict=True))
     ]
-    return Chain(layers=Model(name="net", layers=tuple(layers)).layers)
+    probe = Probe(batch="8", loss_kind="model")  # the layers know their model, and what it was run on
+    return Chain(layers=Model(name="net", layers=tuple(layers), probe=probe).layers)
 
 
 def test_signal_runs_from_the_first_layer_to_the_last() -> None:
