@@ -20,6 +20,9 @@ from collections import OrderedDict
 def unread():
     return int(os.path.join("2"))
 
+def unread_too(value):
+    return copy.copy({"it": value})["it"]
+
 def lin(value, size=4):
     made = nn.Linear(size, size, bias=False)
     nn.init.constant_(made.weight, value)

@@ -217,6 +217,21 @@ SOUND = {
         self.k = nn.Parameter(whole.new_full((2,), 3.0))
         self.l = nn.Parameter(whole.new_tensor([3.0]))
         """,
+    "the shapes of what is computed": """
+        whole, row = torch.ones(3, 4, 5), torch.ones(4)
+        self.a = lin(1, whole.sum(0).shape[0])
+        self.b = lin(1, torch.sum(whole, 1).shape[1])
+        self.c = nn.Parameter(row.repeat(3, 1))
+        self.d = nn.Parameter(torch.diag(row))
+        self.e = nn.Parameter(torch.eye(4) @ unread_too(row))
+        self.f = nn.Parameter(torch.eye(4).matmul(row))
+        self.g = nn.Parameter(row.abs().mul(2).sigmoid() * 3 - 1)
+        self.h = nn.Parameter(torch.sqrt(row) + row.clamp(0, 1))
+        self.i = nn.Parameter(row.mul(torch.ones(3, 1)))
+        self.j = nn.Parameter(whole.mean((1, 2)))
+        self.k = nn.Parameter(torch.outer(row, row))
+        self.l = nn.Parameter(-row / 2)
+        """,
     "stacks of clones": """
         layer = nn.TransformerEncoderLayer(4, 2, 8)
         nn.init.constant_(layer.linear1.weight, 5)
@@ -248,6 +263,23 @@ def test_all_that_is_built_is_read(case: str) -> None:
 @pytest.mark.parametrize("case", SOUND)
 def test_nothing_is_read_that_is_not_built(case: str) -> None:
     compare(SOUND[case], whole=False)
+
+
+@pytest.mark.parametrize("parameter", [None, 0.2, 0, True, "x"])
+def test_gains_are_those_of_torch(parameter: object) -> None:
+    from torch.nn import init
+
+    from initlint.source.interpreter.folding import FAILED, calculate_gain
+
+    names = "linear identity conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d sigmoid tanh relu"
+    for name in [*names.split(), "leaky_relu", "selu", "gelu", "elu", "no such"]:
+        read = calculate_gain(name, parameter)
+        try:
+            gain = init.calculate_gain(name, parameter)  # type: ignore[arg-type]
+        except ValueError:
+            assert read is FAILED, name
+        else:
+            assert read == pytest.approx(gain), name
 
 
 def test_the_table_has_every_name_that_a_module_of_torch_has() -> None:

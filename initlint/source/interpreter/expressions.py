@@ -166,7 +166,7 @@ class Expressions(Conditions):
 
     def _derived(self, op: ast.operator, left: Value, right: Value) -> Tensor:
         """The tensor that an operator makes; ``#derived`` as in ``tensor_methods``."""
-        made = self.computed((left, right))
+        made = self.computed(() if isinstance(op, ast.MatMult) else (left, right))
         parameters = [value for value in (left, right) if isinstance(value, Tensor) and value.is_parameter]
         if len(parameters) == 1:
             made.cell["#derived"] = (_SIGNS.get(type(op), "an operator"), parameters[0])

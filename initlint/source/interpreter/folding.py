@@ -161,12 +161,13 @@ _GAINS = {
     "conv1d": 1.0,
     "conv2d": 1.0,
     "conv3d": 1.0,
+    "conv_transpose1d": 1.0,
+    "conv_transpose2d": 1.0,
+    "conv_transpose3d": 1.0,
     "sigmoid": 1.0,
     "tanh": 5 / 3,
     "relu": math.sqrt(2),
     "selu": 0.75,
-    "identity": 1.0,
-    "conv_transpose2d": 1.0,
 }
 
 
@@ -176,6 +177,7 @@ def calculate_gain(nonlinearity: Any, parameter: Any = None) -> Any:
         return FAILED
     if nonlinearity == "leaky_relu":
         slope = 0.01 if parameter is None else parameter
-        return Gain.of(math.sqrt(2 / (1 + slope**2)), nonlinearity) if isinstance(slope, (int, float)) else FAILED
+        number = isinstance(slope, (int, float)) and not isinstance(slope, bool)
+        return Gain.of(math.sqrt(2 / (1 + slope**2)), nonlinearity) if number else FAILED
     gain = _GAINS.get(nonlinearity)
     return FAILED if gain is None else Gain.of(gain, nonlinearity)

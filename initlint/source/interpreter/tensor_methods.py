@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from initlint.source.interpreter import views
 from initlint.source.interpreter.modules import constant
-from initlint.source.interpreter.tensors import MAPS, cast, factory, mapped
+from initlint.source.interpreter.tensors import ELEMENTWISE, MAPS, cast, factory, mapped
 from initlint.source.interpreter.values import TRUE, UNSEEN, Const, Event, Instance, Items, Ref, Tensor, Unseen, Value
 from initlint.source.tables import initializers
 from initlint.source.text.names import spelled
@@ -143,7 +143,7 @@ def tensor_method(
     for value in positional:
         if isinstance(value, Instance):
             machine.taint(value)
-    return machine.computed((receiver,))
+    return machine.computed((receiver, *positional) if name in ELEMENTWISE else ())
 
 
 def _converted(machine: Attributes, receiver: Tensor, name: str, positional: list[Value], keywords: Keywords) -> Tensor:

@@ -50,6 +50,15 @@ _NUMBER = pattern(
 MAPS = frozenset(["log", "log2", "log10", "reciprocal", "rsqrt", "exp", "softplus"])
 """Functions of torch, of each value by itself, of which it is remembered what they were applied to."""
 
+_OTHERS = (
+    "abs absolute add sub subtract mul multiply div divide true_divide neg negative pow square sqrt exp2 expm1 log1p "
+    "sigmoid tanh sin cos tan asin acos atan sinh cosh erf erfc erfinv floor ceil round trunc frac sign clamp clip "
+    "clamp_min clamp_max relu gelu silu selu elu leaky_relu hardtanh softmax log_softmax cumsum cumprod flip roll "
+    "masked_fill nan_to_num lerp fmod remainder dropout normalize deg2rad rad2deg tril triu bernoulli clone"
+)
+ELEMENTWISE = MAPS | frozenset(_OTHERS.split())
+"""Functions and methods of torch whose result has the shape of what they are given first."""
+
 _DTYPES = {
     "torch.float16": "float16",
     "torch.half": "float16",
@@ -168,7 +177,7 @@ def cast(machine: Modules, tensor: Tensor, name: str, positional: Sequence[Value
 
 def mapped(machine: Modules, name: str, operands: Sequence[Value], made: tuple[Unit, ast.AST]) -> Value:
     """What a function of torch makes of tensors; that of a single draw is remembered as one."""
-    result = machine.computed(operands)
+    result = machine.computed(operands if name in ELEMENTWISE else ())
     first = operands[0] if len(operands) == 1 else None
     if name not in MAPS or not isinstance(result, Tensor) or not isinstance(first, Tensor) or not first.writes:
         return result
