@@ -24,6 +24,7 @@ self.head, self.glu = nn.Linear(8, 3), nn.Linear(8, 16)
 self.norm, self.drop, self.relu = nn.LayerNorm(8), nn.Dropout(0.1), nn.ReLU(inplace=True)
 self.gate, self.flag = nn.Parameter(torch.ones(8)), True
 self.blocks = nn.ModuleList([nn.Linear(8, 8) for _ in range(3)])
+self.soft, self.gated = nn.Softmax(-1), nn.GLU(-1)
 """
 
 FORWARD = {
@@ -253,6 +254,49 @@ FORWARD = {
         x = x + self.a(x)
         x = x + self.b(F.relu(x))
         return self.head(self.norm(x))
+        """,
+}
+FORWARD |= {
+    "modules of torch": """
+        y = self.soft(self.a(x)) + self.gated(self.glu(x))
+        return self.head(self.relu(self.b(y)))
+        """,
+    "a module that works in place": """
+        y = self.a(x)
+        self.relu(y)
+        return self.head(y)
+        """,
+    "a function that works in place": """
+        y = self.a(x)
+        F.relu(y, inplace=True)
+        z = self.b(y)
+        z.add_(y).clamp_(min=0)
+        return self.head(z)
+        """,
+    "arithmetic by methods": """
+        y = self.a(x).sub(x).div(2).mul(self.gate)
+        return self.head(y.matmul(self.b.weight))
+        """,
+    "matrices of values": """
+        q, k = self.a(x)[:, None], self.b(x)[:, None]
+        y = torch.einsum("bij,bkj->bik", q, k).bmm(self.c(x)[:, None])[:, 0]
+        return self.head(F.linear(y, self.glu(x)[:8, :8]).mm(self.blocks[0].weight))
+        """,
+    "questions": """
+        if len(x) > 0 and isinstance(x, torch.Tensor):
+            x = torch.tanh(self.a(x))
+        return self.head(x // 1 + F.relu(self.b(x)))
+        """,
+    "cuts": """
+        y = torch.clamp(self.a(x), 0, 6)
+        z = self.b(y).clip(-1, 1)
+        return self.head(z)
+        """,
+    "two branches that are alike": """
+        return self.head(torch.tanh(self.a(x) + self.b(x)))
+        """,
+    "a shortcut with a map of its own": """
+        return self.head(self.b(F.relu(self.a(x))) + self.c(x))
         """,
 }
 SAID = ("normalized", "product_normalized", "ends_branch", "is_head")
