@@ -12,7 +12,7 @@ from initlint.source.interpreter.classes import ClassInfo
 from initlint.source.interpreter.constructing import fill
 from initlint.source.interpreter.library_calls import call_name
 from initlint.source.interpreter.modules import Walk
-from initlint.source.interpreter.state import MAYBE, NEXT, Frame
+from initlint.source.interpreter.state import MAYBE, NEXT, Frame, Signature
 from initlint.source.interpreter.statements import quiet
 from initlint.source.interpreter.values import (
     MADE,
@@ -224,39 +224,36 @@ class Calls(Attributes):
     def bind_parameters(self, function: Func, positional: list[Value], keywords: Keywords, local: Cell) -> None:
         """Give a function's parameters their values; one without an argument has its default."""
         arguments = function.node.args
-        names = [*arguments.posonlyargs, *arguments.args]
-        required = len(names) - len(arguments.defaults)
+        signature = self.signatures.get(id(arguments))
+        if signature is None:
+            signature = self.signatures[id(arguments)] = _signature(arguments)
+        names, required, declared = signature
         unclear = "**" in keywords
-        for index, (parameter, given) in enumerate(zip(names, positional, strict=False)):
+        for index, (name, given) in enumerate(zip(names, positional, strict=False)):
             if type(given) is Walk and given.root is None and not given.known:
                 unclear = True
                 break
-            local[parameter.arg] = MADE.spelled(parameter.arg) if given is MADE and index < required else given
+            local[name] = MADE.spelled(name) if given is MADE and index < required else given
         if unclear:
-            for parameter in (*(names if function.receiver is None else names[1:]), *arguments.kwonlyargs):
-                local[parameter.arg] = Unseen(parameter.arg)
+            for name in (*(names if function.receiver is None else names[1:]), *list(declared)[len(names) :]):
+                local[name] = Unseen(name)
         extra: list[tuple[str, Value]] = []
-        if keywords:
-            declared = {parameter.arg for parameter in (*names, *arguments.kwonlyargs)}
-            for name, value in keywords.items():
-                if name in declared:
-                    local[name] = value
-                elif name != "**":
-                    extra.append((name, value))
+        for name, value in keywords.items():
+            if name in declared:
+                local[name] = value
+            elif name != "**":
+                extra.append((name, value))
         outer = None
-        for parameter, default in (
-            *zip(names, (*[None] * required, *arguments.defaults), strict=True),
-            *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-        ):
-            if parameter.arg in local:
+        for name, default in declared.items():
+            if name in local:
                 continue
             if default is None:
-                local[parameter.arg] = Unseen(parameter.arg)
-            elif function.defaults is not None and parameter.arg in function.defaults:
-                local[parameter.arg] = function.defaults[parameter.arg]
+                local[name] = Unseen(name)
+            elif function.defaults is not None and name in function.defaults:
+                local[name] = function.defaults[name]
             else:
                 outer = outer or Frame(function.unit, function.closure or (function.unit.globals,))
-                local[parameter.arg] = self.eval(default, outer)
+                local[name] = self.eval(default, outer)
         if arguments.vararg is not None:
             more = positional[len(names) :]
             spread = [value for value in more if isinstance(value, Walk) and value.root is None]
@@ -265,3 +262,12 @@ class Calls(Attributes):
             local[arguments.vararg.arg] = self.items("tuple", known, rest)
         if arguments.kwarg is not None:
             local[arguments.kwarg.arg] = Table(self.cell(), tuple(extra), UNSEEN if "**" in keywords else None)
+
+
+def _signature(arguments: ast.arguments) -> Signature:
+    """The names of a function's positional parameters, how many have no default, and the default of every one."""
+    names = [parameter.arg for parameter in (*arguments.posonlyargs, *arguments.args)]
+    required = len(names) - len(arguments.defaults)
+    declared = dict(zip(names, (*[None] * required, *arguments.defaults), strict=True))
+    declared.update(zip([each.arg for each in arguments.kwonlyargs], arguments.kw_defaults, strict=True))
+    return names, required, declared

@@ -62,6 +62,9 @@ class Unit:
     """The lines of a file that is not all ASCII (columns are counted in code points there)."""
 
 
+Signature = tuple[list[str], int, dict[str, "ast.expr | None"]]
+"""The names of positional parameters, how many of them have no default, and all parameters with their defaults."""
+
 Refined = dict[str, tuple[str, ...]]
 """The kinds of layer that tests in force let through, by the text of what they were asked of."""
 
@@ -161,6 +164,8 @@ class State(ABC):
         self.graph: Graph | None = None
         self.applications: list[Applied] = []
         self.application: int | None = None
+        self.signatures: dict[int, Signature] = {}
+        """What functions take, by the id of the node that says so."""
         self.spellings: dict[int, str] = {}
         """What was spelled out, by the id of its node: to write a subscript anew takes as long as to read twenty."""
         self.every: list[Cell] = []
