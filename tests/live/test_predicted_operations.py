@@ -69,6 +69,7 @@ OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "side by side": lambda x, y: torch.cat([x, y], -1),
     "beside zeros": lambda x, y: torch.cat([x, torch.zeros_like(x)], -1),
     "one on the other": lambda x, y: torch.stack([x, y], 1).mean(1),
+    "mean over positions": lambda x, y: x.mean(1),
     "smallest": lambda x, y: x.amin(1),
     "log of a softmax": lambda x, y: torch.log_softmax(x, -1),
     "one or the other": lambda x, y: torch.where(x > 0, x, y),
