@@ -12,7 +12,7 @@ see the real things.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -60,17 +60,20 @@ else:
             body["__slots__"] = tuple([each.name for each in fields])
             body["__record__"] = fields
             body["__match_args__"] = () if kw_only else tuple([each.name for each in fields if each.init])
-            body["__dataclass_fields__"] = _AsDataclass("__dataclass_fields__", kw_only)
-            body["__dataclass_params__"] = _AsDataclass("__dataclass_params__", kw_only)
+            how = {"frozen": frozen, "eq": eq, "order": order, "kw_only": kw_only}
+            body["__dataclass_fields__"] = _AsDataclass("__dataclass_fields__", how)
+            body["__dataclass_params__"] = _AsDataclass("__dataclass_params__", how)
+            body["__replace__"] = replace
             body.setdefault("__repr__", _repr)
             if frozen:
                 body["__setattr__"] = body["__delattr__"] = _refuse
                 body["__setstate__"] = _set_state
             if eq:
                 compared = [each.name for each in fields if each.compare]
-                body["__key__"] = attrgetter(*compared) if compared else _no_key
-                body["__eq__"] = _equal
-                body["__hash__"] = _hash if frozen else None
+                body["__key__"] = attrgetter(*compared) if compared else staticmethod(_no_key)
+                body.setdefault("__eq__", _equal)
+                if body.get("__hash__") is None:  # as it is, too, where a class has an __eq__ of its own
+                    body["__hash__"] = _hash if frozen else None
             if order:
                 body.update(_ORDER)
             made = type(cls)(cls.__name__, cls.__bases__, body)
@@ -131,14 +134,19 @@ def _initializer(made: Any, kw_only: bool, frozen: bool) -> Any:
             made.__init__ = _compiled(made, kw_only, post, frozen)
             made.__init__(self, *args, **given)  # says what is wrong with the arguments
             return
-        for each in fields:
-            value = held.get(each.name, each.default)
-            _set(self, each.name, each.default_factory() if value is _MISSING else value)
+        _fill(self, held)
         if post:
             self.__post_init__()
 
     initialize.__name__ = "__init__"
     return initialize
+
+
+def _fill(self: Any, held: dict[str, Any]) -> None:
+    """Give each field of a record what is held for it, or its default."""
+    for each in self.__record__:
+        value = held.get(each.name, each.default)
+        _set(self, each.name, each.default_factory() if value is _MISSING else value)
 
 
 def _fits(fields: list[_Field], held: dict[str, Any]) -> bool:
@@ -156,29 +164,32 @@ def _compiled(made: Any, kw_only: bool, post: bool, frozen: bool) -> Any:
     """An ``__init__`` for a class.
 
     To set an attribute past a ``__setattr__`` takes as long as to set twenty where there is none: an instance of a
-    frozen class has another one, of the same layout, until it is whole.
+    frozen class has another one, of the same layout, until it is whole. One of a class that derives from it may have
+    another layout, and is filled slowly.
     """
-    held: dict[str, Any] = {"_set": _set, "_missing": _MISSING, "_made": made}
+    held: dict[str, Any] = {"_record_set": _set, "_record_missing": _MISSING, "_record_made": made}
     parameters = ["self", *(["*"] if kw_only else [])]
     body: list[str] = []
-    if frozen:
-        held["_open"] = type(made)(made.__name__, made.__bases__, {"__slots__": made.__slots__})
-        body.append("_set(self, '__class__', _open)")
     for each in made.__record__:
         name = value = given = each.name
+        own = f"_record_default_{name}"
         if each.default is not _MISSING:
-            held[f"_{name}"] = each.default
-            given = f"{name}=_{name}"
+            held[own] = each.default
+            given = f"{name}={own}"
         elif each.default_factory is not _MISSING:
-            held[f"_{name}"] = each.default_factory
-            given, value = f"{name}=_missing", f"_{name}() if {name} is _missing else {name}"
+            held[own] = each.default_factory
+            given, value = f"{name}=_record_missing", f"{own}() if {name} is _record_missing else {name}"
         if each.init:
             parameters.append(given)
         else:
-            value = f"_{name}" if each.default is not _MISSING else f"_{name}()"
+            value = own if each.default is not _MISSING else f"{own}()"
         body.append(f"self.{name} = {value}")
     if frozen:
-        body.append("self.__class__ = _made")
+        held["_record_open"] = type(made)(made.__name__, made.__bases__, {"__slots__": made.__slots__})
+        held["_record_fill"] = _fill
+        body = [f" {line}" for line in ("_record_set(self, '__class__', _record_open)", *body)]
+        body = ["if self.__class__ is _record_made:", *body, " self.__class__ = _record_made"]
+        body.append("else: _record_fill(self, locals())")
     if post:
         body.append("self.__post_init__()")
     exec(f"def __init__({', '.join(parameters)}):\n " + "\n ".join(body or ["pass"]), held)
@@ -188,9 +199,9 @@ def _compiled(made: Any, kw_only: bool, post: bool, frozen: bool) -> Any:
 class _AsDataclass:
     """What the functions of ``dataclasses`` look for in a class, made when one of them does."""
 
-    def __init__(self, name: str, kw_only: bool) -> None:
+    def __init__(self, name: str, how: Mapping[str, bool]) -> None:
         self._name = name
-        self._kw_only = kw_only
+        self._how = how
 
     def __get__(self, _: object, owner: type[Any]) -> Any:
         import dataclasses
@@ -203,8 +214,8 @@ class _AsDataclass:
             elif each.default_factory is not _MISSING:
                 said["default_factory"] = each.default_factory
             fields.append((each.name, each.kind, dataclasses.field(**said)))
-        how: Any = {"init": False, "repr": False, "eq": False, "kw_only": self._kw_only}
-        like = dataclasses.make_dataclass(owner.__name__, fields, **how)
+        how: Any = self._how
+        like = dataclasses.make_dataclass(owner.__name__, fields, init=False, repr=False, **how)
         found = getattr(like, self._name)
         setattr(owner, self._name, found)
         return found

@@ -41,6 +41,32 @@ class Count:
         self.double = 2 * self.number
 
 
+@record(frozen=True, slots=True)
+class Door:
+    """Fields that are called what an ``__init__`` might call things of its own."""
+
+    open: bool = False
+    made: list[int] = field(default_factory=list)
+    missing: int | None = None
+    set: int = 0
+
+
+@record(frozen=True, slots=True)
+class Nothing:
+    pass
+
+
+@record(slots=True)
+class Alike:
+    name: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Alike)
+
+    def __hash__(self) -> int:
+        return 3
+
+
 class Pair(NamedTuple):
     """Two things."""
 
@@ -60,6 +86,7 @@ def how_many(request: pytest.FixtureRequest) -> None:
             assert Named(name="x", owner=number).owner == number
             assert Span(number).first == number
             assert Count(number).double == 2 * number
+            assert Door(made=[number]).made == [number]
 
 
 def test_it_is_a_dataclass() -> None:
@@ -85,6 +112,44 @@ def test_it_is_a_dataclass_to_those_who_look_for_one() -> None:
         name: str = ""
 
     assert More(1, name="x") == More(1, name="x") != More(2, name="x")
+
+    @dataclasses.dataclass(frozen=True)
+    class Further(Place):
+        name: str = ""
+
+    assert Further("a.py", name="x").name == "x"
+    with pytest.raises(TypeError, match="frozen"):
+
+        @dataclasses.dataclass
+        class _Thawed(Place):
+            name: str = ""
+
+
+def test_what_derives_from_a_record_stays_what_it_is() -> None:
+    class Open(Place):
+        pass
+
+    class Slotted(Place):
+        __slots__ = ()
+
+    for kind in (Open, Slotted):
+        made = kind("a.py", tags=["x"])
+        assert type(made) is kind
+        assert (made.path, made.line, made.tags) == ("a.py", 1, ["x"])
+        assert kind("a.py") != Place("a.py")
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            made.line = 2
+
+
+def test_fields_of_any_name() -> None:
+    door = Door()
+    assert (door.open, door.made, door.missing, door.set) == (False, [], None, 0)
+    assert Door(True, [1], 2, 3) == replace(door, open=True, made=[1], missing=2, set=3)
+
+
+@pytest.mark.skipif(not hasattr(copy, "replace"), reason="Python 3.13 has it")
+def test_copy_replace() -> None:
+    assert copy.replace(Place("a.py"), line=4) == Place("a.py", 4)  # type: ignore[attr-defined]
 
 
 def test_replace() -> None:
@@ -144,6 +209,10 @@ def test_equality_and_hashes() -> None:
     assert len({Named(name="x"), Named(name="x")}) == 2
     with pytest.raises(TypeError):
         hash(Count())
+    assert Nothing() == Nothing()
+    assert hash(Nothing()) == hash(Nothing())
+    assert Alike("a") == Alike("b")
+    assert hash(Alike("a")) == 3
 
 
 def test_copies() -> None:
