@@ -29,6 +29,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import torch
 from architectures import ARCHITECTURES, Architecture
@@ -98,8 +99,26 @@ def digest(architecture: Architecture, operator: Operator) -> str:
     kinds = {k for m in architecture.build().modules() for k in type(m).__mro__ if "architectures" in k.__module__}
     task = architecture.task
     drawn = task.sample.func if isinstance(task.sample, functools.partial) else task.sample
-    made = [*sorted(kinds, key=lambda kind: kind.__name__), drawn, task.loss, operator.plant]
+    made = [*sorted(kinds, key=lambda kind: kind.__name__), drawn, task.loss, *called(operator.plant)]
     return hashlib.sha256("".join([*map(inspect.getsource, made), operator.name]).encode()).hexdigest()[:12]
+
+
+def called(function: Callable[..., object]) -> list[FunctionType]:
+    """A function and those of its own file that it calls, by name or handed in, directly or not."""
+    found: dict[FunctionType, None] = {}
+    left: list[object] = [function]
+    while left:
+        each = left.pop()
+        if not isinstance(each, FunctionType) or each.__module__ != function.__module__ or each in found:
+            continue
+        found[each] = None
+        codes = [each.__code__]
+        while codes:
+            code = codes.pop()
+            codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+            left += [each.__globals__.get(name) for name in code.co_names]
+        left += [cell.cell_contents for cell in each.__closure__ or ()]
+    return sorted(found, key=lambda each: each.__code__.co_firstlineno)
 
 
 class Labels:
