@@ -205,6 +205,43 @@ BEFORE = {
 }
 
 WITHIN = {
+    "a property that is decorated": (
+        "if self.wide:\n    self.a = lin(1)\nself.b = lin(2)",
+        """
+        @property
+        @never
+        def wide(self):
+            return True
+        """,
+    ),
+    "a static method that is decorated": (
+        "self.a = lin(self.pick(5))\nself.b = lin(self.pick(5, 3))\nself.c = lin(Net.pick(5, 4))",
+        """
+        @staticmethod
+        @second
+        def pick(first, given=0):
+            return 7
+        """,
+    ),
+    "a decorated method, asked of the class": (
+        "self.a = lin(1)\nif Net.wide(self):\n    self.b = lin(2)",
+        """
+        @never
+        def wide(self):
+            return True
+        """,
+    ),
+    "decorated methods of a parent": (
+        "self.inner = Net.Inner()",
+        """
+        class Inner(Parent):
+            def __init__(self):
+                super().__init__()
+                self.a = lin(super().pick(5, 3))
+                if super().wide():
+                    self.b = lin(2)
+        """,
+    ),
     "a function as an attribute": ("self.a = lin(1)\nself.reset()", "reset = zero"),
     "a lambda as an attribute": ("self.a = lin(1)\nself.reset()", "reset = lambda self: nn.init.zeros_(self.a.weight)"),
     "a decorated method": ("self.a = self.make()", "@twice\ndef make(self):\n    return lin(1)"),
@@ -250,6 +287,21 @@ def twice(made):
 
 def never(made):
     return lambda *args, **more: None
+
+def second(made):
+    def inner(first, given=0):
+        return given
+    return inner
+
+class Parent(nn.Module):
+    @never
+    def wide(self):
+        return True
+
+    @staticmethod
+    @second
+    def pick(first, given=0):
+        return 7
 """
 
 

@@ -122,6 +122,9 @@ WHOLE = {
 }
 
 SOUND = {
+    "a mask that is larger than what it masks": """
+        self.a = nn.Parameter(torch.ones(4).masked_fill(torch.ones(3, 4) > 2, 0.0))
+        """,
     "tensors that hold one number, and are asked for it": """
         self.a = nn.Parameter(torch.ones(3))
         if self.a.is_contiguous() or self.a.grad is None:

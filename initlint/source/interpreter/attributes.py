@@ -7,7 +7,7 @@ import functools
 from typing import Any
 
 from initlint.source.interpreter import folding, views
-from initlint.source.interpreter.classes import torch_layer
+from initlint.source.interpreter.classes import ClassInfo, Function, torch_layer
 from initlint.source.interpreter.container_methods import dict_method, list_method, string_method
 from initlint.source.interpreter.loading import TRUNKS
 from initlint.source.interpreter.module_methods import MODULE_METHODS, module_method, super_method, unseen_walk
@@ -43,6 +43,8 @@ Keywords = dict[str, Value]
 
 
 _SHARING = frozenset(["data", "T", "mT", "H"])
+_BINDING = frozenset(["property", "cached_property", "staticmethod", "classmethod"])
+"""Decorators that say what a function is to one who asks for it."""
 
 
 class Attributes(Statements):
@@ -72,9 +74,9 @@ class Attributes(Statements):
         if isinstance(value, Tensor):
             return self.of_tensor(value, name)
         if isinstance(value, Class):
-            return self._of_class(value, name)
+            return self._of_class(value, name, frame)
         if isinstance(value, Super):
-            return self._of_super(value, name)
+            return self._of_super(value, name, frame)
         if isinstance(value, TypeOf):
             return TypeOf(value.text, named=True) if name in ("__name__", "__qualname__") else Method(value, name)
         if isinstance(value, Flow):
@@ -106,18 +108,7 @@ class Attributes(Statements):
         if value.info is not None:
             found = value.info.method(name)
             if found is not None:
-                function, holder = found
-                if name in holder.decorated:
-                    decorated = holder.decorated[name]
-                    return decorated.bound(value) if isinstance(decorated, Func) else decorated
-                marks = {_decorator(mark) for mark in function.decorator_list}
-                if marks & {"property", "cached_property"}:
-                    bound = Func(function, holder.unit, holder.closure, holder, value)
-                    return self.call(bound, [], {}, function, frame)
-                if "staticmethod" in marks:
-                    return Func(function, holder.unit, holder.closure, holder)
-                receiver: Value = Class(value.info) if "classmethod" in marks else value
-                return Func(function, holder.unit, holder.closure, holder, receiver)
+                return self._method(*found, value, frame)
             for info in value.info.lineage:
                 if name in info.cell:
                     inherited: Value = info.cell[name]
@@ -129,6 +120,19 @@ class Attributes(Statements):
         if value.origin == "pretrained" and name in TRUNKS:
             return value
         return Unseen(f"self.{name}" if value is frame.receiver else "", None, None, name)
+
+    def _method(self, function: Function, holder: ClassInfo, value: Instance | Class, frame: Frame) -> Value:
+        """What a function of a class is to one who asks an instance for it, or the class."""
+        plain = Func(function, holder.unit, holder.closure, holder)
+        made = holder.decorated.get(function.name, plain)
+        marks = {_decorator(mark) for mark in function.decorator_list}
+        if not isinstance(made, Func):
+            return UNSEEN if marks & _BINDING else made
+        if "classmethod" in marks:
+            return made.bound(Class(value.info) if value.info is not None else UNSEEN)
+        if marks & {"property", "cached_property"}:
+            return self.call(made.bound(value), [], {}, function, frame) if isinstance(value, Instance) else UNSEEN
+        return made if "staticmethod" in marks or isinstance(value, Class) else made.bound(value)
 
     def of_tensor(self, value: Tensor, name: str) -> Value:
         """An attribute of a tensor."""
@@ -146,14 +150,13 @@ class Attributes(Statements):
             return Unseen()
         return Method(value, name)
 
-    def _of_class(self, value: Class, name: str) -> Value:
+    def _of_class(self, value: Class, name: str, frame: Frame) -> Value:
         if name == "__name__":
             return Const(value.info.name)
         for info in value.info.lineage:
             found = info.methods.get(name)
             if found is not None:
-                receiver = value if "classmethod" in {_decorator(mark) for mark in found.decorator_list} else None
-                return Func(found, info.unit, info.closure, info, receiver)
+                return self._method(found, info, value, frame)
             if name in info.cell:
                 return info.cell[name]  # type: ignore[no-any-return]
         if name == "__init__":
@@ -161,14 +164,14 @@ class Attributes(Statements):
             return Ref(base) if value.info.is_plain else UNSEEN
         return UNSEEN
 
-    def _of_super(self, value: Super, name: str) -> Value:
+    def _of_super(self, value: Super, name: str, frame: Frame) -> Value:
         receiver = value.receiver
         info = receiver.info if isinstance(receiver, (Instance, Class)) else None
-        if info is not None and value.after in info.lineage:
+        if isinstance(receiver, (Instance, Class)) and info is not None and value.after in info.lineage:
             for after in info.lineage[info.lineage.index(value.after) + 1 :]:
                 found = after.methods.get(name)
                 if found is not None:
-                    return Func(found, after.unit, after.closure, after, receiver)
+                    return self._method(found, after, receiver, frame)
         return Method(value, name)
 
     def call_method(

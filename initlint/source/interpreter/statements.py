@@ -430,6 +430,7 @@ class Statements(Modules):
         for statement in node.body:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 info.methods[statement.name] = statement
+                info.decorated.pop(statement.name, None)
                 if statement.decorator_list:
                     made = self.defined(statement, inside)
                     if not isinstance(made, Func) or made.node is not statement:

@@ -54,7 +54,7 @@ _OTHERS = (
     "abs absolute add sub subtract mul multiply div divide true_divide neg negative pow square sqrt exp2 expm1 log1p "
     "sigmoid tanh sin cos tan asin acos atan sinh cosh erf erfc erfinv floor ceil round trunc frac sign clamp clip "
     "clamp_min clamp_max relu gelu silu selu elu leaky_relu hardtanh softmax log_softmax cumsum cumprod flip roll "
-    "masked_fill nan_to_num lerp fmod remainder dropout normalize deg2rad rad2deg tril triu bernoulli clone"
+    "nan_to_num lerp fmod remainder dropout normalize deg2rad rad2deg tril triu bernoulli clone"
 )
 ELEMENTWISE = MAPS | frozenset(_OTHERS.split())
 """Functions and methods of torch whose result has the shape of what they are given first."""
