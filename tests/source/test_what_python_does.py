@@ -54,6 +54,11 @@ WHOLE = {
         held[-1] = lin(8, 6)
         self.layers = nn.Sequential(*held)
         """,
+    "a set holds what is equal once": """
+        held = {3}
+        held.add(3)
+        self.a = lin(len(held), 4)
+        """,
     "pairs from zip": """
         for k, (name, width) in enumerate(zip(("a", "b"), (4, 5, 6))):
             setattr(self, name, lin(k, width))

@@ -201,13 +201,16 @@ class Holding(Expressions):
             self.put(items.cell, "#items", (items.known, self.join([items.rest, value])))
         else:
             self.spend(len(items.known) >> 6)
-            self.put(items.cell, "#items", ((*items.known, value), None))
+            known = (*items.known, value)
+            if items.kind == "set":
+                known = self.items("set", known).known
+            self.put(items.cell, "#items", (known, None))
 
     def iterate(self, value: Value) -> tuple[tuple[Value, ...], Value | None]:
         """The elements a loop over ``value`` meets, and what stands for unknown many more (None: there are none)."""
         if isinstance(value, Items):
-            if value.kind == "set" and len(value.known) > 1 and all(isinstance(one, Const) for one in value.known):
-                return (), UNSEEN  # in any order
+            if value.kind == "set" and len(value.known) > 1 and any(type(one) in (Const, Unseen) for one in value.known):
+                return (), UNSEEN  # in any order, and what was not read may be equal
             return value.known, value.rest
         if isinstance(value, Table):
             return tuple(Const(key) for key, _ in value.pairs), (None if value.rest is None else UNSEEN)
