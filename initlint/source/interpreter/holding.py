@@ -209,7 +209,7 @@ class Holding(Expressions):
     def iterate(self, value: Value) -> tuple[tuple[Value, ...], Value | None]:
         """The elements a loop over ``value`` meets, and what stands for unknown many more (None: there are none)."""
         if isinstance(value, Items):
-            if value.kind == "set" and len(value.known) > 1 and any(type(one) in (Const, Unseen) for one in value.known):
+            if value.kind == "set" and len(value.known) > 1 and any(type(v) in (Const, Unseen) for v in value.known):
                 return (), UNSEEN  # in any order, and what was not read may be equal
             return value.known, value.rest
         if isinstance(value, Table):
