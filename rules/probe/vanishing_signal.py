@@ -149,9 +149,10 @@ class VanishingSignal(DriftRule):
     def _drowned(self, chain: Chain) -> Iterator[Finding]:
         """An output that is next to the same for all samples, since biases are all that is left in it."""
         first, body, head = (chain.layers[at] for at in (0, -2, -1))
-        if not head.is_head or head.model.probe.predicted or not all(each.probe.total_std for each in (first, body)):
+        ends = (first, body, head)
+        if not head.is_head or head.model.probe.predicted or not all(each.probe.total_std for each in ends):
             return
-        start, before, share = (each.probe.forward_std / each.probe.total_std for each in (first, body, head))
+        start, before, share = (each.probe.forward_std / each.probe.total_std for each in ends)
         if 0 < share < min(_SHARE, start / _FALL) and before < _BEFORE:
             yield self.at(
                 culprit(first),

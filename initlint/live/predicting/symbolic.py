@@ -182,7 +182,12 @@ def _predicted(
                 calls=len(returned),
             )
     run.probe = Probe(
-        batch=run.batch, batch_size=run.size if run.size is not None else 1, device="meta", seed=seed, predicted=True
+        batch=run.batch,
+        batch_size=run.size if run.size is not None else 1,
+        device="meta",
+        seed=seed,
+        loss_kind="target",
+        predicted=True,
     )
 
 
