@@ -354,3 +354,12 @@ def test_memory_does_not_grow_with_the_projects(tmp_path: Path, monkeypatch: pyt
         gc.unfreeze()
     steps = [after - before for before, after in itertools.pairwise(held)]
     assert 12 * statistics.median(steps[11:]) < sum(steps[:11]) / 4  # Python's own table of names may double meanwhile
+
+
+def test_what_all_may_write_to_is_no_project(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    (shared / "mine").mkdir(parents=True)
+    (shared / "script.py").write_text("x = 1\n")
+    assert shared.resolve().is_relative_to(Project().root(str(shared / "mine" / "net.py")))
+    shared.chmod(0o777)
+    assert Project().root(str(shared / "mine" / "net.py")) == str((shared / "mine").resolve())

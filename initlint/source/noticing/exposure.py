@@ -12,24 +12,12 @@ from initlint.source.interpreter.state import Unit
 from initlint.source.interpreter.values import Class, Ref
 from initlint.source.tables.constructors import KINDS
 from initlint.source.tables.initializers import TENSOR_METHODS
-from initlint.source.text.names import spelled
+from initlint.source.text.names import CHECKPOINT_LOADS, spelled
 from initlint.source.text.scan import Scan, scan
 from initlint.source.text.walking import walked
 
 if TYPE_CHECKING:
     from initlint.source.project.project import Project
-
-_BY_CHECKPOINT = frozenset(
-    {
-        "load_state_dict",
-        "from_pretrained",
-        "load_from_checkpoint",
-        "load_checkpoint",
-        "_load_from_state_dict",
-        "load_pretrained",
-        "load_weights",
-    }
-)
 
 
 @record(frozen=True, slots=True)
@@ -232,4 +220,4 @@ def loads_itself(info: ClassInfo) -> bool:
 
 
 def _loads(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _BY_CHECKPOINT
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHECKPOINT_LOADS

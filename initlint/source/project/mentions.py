@@ -8,21 +8,9 @@ from collections.abc import Iterator
 
 from initlint.record import field, record
 from initlint.source.project.packages import Module, Packages
-from initlint.source.text.names import LIBRARIES
+from initlint.source.text.names import CHECKPOINT_LOADS, LIBRARIES
 from initlint.source.text.scan import Scan, init_like, scan
 from initlint.source.text.walking import walked
-
-_LOADS = frozenset(
-    {
-        "load_state_dict",
-        "from_pretrained",
-        "load_from_checkpoint",
-        "load_checkpoint",
-        "_load_from_state_dict",
-        "load_pretrained",
-        "load_weights",
-    }
-)
 
 MOST_KEPT_CHARACTERS = 500_000
 """How much source is kept as trees that were walked, whose outlines are kept longer."""
@@ -308,7 +296,7 @@ def deeds(found: Whole, name: str) -> tuple[bool, bool]:
     for sites in (found.scan.initialising, found.scan.broad):
         for calls in sites.values():
             for call in calls:
-                if isinstance(call.func, ast.Attribute) and call.func.attr in _LOADS:
+                if isinstance(call.func, ast.Attribute) and call.func.attr in CHECKPOINT_LOADS:
                     loads = True
                 elif not _is_its_own(found, call, name):
                     initialises = True

@@ -6,6 +6,7 @@ import ast
 import itertools
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -252,7 +253,8 @@ class Project:
 def _root(directory: str) -> str:
     """The directory that a project's files lie in: the topmost package's, or the nearest that is marked as one.
 
-    Where none is marked, scripts in the directory above may use what lies here, as may scripts above those.
+    Where none is marked, scripts in the directory above may use what lies here, as may scripts above those; a home, and
+    what all may write to (``/tmp``), hold other people's besides, and are not a project.
     """
     top = topmost_package(directory)
     current = top
@@ -265,10 +267,17 @@ def _root(directory: str) -> str:
         current = above
     for _ in range(6):
         above = os.path.dirname(top)
-        if above == top or os.path.basename(above) in _INSTALLED or not _holds_scripts(above):
+        if above == top or os.path.basename(above) in _INSTALLED or _is_shared(above) or not _holds_scripts(above):
             break
         top = above
     return top
+
+
+def _is_shared(directory: str) -> bool:
+    try:
+        return directory == os.path.expanduser("~") or bool(os.stat(directory).st_mode & stat.S_IWOTH)
+    except OSError:
+        return True
 
 
 def _holds_scripts(directory: str) -> bool:

@@ -8,6 +8,19 @@ import functools
 import os
 import re
 
+CHECKPOINT_LOADS = frozenset(
+    {
+        "load_state_dict",
+        "from_pretrained",
+        "load_from_checkpoint",
+        "load_checkpoint",
+        "_load_from_state_dict",
+        "load_pretrained",
+        "load_weights",
+    }
+)
+"""What writes the weights of a checkpoint into a model, by its name."""
+
 LIBRARIES = frozenset(
     ("torch", "transformers", "timm", "mmengine", "mmcv", "fvcore", "torch_geometric", "torchvision", "diffusers")
 )

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from initlint.source.tables import initializers
-from initlint.source.text.names import imported
+from initlint.source.text.names import CHECKPOINT_LOADS, imported
 
 if TYPE_CHECKING:
     from initlint.source.text.scan import Scan
@@ -15,18 +15,7 @@ __all__ = ["imported_initialisers", "sort_out"]
 
 _LIBRARIES = frozenset({"torch", "np", "numpy"})
 
-_BROAD = frozenset(
-    {
-        "apply",
-        "load_state_dict",
-        "from_pretrained",
-        "load_from_checkpoint",
-        "load_checkpoint",
-        "_load_from_state_dict",
-        "load_pretrained",
-        "load_weights",
-    }
-)
+_BROAD = CHECKPOINT_LOADS | {"apply"}
 
 _MADE_LIKE = frozenset(name.removeprefix("torch.") for name in initializers.NEW_LIKE)
 
