@@ -360,6 +360,7 @@ def test_what_all_may_write_to_is_no_project(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     (shared / "mine").mkdir(parents=True)
     (shared / "script.py").write_text("x = 1\n")
+    shared.chmod(0o755)
     assert shared.resolve().is_relative_to(Project().root(str(shared / "mine" / "net.py")))
     shared.chmod(0o777)
     assert Project().root(str(shared / "mine" / "net.py")) == str((shared / "mine").resolve())
