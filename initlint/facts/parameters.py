@@ -34,9 +34,10 @@ class Parameter(Fact):
     ``misfit`` is that of the last write, None where that is no fan-scaled draw. ``least_fans``: what fan-in and fan-out
     are at least, where they depend on sizes that were not read (each of those taken to be 16). ``projects``: of an
     embedding that is the output projection too, and no constant scales what goes in or comes out, how many terms a
-    logit sums at least; else None. ``gain``: std x sqrt(fan_in), where it follows from the scheme whatever the sizes
-    that were not read are. ``sharding``: how it lies over the ranks of a distributed run, None where it lies in one
-    process. ``histogram``: how its values spread, None where they are all one or not all finite.
+    logit sums at least; else None. ``logits_std``: the std of what such a product gave when the model was run, the
+    largest of several; None where it was not run. ``gain``: std x sqrt(fan_in), where it follows from the scheme
+    whatever the sizes that were not read are. ``sharding``: how it lies over the ranks of a distributed run, None where
+    it lies in one process. ``histogram``: how its values spread, None where they are all one or not all finite.
     ``gradient``: the root mean square of the loss's gradient with respect to it at the first backward, None where none
     reaches it.
     """
@@ -64,6 +65,7 @@ class Parameter(Fact):
     misfit: Misfit | None = UNKNOWN
     least_fans: tuple[int, int] = UNKNOWN
     projects: int | None = UNKNOWN
+    logits_std: float | None = UNKNOWN
     gain: float = UNKNOWN
     sharding: Sharding | None = UNKNOWN
     histogram: Histogram | None = UNKNOWN

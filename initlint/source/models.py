@@ -327,6 +327,7 @@ class Emission:
             misfit=misfit,
             gain=gain,
             projects=self._projects(tensor, shape) if used == "embedding" else None,
+            logits_std=None,
             least_fans=UNKNOWN if known(fan_in) and known(fan_out) else sizing.least_fans(cases),
             trainable=False if tensor.buffer else UNKNOWN if maybe or tensor.trainable is None else tensor.trainable,
             is_buffer=tensor.buffer,

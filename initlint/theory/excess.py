@@ -7,10 +7,22 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from initlint.facts import Chain, Layer, Model, Parameter, ResidualStream, absent, known
-from initlint.theory.chains import excess_gain, heads, matrices, norm_next
+from initlint.theory.chains import body_flow, excess_gain, heads, matrices, norm_next
+from initlint.theory.drift import least_ratio
 from initlint.theory.nonlinearities import passes_on
 
-__all__ = ["drawn", "drowns", "faint", "leaps", "outputs_modest", "stands_out", "straight", "undone", "wrapped"]
+__all__ = [
+    "bearable",
+    "drawn",
+    "drowns",
+    "faint",
+    "leaps",
+    "outputs_modest",
+    "stands_out",
+    "straight",
+    "undone",
+    "wrapped",
+]
 
 _HEADS = ((10.0, 10.0), (4.0, 20.0))
 """The gain of one output layer, and the std of what it gives, from which logits drown what is learned; 1% of sound
@@ -24,6 +36,7 @@ _PERIOD = math.pi
 _STRAIGHT = 0.25
 """The std up to which a sine is a straight line: what it bends by, z^3 / 6, is 1% of most of the signal."""
 _EXCESS = 1.5
+_GROWN = 10.0
 _FAINT = 0.2
 """The share of the gain needed under which a residual stream and its branches do not help each other up."""
 _BRANCHES = 4
@@ -81,9 +94,13 @@ def straight(chain: Chain, least: float) -> tuple[list[Layer], list[Parameter]]:
 def faint(stream: ResidualStream) -> list[Parameter]:
     """The weights that give a stream its signal and those within its branches, if all of them are far too small.
 
-    None where a norm takes what the stream comes to. The last weight of a branch may be small: it is left out.
+    None where a norm takes what the stream comes to, and where a nonlinearity stands before it: what passes the
+    branches by is then no linear map, and learns. The last weight of a branch may be small: it is left out.
     """
     if stream.entry is None or len(stream.ends) < _BRANCHES or stream.ends[-1].sum_normalized:
+        return []
+    before = stream.entry.activation  # UNKNOWN of a layer that the stream and its first branch take as it is
+    if known(before) and before is not None and before.name != "identity":
         return []
     first = stream.entry.weight
     within = [[(layer, p) for layer in layers for p in layer.parameters if p.is_weight] for layers in stream.inner]
@@ -119,6 +136,19 @@ def outputs_modest(model: Model) -> bool:
         return False
     stds = [layer.probe.total_std if known(layer.probe) else math.inf for layer in heads(model)]
     return bool(stds) and all(known(std) and std <= _HEADS[0][1] for std in stds)
+
+
+def bearable(layer: Layer) -> bool:
+    """Whether a layer was run, and its scale does not cost training, whatever it should be.
+
+    The signal falls along none of the chains that it stands in by as much as costs training at their depth, it grows
+    along none more than tenfold, and no output of the model is large.
+    """
+    if not known(layer.model) or not outputs_modest(layer.model) or not known(layer.model.chains):
+        return False
+    own = [chain for chain in layer.model.chains if any(each.name == layer.name for each in chain.layers)]
+    flows = [body_flow(chain) for chain in own]
+    return bool(flows) and all(known(f.ratio) and least_ratio(f.length) <= f.ratio <= _GROWN for f in flows)
 
 
 def _outside_chains(layer: Layer) -> bool:

@@ -173,7 +173,7 @@ def cell(init: str) -> str:
         """
 
 
-def branches(entry: float, inner: float, mark: str = "", head: str = "") -> str:
+def branches(entry: float, inner: float, mark: str = "", head: str = "", act: str = "") -> str:
     """Six residual branches, by the std of the weight before them and that of their own; ``mark`` ends the first."""
     return f"""
         class Net(nn.Module):
@@ -188,7 +188,7 @@ def branches(entry: float, inner: float, mark: str = "", head: str = "") -> str:
                     nn.init.normal_(down.weight, std=0.01)
 
             def forward(self, x):
-                x = self.first(x)
+                x = {act}(self.first(x))
                 for up, down in zip(self.up, self.down):
                     x = x + down(F.relu(up(x)))
                 return self.head({head}(x))

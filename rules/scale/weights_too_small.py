@@ -37,7 +37,8 @@ class WeightsTooSmall(ForgetfulRule):
     from which they learn less than half of what they can (measured, a classifier of short texts). Sines that are
     straight lines learn half of a wave that they learn with a std of 1 (benchmarks/mutants.py). Branches whose first
     weights are at a hundredth of their scale make up for it if the stream has a std of 1, and not if that is a tenth:
-    8 and 16 of them then learn .7 of what they can (measured).
+    8 and 16 of them then learn .7 of what they can. With a nonlinearity before the stream 5 to 16 branches at a tenth
+    and a hundredth of their scale learn .89 and more (measured).
 
     ## Example
 
@@ -76,6 +77,7 @@ class WeightsTooSmall(ForgetfulRule):
         Good(branches(0.2, 0.01), by=("live",)),
         Good(branches(0.01, 0.2), by=("live",)),
         Good(branches(0.01, 0.01, head="self.norm"), by=("live",)),
+        Good(branches(0.01, 0.01, act="F.relu"), by=("live",)),
         Good(stacked("RNN", 1, "weight_hh", "orthogonal_(parameter)"), by=("live",)),
         Good(stacked("LSTM", 1, "weight", "normal_(parameter, std=0.02)"), by=("live",)),
         Good(stacked("LSTM", 3, "weight", "uniform_(parameter, -32**-0.5, 32**-0.5)"), by=("live",)),

@@ -35,7 +35,7 @@ TOLD = {
     "INI202": STEADY,
     "INI203": MILD | {("Layer", "joined")},
     "INI205": STEADY,
-    "INI206": {("Misfit", "taken"), ("Misfit", "own")},
+    "INI206": {("Misfit", "taken"), ("Misfit", "own")} | STEADY | MILD,
     "INI213": MILD,
     "INI305": {("Distribution", "std")},
     "INI501": {("Target", "kinds"), ("Target", "attribute")},

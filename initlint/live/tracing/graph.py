@@ -81,6 +81,8 @@ class Trace:
         self.complete = False
         self.one_hot: dict[int, Tensor] = {}
         """By the node of a softmax or of fused attention: the share of its rows that are one-hot (0-d)."""
+        self.spreads: dict[int, Tensor] = {}
+        """By the node of a product with a table that was looked up before: the std of what it gives (0-d)."""
         self.read: set[int] = set()
         """The buffers, by id, that the pass read before it wrote them."""
         self.returned: dict[str, list[int]] = {}

@@ -1,15 +1,19 @@
-"""Whether an embedding's table is the output projection too, and at which scale what it is multiplied by comes in."""
+"""Whether an embedding's table is the output projection too, and at which scale that comes in and goes out."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 from initlint.facts import UNKNOWN
 from initlint.live.tracing.graph import Node, Trace
 
-__all__ = ["projects"]
+__all__ = ["logits_std", "projects", "spread"]
 
 _FARTHEST = 32
+_ROWS = 64
+"""Of logits that are looked at."""
 
 
 def projects(trace: Trace | None, parameter: int) -> int | None:
@@ -21,6 +25,22 @@ def projects(trace: Trace | None, parameter: int) -> int | None:
     if not terms or not places or any(_is_scaled(trace, node) for node in places):
         return None
     return min(terms)
+
+
+def spread(logits: Tensor) -> Tensor | None:
+    """The std of some rows (0-d); None of what has no values of its own (fake tensors, pieces of sharded ones)."""
+    if type(logits) is not Tensor or logits.is_meta or not logits.is_floating_point() or logits.numel() < 2:
+        return None
+    rows = logits.detach().flatten(0, -2) if logits.dim() > 1 else logits.detach()[None]
+    return rows[:: max(1, len(rows) // _ROWS)].float().std()
+
+
+def logits_std(trace: Trace | None, parameter: int) -> float | None:
+    """As Parameter.logits_std, of the parameter with that id."""
+    if trace is None:
+        return None
+    found = [float(std) for index, std in trace.spreads.items() if parameter in trace.nodes[index].weights]
+    return max(found, default=None)
 
 
 def _is_scaled(trace: Trace, product: Node) -> bool:

@@ -21,6 +21,7 @@ from initlint.live.host.sharded import held, is_sharder
 from initlint.live.tracing.graph import Node, Ref, Trace, Use, tensors_in
 from initlint.live.tracing.meaning import Meaning
 from initlint.live.tracing.one_hot import one_hot_share
+from initlint.live.tracing.projection import spread
 
 __all__ = ["trace_forward"]
 
@@ -244,6 +245,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             index = trace.add(node)
             if position == 0 and data and category in ("softmax", "attention") and op != "_log_softmax":
                 self._note_one_hot(index, op, func, args, kwargs)
+            if position == 0 and category == "application":
+                self._note_spread(index, tensor)
             self.bind(tensor, index, fresh=bool(written) or not (func.is_view or category in ("view", "part")))
 
     def _note_one_hot(self, index: int, op: str, func: Any, args: Any, kwargs: Any) -> None:
@@ -253,6 +256,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         if share is not None:
             self.trace.one_hot[index] = share
+
+    def _note_spread(self, index: int, tensor: Tensor) -> None:
+        """Of what comes of a product with a table that was looked up before."""
+        uses = (use for parameter in self.trace.nodes[index].weights for use in self.trace.uses.get(parameter, ()))
+        std = spread(tensor) if any(use.kind == "embedding" for use in uses) else None
+        if std is not None:
+            self.trace.spreads[index] = std
 
     def _touch(self, func: Any, args: Any, kwargs: Any) -> None:
         """Note the buffers that an operation reads, if it is the first to touch them."""

@@ -14,7 +14,7 @@ from initlint.facts import UNKNOWN, Distribution, Escape, Parameter, Sharding, S
 from initlint.live.host.sharded import Ranks, is_piece
 from initlint.live.host.state import is_lazy
 from initlint.live.tracing.graph import Trace, Use
-from initlint.live.tracing.projection import projects
+from initlint.live.tracing.projection import logits_std, projects
 from initlint.live.values.pieces import survey
 from initlint.live.values.statistics import histogram, measured, row_split, statistics
 from initlint.theory.fans import GATES, Fans, layer_fans
@@ -195,6 +195,7 @@ def describe_parameter(
         read_bare=id(tensor) in trace.read if trace is not None and trace.complete else UNKNOWN,
         left_out=left,
         projects=projects(trace, id(tensor)) if known(role) and role == "embedding" else None,
+        logits_std=logits_std(trace, id(tensor)),
         misfit=misfit,
         sharding=sharding,
         histogram=spread,
