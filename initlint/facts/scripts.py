@@ -40,9 +40,9 @@ class Mishap(Fact):
 class Script(Fact):
     """What a file does that is run as a program: its top level and the functions of the file that this calls.
 
-    ``seeds`` set torch's global seed; ``builds`` make models at random that are then trained; ``trains`` are backward
-    passes and calls of a trainer. ``seeded_elsewhere``: something may seed at a time that is not known (transformers'
-    Trainer, a ``seed=`` that is handed on, another file of the project).
+    ``seeds`` set torch's global seed, and ``may_seed`` may, going by their names; ``builds`` make models at random that
+    are then trained; ``trains`` are backward passes and calls of a trainer. ``seeded_elsewhere``: something may seed at
+    a time that is not known (transformers' Trainer, a ``seed=`` that is handed on, another file of the project).
     ``untrained``: layers put in "late", when the optimiser was built, or "frozen" with all the rest.
     ``wiped``: an initialiser is applied ("apply") to what has just been loaded.
     ``unmatched``: loads that are not strict and match no key, for these are "prefixed", "bare" or "nested".
@@ -50,6 +50,7 @@ class Script(Fact):
 
     path: str
     seeds: tuple[Step, ...] = ()
+    may_seed: tuple[Step, ...] = ()
     builds: tuple[Step, ...] = ()
     trains: tuple[Step, ...] = ()
     seeded_elsewhere: bool = UNKNOWN

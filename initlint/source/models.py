@@ -345,13 +345,21 @@ class Emission:
         """As Parameter.projects, for the table of an embedding."""
         products = list(self.uses.nodes.get(id(tensor.cell), ()))
         tied = False
+        looked_up = "embedding" in self.uses.roles.get(id(tensor.cell), ())
         for name in self.tensor_names.get(id(tensor.cell), ()):
             holder = self.by_name.get(name.rpartition(".")[0])
-            if holder is not None and isinstance(holder.value, Instance) and holder.value.kind == "Linear":
+            if holder is None or not isinstance(holder.value, Instance):
+                continue
+            calls = self.flows.by_instance.get(id(holder.value), ()) if self.flows is not None else ()
+            if holder.value.kind == "Linear":
                 tied = True
-                products += self.flows.by_instance.get(id(holder.value), ()) if self.flows is not None else ()
+                products += calls
+            elif calls:
+                looked_up = True
         if not products:
             return UNKNOWN if tied or self.flows is None else None
+        if not looked_up:
+            return UNKNOWN  # a table of numbers to multiply by, as far as is known
         scaled = self.flows.scaled(products) if self.flows is not None else None
         if scaled is None or not known(shape):
             return UNKNOWN

@@ -128,11 +128,25 @@ class SeededAfterBuild(Rule):
             main(False, 0)
             sample()
             """),
+        Good("""
+            from models import Net
+            from pipes import loader, exclude_seed_edges
+
+            def main():
+                model = Net()
+                pipe = exclude_seed_edges(loader()).exclude_seed_nodes()
+                optimizer = torch.optim.Adam(model.parameters())
+                for batch in pipe:
+                    model(batch).sum().backward()
+                    optimizer.step()
+
+            main()
+            """),
     ]
 
     def check_script(self, script: Script) -> Iterator[Finding]:
         for build in script.builds:
-            if any(seed.order < build.order for seed in script.seeds):
+            if any(seed.order < build.order for seed in (*script.seeds, *script.may_seed)):
                 continue
             late = [
                 seed

@@ -116,7 +116,7 @@ class UnseededInit(Rule):
     ]
 
     def check_script(self, script: Script) -> Iterator[Finding]:
-        if script.seeded_elsewhere or script.seeds or not script.trains:
+        if script.seeded_elsewhere or script.seeds or script.may_seed or not script.trains:
             return
         for build in script.builds[:1]:
             yield self.at(

@@ -16,10 +16,10 @@ class TiedEmbeddingScale(Rule):
 
     ## What it does
 
-    Finds embedding tables that are tied to a Linear's weight, or multiplied by in the forward (`F.linear(x,
-    self.embedding.weight)`), whose std times the root of the features makes logits of std 4 or more. A number of
-    features that was not read is taken to be 16. Where the model was run, its logits must have that std as well: a
-    recurrent state may be far smaller than 1.
+    Finds embedding tables that are looked up in, and are tied to a Linear's weight or multiplied by in the forward
+    (`F.linear(x, self.embedding.weight)`), whose std times the root of the features makes logits of std 4 or more. A
+    number of features that was not read is taken to be 16. Where the model was run, its logits must have that std as
+    well: a recurrent state may be far smaller than 1.
 
     ## Why it matters
 
@@ -173,6 +173,28 @@ class TiedEmbeddingScale(Rule):
                 def forward(self, tokens):
                     return self.head(self.embedding(tokens))
         """),
+        Good(
+            """
+            class Distances(nn.Module):
+                def __init__(self, lengths=20, features=16, heads=8):
+                    super().__init__()
+                    self.table = nn.Embedding(lengths * heads, features)
+                    self.lengths, self.heads = lengths, heads
+
+                def forward(self, path):
+                    table = self.table.weight.reshape(self.lengths, self.heads, -1)
+                    return torch.einsum("bld,lhd->bh", path, table) / self.lengths
+
+            class Bias(nn.Module):
+                def __init__(self, features=16, heads=8):
+                    super().__init__()
+                    self.table = nn.Embedding(heads, features)
+
+                def forward(self, x):
+                    return x @ self.table.weight.T
+        """,
+            by=("source", "live"),
+        ),
         Good("""
             class Tied(nn.Module):
                 def __init__(self, vocabulary, width):

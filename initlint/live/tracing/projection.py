@@ -20,7 +20,10 @@ def projects(trace: Trace | None, parameter: int) -> int | None:
     """As Parameter.projects, of the parameter with that id; UNKNOWN where the graph was not followed to its end."""
     if trace is None or not trace.complete:
         return UNKNOWN  # type: ignore[no-any-return]
-    terms = [use.fan_in for use in trace.uses.get(parameter, ()) if use.kind == "matmul" and use.fan_in]
+    uses = trace.uses.get(parameter, ())
+    terms = [use.fan_in for use in uses if use.kind == "matmul" and use.fan_in]
+    if not any(use.kind == "embedding" for use in uses):
+        return None
     places = [node for node in trace.applications() if parameter in node.weights and node.op != "recurrent"]
     if not terms or not places or any(_is_scaled(trace, node) for node in places):
         return None

@@ -22,6 +22,7 @@ class Log:
     """What a script was seen to do, in order."""
 
     seeds: list[Step] = field(default_factory=list)
+    may_seed: list[Step] = field(default_factory=list)
     trains: list[Step] = field(default_factory=list)
     made: list[tuple[Step, Thing]] = field(default_factory=list)
     optimizers: list[tuple[Step, list[Part]]] = field(default_factory=list)
@@ -49,12 +50,13 @@ class Log:
                 thing.root.trained = True
         builds = tuple(step for step, thing in self.made if thing.root.trained and thing.maker.drawn)
         elsewhere = self.seeded_elsewhere
-        if not self.seeds and not elsewhere and project is not None and builds:
+        if not self.seeds and not self.may_seed and not elsewhere and project is not None and builds:
             found = [project.mentions(word, unit.path) for word in ("manual_seed", "seed_everything", "set_seed")]
             elsewhere = any(one is not False for one in found)
         return Script(
             path=unit.path,
             seeds=tuple(self.seeds),
+            may_seed=tuple(self.may_seed),
             builds=builds,
             trains=tuple(self.trains),
             seeded_elsewhere=elsewhere,

@@ -66,6 +66,24 @@ def is_seed(name: str) -> bool:
     return not last.startswith(("get_", "make_", "parse_", "generate_", "sample_"))
 
 
+_SEEDING = frozenset(
+    {
+        *("seed", "seeds", "seeding", "everything", "all", "random", "manual", "global", "torch", "pytorch", "rng"),
+        *("set", "setup", "fix", "init", "initialize", "ensure", "enable", "deterministic", "determinism"),
+        *("reproducible", "reproducibility"),
+    }
+)
+
+
+def is_plainly_seed(name: str) -> bool:
+    """Whether a function that sets a seed, as far as its name tells, has a name that says nothing else.
+
+    ``set_seed``, ``seed_everything``, ``fix_all_seeds``; not ``exclude_seed_edges``, of which nothing is known.
+    """
+    words = name.rpartition(".")[2].lower().strip("_").split("_")
+    return _SEEDING.issuperset(words)
+
+
 def seeds_by_itself(name: str, node: ast.Call) -> bool:
     """Whether what a call makes seeds torch, it is not known when: transformers' Trainer, a ``seed=`` handed on."""
     last = name.rpartition(".")[2]

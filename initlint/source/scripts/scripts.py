@@ -24,6 +24,7 @@ from initlint.source.scripts.script_steps import (
     Params,
     Thing,
     is_optimizer,
+    is_plainly_seed,
     is_seed,
     makes,
     seeds_by_itself,
@@ -276,7 +277,9 @@ class _Flow:
             if taken:
                 self.log.handed.append((self._step(node, written), taken))
         if is_seed(name):
-            self.log.seeds.append(self._step(node, written))
+            imported = isinstance(callee, ast.Name) or isinstance(self.unit.globals.get(written.partition(".")[0]), Ref)
+            plain = imported and is_plainly_seed(name)
+            (self.log.seeds if plain else self.log.may_seed).append(self._step(node, written))
             return NOTHING
         if is_optimizer(name):
             of = [pair for value in (*values, *named.values()) for pair in _of(value)]
