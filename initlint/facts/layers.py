@@ -74,13 +74,13 @@ class Recurrence(Fact):
 class LayerProbe(Fact):
     """What one forward and backward measured at a layer's output (pre-activation), over its calls.
 
-    ``forward_std`` is across the batch: the root mean over units of the variance over samples; biases do not
-    hide a collapse. ``total_std`` is over all elements. ``gradient_std`` is of dLoss/d(output).
-    ``dead_fraction``: units that are zero after the activation for every sample; ``saturated_fraction``: share of
-    values in the flat region of the sigmoid or tanh that follows; ``one_hot_fraction``: share of the rows of the
-    softmax that takes them as scores (or of attention, as queries) that are one-hot though several entries were open
-    to them; ``one_hot_gates``: that softmax is over the layer's units and weighs, or chooses from, what others give,
-    as a router does. ``samples`` is how many values a unit had.
+    ``forward_std`` is across the batch: the root mean over units of the variance over samples; biases do not hide a
+    collapse. ``total_std`` is over all elements. ``gradient_std`` is of dLoss/d(output). ``dead_fraction``: units that
+    are zero after the activation for every sample; ``saturated_fraction``: share of values in the flat region of the
+    sigmoid or tanh that follows; ``one_hot_fraction``: share of the rows of the softmax that takes them as scores (or
+    of attention, as queries) that are one-hot though several entries were open to them; ``one_hot_gates``: that softmax
+    is over the layer's units and weighs, or chooses from, what others give, as a router does; ``scores_only``: nothing
+    else takes its output, and other values are weighed by that softmax. ``samples`` is how many values a unit had.
     These two are over all ``calls`` of the layer; the standard deviations are those of its first call, and
     ``forward_stds`` and ``gradient_stds`` hold them call by call. ``finite`` is of all calls. ``forward_extent`` and
     ``gradient_extent``: the largest absolute value sampled, and the median of those that are not 0. Of a model that was
@@ -95,6 +95,7 @@ class LayerProbe(Fact):
     saturated_fraction: float = UNKNOWN
     one_hot_fraction: float = UNKNOWN
     one_hot_gates: bool = UNKNOWN
+    scores_only: bool = UNKNOWN
     samples: int = UNKNOWN
     finite: bool = True
     calls: int = 1

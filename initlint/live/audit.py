@@ -231,7 +231,12 @@ class _Assembly:
         one_hot = self.run.one_hot.get(name)
         if one_hot is not None:
             probe = probe if known(probe) else LayerProbe(forward_std=UNKNOWN)
-            probe = replace(probe, one_hot_fraction=one_hot.share, one_hot_gates=one_hot.gates)
+            probe = replace(
+                probe,
+                one_hot_fraction=one_hot.share,
+                one_hot_gates=one_hot.gates,
+                scores_only=one_hot.scores_only,
+            )
         if not known(probe) or fate.through is None:
             return probe
         beyond: LayerProbe = self.run.probes.get(fate.through, UNKNOWN)

@@ -20,6 +20,7 @@ __all__ = [
     "flow",
     "gives_most",
     "gradient_flow",
+    "growth_flow",
     "growth_through_time",
     "heads",
     "is_only_path",
@@ -66,6 +67,18 @@ class Flow(NamedTuple):
 def signal_flow(chain: Chain) -> Flow:
     """The across-batch std of each layer's output, as the probe measured it."""
     return _measured(chain.layers, [layer.probe.forward_std for layer in chain.layers])
+
+
+def growth_flow(chain: Chain) -> Flow:
+    """``signal_flow`` up to a layer whose output is scores and nothing else.
+
+    A softmax gives shares whatever the scale of its scores is, and where these differ by too much it is one-hot, which
+    is measured by itself. What is the same for all entries of a row (who asks, in graph attention) it does not see.
+    """
+    last = chain.layers[-1].probe
+    scores = known(last) and known(last.scores_only) and last.scores_only and last.calls == 1
+    layers = chain.layers[:-1] if scores and len(chain.layers) > 1 else chain.layers
+    return _measured(layers, [layer.probe.forward_std for layer in layers])
 
 
 def body_flow(chain: Chain) -> Flow:

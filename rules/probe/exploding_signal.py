@@ -3,7 +3,7 @@
 from initlint.facts import LayerProbe
 from initlint.findings import Severity
 from initlint.rule import Bad, Good
-from initlint.theory.chains import signal_flow
+from initlint.theory.chains import growth_flow
 from initlint.theory.precision import largest
 
 from ._drift import SOUND, DriftRule, convolutional, highway, plain
@@ -36,7 +36,8 @@ class ExplodingSignal(DriftRule):
     ## When it is right to do this
 
     Growth along an un-normalised residual stream is a matter of depth (INI211), and what a norm takes in may have any
-    scale: the chain ends there.
+    scale: the chain ends there. So it does before a layer whose output is nothing but the scores of a softmax within
+    the model (of attention, of a router): that is judged by how many of its rows are one-hot (INI706).
 
     ## Fix safety
 
@@ -44,7 +45,7 @@ class ExplodingSignal(DriftRule):
     """
 
     code, name = "INI702", "exploding-signal"
-    flow = signal_flow
+    flow = growth_flow
     limits = (1e2, 1e3)
     effect = "signal std across the batch grows"
     remedy = "lower the gain of the layers named, or normalise between them"
@@ -53,7 +54,29 @@ class ExplodingSignal(DriftRule):
         convolutional(0.6, Severity.ERROR),
         Bad(highway(0.8, "  #~"), by=("live",), severity=Severity.ERROR),
     )
-    good = (*SOUND, Good(highway(0.18), by=("live",)))
+    good = (
+        *SOUND,
+        Good(highway(0.18), by=("live",)),
+        Good(
+            """
+            class Listens(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.value, self.out = nn.Linear(16, 32), nn.Linear(32, 4)
+                    self.ask, self.tell = nn.Linear(32, 1), nn.Linear(32, 1)
+                    nn.init.normal_(self.ask.weight, std=80.0)  # the same for all that a node may listen to
+
+                def forward(self, nodes):
+                    seen = self.value(nodes)
+                    scores = F.leaky_relu(self.ask(seen) + self.tell(seen).transpose(1, 2), 0.2)
+                    return self.out(torch.tanh(scores.softmax(-1) @ seen))
+
+            def build():
+                return Listens(), torch.randn(8, 6, 16)
+            """,
+            by=("live",),
+        ),
+    )
 
     def lost(self, end: LayerProbe, dtype: str) -> bool:
         return end.forward_std > largest(dtype)

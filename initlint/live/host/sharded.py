@@ -299,6 +299,7 @@ def _mean(probes: list[LayerProbe]) -> LayerProbe:
         saturated_fraction=each("saturated_fraction", _average),
         one_hot_fraction=each("one_hot_fraction", _average),
         one_hot_gates=probes[0].one_hot_gates,
+        scores_only=probes[0].scores_only,
         samples=probes[0].samples,
         finite=all(probe.finite for probe in probes),
         calls=probes[0].calls,

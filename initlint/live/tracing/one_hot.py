@@ -63,10 +63,14 @@ def _share(rows: Tensor) -> Tensor:
 
 
 class OneHot(NamedTuple):
-    """The share of a softmax's rows that are one-hot, and whether that softmax is a gate: see facts.LayerProbe."""
+    """The share of a softmax's rows that are one-hot, whether that softmax is a gate, and all that takes the scores.
+
+    See facts.LayerProbe.
+    """
 
     share: float
     gates: bool
+    scores_only: bool
 
 
 def one_hot_rows(trace: Trace) -> dict[str, OneHot]:
@@ -78,11 +82,32 @@ def one_hot_rows(trace: Trace) -> dict[str, OneHot]:
     for index, share in zip(trace.one_hot, shares, strict=True):
         if math.isnan(share):
             continue
-        layer = _behind(trace, trace.nodes[index].inputs[0])
-        if layer is not None:
-            before = found.get(layer, OneHot(0.0, True))
-            found[layer] = OneHot(max(share, before.share), before.gates and _gates(trace, index))
+        source = _behind(trace, trace.nodes[index].inputs[0])
+        if source is not None:
+            before = found.get(trace.nodes[source].layer, OneHot(0.0, True, True))
+            found[trace.nodes[source].layer] = OneHot(
+                max(share, before.share),
+                before.gates and _gates(trace, index),
+                before.scores_only and _goes_nowhere_else(trace, source, index) and _meets_others(trace, index),
+            )
     return found
+
+
+def _goes_nowhere_else(trace: Trace, source: int, softmax: int) -> bool:
+    """Whether all that is made of a value goes through a softmax, and through no weights before."""
+    stack, seen = [source], {softmax}
+    while stack and len(seen) < _LOOKED_AT:
+        index = stack.pop()
+        if index in trace.outputs:
+            return False
+        for following in trace.consumers[index]:
+            if following in seen:
+                continue
+            if trace.nodes[following].category == "application":
+                return False
+            seen.add(following)
+            stack.append(following)
+    return not stack
 
 
 def _gates(trace: Trace, index: int) -> bool:
@@ -118,12 +143,12 @@ def _meets_others(trace: Trace, index: int) -> bool:
     return False
 
 
-def _behind(trace: Trace, index: int) -> str | None:
-    """The layer that a value comes from, by its first operand throughout; None where there is none."""
+def _behind(trace: Trace, index: int) -> int | None:
+    """The layer's result that a value comes from, by its first operand throughout; None where there is none."""
     for _ in range(60):
         node = trace.nodes[index]
         if node.category == "application":
-            return node.layer if node.layer in trace.modules else None
+            return index if node.layer in trace.modules else None
         moving = [i for i in node.inputs if trace.nodes[i].data]
         if not moving or node.category in ("input", "embedding"):
             return None
