@@ -11,8 +11,8 @@ A mutant is found if ``initlint.audit(factory, batch)`` says something of warnin
 sound network, and that is on a parameter, or on the layer of one, that was spoilt, or measures a consequence (INI203,
 INI204, INI7xx: signal and gradient of the chain that it lies in). Anything else that is new is printed as "elsewhere".
 An alarm is any new finding of a mutant of the scale and scheme operators that trains as the sound network does.
-The figures are printed for all architectures, and apart for the fifteen that are held out: they were labelled last,
-and no rule is changed for what is missed or said too much there.
+The figures are printed for all, and apart for the sixteen networks that are held out (``architectures/idioms*.py``):
+they were labelled last, nobody has looked at what is missed or said too much there, and no rule is changed for it.
 INI404 by itself counts for nothing: to plant a fault is to write over what the sound network wrote.
 """
 
@@ -45,24 +45,24 @@ _MEASURED = ("INI203", "INI204", "INI7")
 _ALARMING = ("scale", "scheme")
 _PLANTING = "INI404"
 
-
 _HELD_OUT = frozenset(
     [
-        "Classifier",
-        "ConvAutoencoder",
-        "ConvNext",
-        "Dense",
-        "FixupNet",
-        "GraphAttention",
-        "GroupNormed",
-        "Llama",
-        "NormedConv",
-        "PatchMixer",
-        "Separable",
-        "SetAttention",
-        "Squeezed",
-        "Temporal",
-        "VisionTransformer",
+        "ActorCritic",
+        "Attended",
+        "DeepSets",
+        "FeatureTokens",
+        "Flow",
+        "FourierMixer",
+        "GatedWaves",
+        "HyperFusion",
+        "LowRankFusion",
+        "Maxout",
+        "MixtureDensity",
+        "NamedConv",
+        "ParallelDecoder",
+        "RandomFeatures",
+        "StateSpace",
+        "TwoTowers",
     ]
 )
 

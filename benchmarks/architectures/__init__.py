@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from architectures import dense, sequence, vision
+from architectures import dense, idioms, idioms_of_sequences, sequence, vision
 from architectures.tasks import TASKS, Task
 
 __all__ = ["ARCHITECTURES", "Architecture"]
@@ -38,13 +38,15 @@ _TABLE: dict[str, list[type[nn.Module]]] = {
         dense.Mixture,
         dense.SparseMixture,
         dense.Adapted,
+        idioms.Maxout,
+        idioms.Flow,
     ],
-    "product": [dense.LeakyRegressor],
+    "product": [dense.LeakyRegressor, idioms_of_sequences.FeatureTokens],
     "manifold": [dense.Autoencoder],
     "variational": [dense.Variational],
     "contest": [dense.Adversaries],
     "noise": [dense.Denoiser],
-    "wave": [dense.Waves],
+    "wave": [dense.Waves, idioms.RandomFeatures],
     "images": [
         vision.PlainConv,
         vision.NormedConv,
@@ -60,13 +62,24 @@ _TABLE: dict[str, list[type[nn.Module]]] = {
     ],
     "segments": [vision.UNet],
     "restored": [vision.ConvAutoencoder],
-    "language": [sequence.Gpt, sequence.Llama, sequence.GruLanguage],
-    "translation": [sequence.Translator],
+    "language": [sequence.Gpt, sequence.Llama, sequence.GruLanguage, idioms_of_sequences.ParallelDecoder],
+    "translation": [sequence.Translator, idioms_of_sequences.Attended],
     "topics": [sequence.Classifier, sequence.LstmClassifier, sequence.TextConv, sequence.WordBag],
-    "signals": [sequence.CellLoop, sequence.Temporal],
+    "signals": [
+        sequence.CellLoop,
+        sequence.Temporal,
+        idioms_of_sequences.GatedWaves,
+        idioms_of_sequences.StateSpace,
+        idioms_of_sequences.FourierMixer,
+    ],
     "graphs": [sequence.Graph, sequence.GraphAttention],
-    "points": [sequence.PointCloud, sequence.SetAttention],
+    "points": [sequence.PointCloud, sequence.SetAttention, idioms_of_sequences.DeepSets],
     "ratings": [sequence.Recommender],
+    "grey images": [idioms.NamedConv],
+    "policy": [idioms.ActorCritic],
+    "views": [idioms.TwoTowers],
+    "fusion": [idioms.LowRankFusion, idioms.HyperFusion],
+    "forked": [idioms.MixtureDensity],
 }
 
 ARCHITECTURES = {

@@ -211,6 +211,58 @@ def _likeness(output: Any, target: Tensor) -> Tensor:
     return (made.mean(0) - target.mean(0)).square().mean() + (torch.cov(made.T) - torch.cov(target.T)).square().mean()
 
 
+def _views(count: int, g: Generator) -> Sample:
+    """Two views of each of several things, every one different; which left goes with which right."""
+    latent = torch.randn(count, 4, generator=g)
+    left = torch.tanh(latent @ _fixed("left", 4, 12)) @ _fixed("left eye", 12, 24) / 12**0.5
+    right = torch.tanh(latent @ _fixed("right", 4, 12)) @ _fixed("right eye", 12, 16) / 12**0.5
+    noise = 0.1 * torch.randn(count, 40, generator=g)
+    return (left + noise[:, :24], right + noise[:, 24:]), torch.arange(count)
+
+
+def _contrast(output: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy both ways of a table of likenesses."""
+    return (F.cross_entropy(output, target) + F.cross_entropy(output.T, target)) / 2
+
+
+def _fusion(count: int, g: Generator) -> Sample:
+    """Two inputs of which only products tell anything."""
+    a, b = torch.randn(count, 12, generator=g), torch.randn(count, 12, generator=g)
+    products = torch.tanh(a @ _fixed("asked", 12, 3) / 3) * torch.tanh(b @ _fixed("shown", 12, 3) / 3)
+    return (a, b), 2 * products @ _fixed("answers", 3, 2)
+
+
+def _forked(count: int, g: Generator) -> Sample:
+    """A smooth function and one of two offsets to it."""
+    x = torch.randn(count, 8, generator=g)
+    value = torch.tanh(x @ _fixed("fork", 8, 6) / 2) @ _fixed("tines", 6, 1)
+    offset = torch.randint(2, (count, 1), generator=g).float() - 0.5
+    return (x,), value + offset + 0.1 * torch.randn(count, 1, generator=g)
+
+
+def _likelihood(output: Any, target: Tensor) -> Tensor:
+    """Negative, of the target under a mixture (log-shares, means, log-widths)."""
+    shares, means, widths = output
+    each = -0.5 * ((target - means) / widths.exp()) ** 2 - widths
+    return -torch.logsumexp(shares + each, dim=1).mean()
+
+
+def _mean_error(output: Any, target: Tensor) -> Tensor:
+    """Of the mixture's mean."""
+    shares, means, _ = output
+    return F.mse_loss((shares.exp() * means).sum(1, keepdim=True), target)
+
+
+def _policy(output: Any, target: Tensor) -> Tensor:
+    """(logits of actions, value): the right action, and a value that hangs on it."""
+    actions, value = output
+    return F.cross_entropy(actions, target) + 0.5 * F.mse_loss(value, target.float().cos())
+
+
+def _action(output: Any, target: Tensor) -> Tensor:
+    return F.cross_entropy(output[0], target)
+
+
 TASKS = {
     "clusters": Task(_clusters, _classes),
     "images": Task(functools.partial(_images, 3), _classes),
@@ -229,5 +281,9 @@ TASKS = {
     "variational": Task(_manifold, _with_divergence, _shown),
     "noise": Task(_noised, _squares),
     "ratings": Task(_rated, _squares),
+    "views": Task(_views, _contrast),
+    "fusion": Task(_fusion, _squares),
+    "forked": Task(_forked, _likelihood, _mean_error),
+    "policy": Task(_clusters, _policy, _action),
     "contest": Task(_contest, _adversarial, _likeness),
 }
