@@ -316,7 +316,8 @@ def test_selu_asks_for_lecun() -> None:
 
 def test_a_tied_embedding() -> None:
     def said(std: float, **fields: Any) -> list[Finding]:
-        table = parameter("table.weight", normal(0.0, std), **{"role": "embedding", "projects": 16, **fields})
+        fields = {"role": "embedding", "projects": 16, "logits_std": None, **fields}
+        table = parameter("table.weight", normal(0.0, std), **fields)
         return ask("INI209", "parameter", table)
 
     (finding,) = said(1.0)
@@ -324,6 +325,11 @@ def test_a_tied_embedding() -> None:
     assert finding.evidence == {"std": 1.0, "logits_std": 4.0}
     assert said(0.97) == said(1.0, projects=None) == said(1.0, role="weight") == []
     assert said(1.0, writes=(write(Distribution(family="data", std=1.0)),)) == [], "taken from somewhere, not drawn"
+    (finding,) = said(1.0, logits_std=6.0)
+    assert "start with std 6" in finding.message
+    assert said(1.0, logits_std=3.8) == said(0.5, logits_std=6.0) == [], (
+        "by what was measured, if the table accounts for it"
+    )
 
 
 def test_a_truncation_that_cuts_nothing() -> None:
