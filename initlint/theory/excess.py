@@ -17,6 +17,7 @@ __all__ = [
     "drowns",
     "faint",
     "leaps",
+    "outputs_huge",
     "outputs_modest",
     "stands_out",
     "straight",
@@ -27,6 +28,8 @@ __all__ = [
 _HEADS = ((10.0, 10.0), (4.0, 20.0))
 """The gain of one output layer, and the std of what it gives, from which logits drown what is learned; 1% of sound
 layers have a gain above 4.9."""
+_HUGE = 150.0
+"""The std of an output that no loss puts up with, whatever made it so large."""
 _LEAP = 30.0
 """How much a hidden layer alone may multiply the signal by, over what the nonlinearity behind it needs."""
 _FAR = 10.0
@@ -149,6 +152,13 @@ def bearable(layer: Layer) -> bool:
     own = [chain for chain in layer.model.chains if any(each.name == layer.name for each in chain.layers)]
     flows = [body_flow(chain) for chain in own]
     return bool(flows) and all(known(f.ratio) and least_ratio(f.length) <= f.ratio <= _GROWN for f in flows)
+
+
+def outputs_huge(model: Model) -> bool:
+    """Whether a model was run, and some layer whose output leaves it was seen to give far more than a loss stands."""
+    if model.probe.predicted:
+        return False
+    return any(known(layer.probe) and layer.probe.total_std > _HUGE for layer in heads(model))
 
 
 def _outside_chains(layer: Layer) -> bool:

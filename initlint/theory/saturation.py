@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from initlint.facts import Layer, known
+from initlint.facts import Layer, Model, known
 
-__all__ = ["flat_alone", "flat_run_alone"]
+__all__ = ["decided", "flat_alone", "flat_run_alone"]
+
+_DECIDED, _DECIDED_AMONG_LARGE = 0.3, 0.1
+"""The share of one-hot rows, a mean over attention layers, from which they learn less, and the one where all weights of
+their network are large."""
+_LARGE = 2.0
+"""The median gain of such weights; sound ones have .6 to 1.4."""
 
 
 def flat_alone(layer: Layer, share: float) -> bool:
@@ -24,6 +30,28 @@ def flat_run_alone(layer: Layer, share: float) -> bool:
     probes = [other.probe for other in layer.model.layers if known(other.probe)]
     runs = [run for probe in probes if known(probe.recurrences) for run in probe.recurrences]
     return _mean([run.saturated_fraction for run in runs if known(run.saturated_fraction)]) <= share
+
+
+def decided(model: Model) -> list[Layer]:
+    """The attention layers of a model, most decided first, if several and too often one-hot before they learned.
+
+    None otherwise. Softmaxes that choose among a layer's units, as a router's, are left out.
+    """
+    found = [each for each in model.layers if known(each.probe) and known(each.probe.one_hot_fraction)]
+    found = [each for each in found if not each.probe.one_hot_gates]
+    if len(found) < 2:
+        return []
+    mean = _mean([each.probe.one_hot_fraction for each in found])
+    if mean <= _DECIDED and (mean <= _DECIDED_AMONG_LARGE or _median_gain(model) <= _LARGE):
+        return []
+    return sorted(found, key=lambda each: -each.probe.one_hot_fraction)
+
+
+def _median_gain(model: Model) -> float:
+    """Of the trained weights that were drawn at random."""
+    weights = [p for p in model.parameters if known(p.role) and p.is_weight and p.trainable]
+    gains = sorted(p.gain_as_used for p in weights if p.distribution.is_random)
+    return gains[len(gains) // 2] if gains else 0.0
 
 
 def _mean(shares: list[float]) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Chain, LayerProbe
+from initlint.facts import Chain, Layer, LayerProbe, known
 from initlint.findings import Finding, Severity
 from initlint.rule import Bad, Good
 from initlint.theory.chains import body_flow, culprit
@@ -13,7 +13,12 @@ from ._drift import SOUND, DriftRule, convolutional, plain
 
 _SHARE, _BEFORE, _FALL = 1e-5, 1e-2, 1e3
 """The share of an output's std across the batch from which biases drown it, that of what the output layer is given (it
-may be small by itself), and how much more there must be at the start of the chain."""
+may be small by itself), and how much more some layer must have given."""
+
+
+def _share(layer: Layer) -> float:
+    """How much of the std of what a layer gives differs between samples."""
+    return layer.probe.forward_std / layer.probe.total_std
 
 
 def _biased(small: str, mark: str = "") -> str:
@@ -42,7 +47,8 @@ class VanishingSignal(DriftRule):
     model's dtype (or the one asked for with `--dtype`) beside the total standard deviation: rounding drowns it.
     A layer that is called on other inputs too counts with the call that has the most signal. Whatever the ratio is, it
     is a warning too if less than 1e-5 of the std of the model's output differs between samples, biases being the rest,
-    and less than 1e-2 of what the output layer is given.
+    less than 1e-2 of what the output layer is given, and a thousand times as much of what some layer gives: a norm
+    whose input is far below its eps does not bring it back.
 
     ## Why it matters
 
@@ -83,6 +89,31 @@ class VanishingSignal(DriftRule):
         plain(0.106, Severity.WARNING),
         convolutional(0.04, Severity.ERROR),
         Bad(_biased("(self.first, self.second, self.head)", "  #~"), by=("live",), severity=Severity.WARNING),
+        Bad(
+            """
+            class Pooling(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.enter, self.norm = nn.Linear(8, 48), nn.LayerNorm(48)
+                    self.query = nn.Parameter(torch.randn(1, 4, 48))
+                    self.ask = nn.MultiheadAttention(48, 4, batch_first=True)
+                    self.hidden, self.head = nn.Linear(48, 48), nn.Linear(192, 4)
+                    for matrix in (self.ask.in_proj_weight, self.ask.out_proj.weight, self.hidden.weight):
+                        nn.init.normal_(matrix, std=0.001)
+                    nn.init.normal_(self.enter.weight, std=0.002)  #~
+                    nn.init.normal_(self.head.weight, std=0.0005)
+
+                def forward(self, points):
+                    x = F.relu(self.enter(points))
+                    asked, _ = self.ask(self.query.expand(len(x), -1, -1), x, x, need_weights=False)
+                    return self.head(F.relu(self.hidden(self.norm(asked))).flatten(1))
+
+            def build():
+                return Pooling(), torch.randn(8, 12, 8)
+            """,
+            by=("live",),
+            severity=Severity.WARNING,
+        ),
     )
     good = (
         *SOUND,
@@ -143,21 +174,26 @@ class VanishingSignal(DriftRule):
 
     def check_chain(self, chain: Chain) -> Iterator[Finding]:
         before = drift([layer.probe.forward_std for layer in chain.layers[:-1]])
-        said = list(super().check_chain(chain)) if beyond(before, self.limit(len(chain.layers))) else []
+        fallen = known(before) and beyond(before, self.limit(len(chain.layers)))  # UNKNOWN of a chain of two
+        said = list(super().check_chain(chain)) if fallen else []
         yield from said or self._drowned(chain)
 
     def _drowned(self, chain: Chain) -> Iterator[Finding]:
         """An output that is next to the same for all samples, since biases are all that is left in it."""
-        first, body, head = (chain.layers[at] for at in (0, -2, -1))
-        ends = (first, body, head)
-        if not head.is_head or head.model.probe.predicted or not all(each.probe.total_std for each in ends):
+        body, head = chain.layers[-2:]
+        if not head.is_head or head.model.probe.predicted or not body.probe.total_std or not head.probe.total_std:
             return
-        start, before, share = (each.probe.forward_std / each.probe.total_std for each in ends)
-        if 0 < share < min(_SHARE, start / _FALL) and before < _BEFORE:
+        share = _share(head)
+        if not 0 < share < _SHARE or _share(body) >= _BEFORE:
+            return
+        measured = [layer for layer in head.model.layers if known(layer.probe) and known(layer.probe.total_std)]
+        told = [each for each in (chain.layers[0], *measured) if each.probe.total_std and _share(each) > _FALL * share]
+        if told:
+            first = told[0]
             yield self.at(
                 culprit(first),
                 f"{share:.1g} of the std of what {head.name} puts out differs between samples, of what {first.name} "
-                f"gives {start:.1g}: biases are the rest",
+                f"gives {_share(first):.1g}: biases are the rest",
                 help=self.remedy,
                 evidence={"share": share, "layers": len(chain.layers)},
                 layer=first,

@@ -3,22 +3,23 @@
 __all__ = ["branched", "normed"]
 
 
-def branched(*init: str) -> str:
-    """8 branches of two layers, ``up`` and ``down``, drawn by those lines in a loop over both."""
+def branched(*init: str, blocks: int = 8) -> str:
+    """So many branches, ``up`` and ``down`` drawn by those lines in a loop, and an output layer."""
     lines = "\n                    ".join(init)
     return f"""
         class Net(nn.Module):
             def __init__(self):
                 super().__init__()
-                self.up = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
-                self.down = nn.ModuleList([nn.Linear(64, 64) for _ in range(8)])
+                self.up = nn.ModuleList([nn.Linear(64, 64) for _ in range({blocks})])
+                self.down = nn.ModuleList([nn.Linear(64, 64) for _ in range({blocks})])
+                self.head = nn.Linear(64, 4)
                 for up, down in zip(self.up, self.down):
                     {lines}
 
             def forward(self, x):
                 for up, down in zip(self.up, self.down):
                     x = x + down(F.relu(up(x)))
-                return x
+                return self.head(x)
         """
 
 

@@ -6,6 +6,7 @@ from initlint.facts import Model
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, PARAMETERS, PROBE, Bad, Good, Rule
 from initlint.theory.chains import variance_factor
+from initlint.theory.excess import outputs_huge
 
 from ._residual import branched, normed
 
@@ -21,7 +22,7 @@ class ResidualScaleMissing(Rule):
 
     Follows residual streams that carry no norm, on the stream or on a branch, and measures what each branch adds. It
     speaks where four branches or more make the signal's variance grow by half or more each, and its standard
-    deviation tenfold or more together.
+    deviation tenfold or more together. It is advice unless an output of the model has a std above 150.
 
     ## Why it matters
 
@@ -52,13 +53,22 @@ class ResidualScaleMissing(Rule):
     No fix: which of these ways is meant is the author's to say.
     """
 
-    code, name, severity = "INI211", "residual-scale-missing", Severity.ADVICE
+    code, name, severity = "INI211", "residual-scale-missing", Severity.WARNING
     needs = (PARAMETERS, GRAPH, PROBE)
     bad = [
         Bad(
             branched(
                 'nn.init.kaiming_normal_(up.weight, nonlinearity="relu")',
                 "nn.init.xavier_normal_(down.weight)  #~",
+            ),
+            by=("live",),
+            severity=Severity.ADVICE,
+        ),
+        Bad(
+            branched(
+                'nn.init.kaiming_normal_(up.weight, nonlinearity="relu")',
+                'nn.init.kaiming_normal_(down.weight, nonlinearity="relu")  #~',
+                blocks=16,
             ),
             by=("live",),
         ),
@@ -79,6 +89,7 @@ class ResidualScaleMissing(Rule):
                     return x
             """,
             by=("live",),
+            severity=Severity.ADVICE,
         ),
     ]
     good = [
@@ -118,6 +129,7 @@ class ResidualScaleMissing(Rule):
     ]
 
     def check_model(self, model: Model) -> Iterator[Finding]:
+        huge = outputs_huge(model)
         for stream in model.streams:
             factor = variance_factor(stream)
             count = len(stream.ends)
@@ -128,9 +140,11 @@ class ResidualScaleMissing(Rule):
             yield self.at(
                 weight,
                 f"{count} residual branches with no norm: each multiplies the stream's variance by {factor:.2g}, "
-                f"together its std by {growth:.2g}",
+                f"together its std by {growth:.2g}"
+                + (", and the model's output starts with a std above 150" if huge else ""),
                 help=f"scale the last weight of each branch by 1/sqrt({2 * count}), start it at 0, or normalise the "
                 "branch's input",
                 evidence={"branches": count, "variance_factor": factor, "std_growth": growth},
+                severity=None if huge else Severity.ADVICE,
                 parameters=dict.fromkeys(layer.weight for layer in stream.ends),
             )

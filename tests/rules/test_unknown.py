@@ -36,17 +36,19 @@ TOLD = {
     "INI203": MILD | {("Layer", "joined")},
     "INI205": STEADY,
     "INI206": {("Misfit", "taken"), ("Misfit", "own")} | STEADY | MILD,
+    "INI211": {("Layer", "is_head")},
     "INI213": MILD,
     "INI305": {("Distribution", "std")},
     "INI501": {("Target", "kinds"), ("Target", "attribute")},
-    "INI706": {("LayerProbe", "saturated_fraction")},
+    "INI701": {("LayerProbe", "total_std")},
+    "INI706": {("LayerProbe", "saturated_fraction"), ("LayerProbe", "one_hot_fraction"), ("Parameter", "role")},
     "INI708": {("Probe", "first_non_finite")},
     "INI712": {("Model", "chains")},
     "INI709": {("Layer", "is_head"), ("Model", "chains"), ("Probe", "loss_kind")},
 }
 """Facts that a rule only tells where they are known: that copies stay one, which makes a warning an error, and what
 else stands still for it, the two fans where their ratio is what matters, the std of a scale drawn around 0, which is
-off whatever that is, that other layers are not saturated, where a NaN and the logits come from, and what a call writes,
+off whatever that is, that an output is huge, that other layers are not saturated, where a NaN and the logits come from, and what a call writes,
 on which hangs only whether its fix is safe."""
 
 
