@@ -3,13 +3,15 @@
 import math
 from collections.abc import Iterator
 
-from initlint.facts import KERNELS, Parameter, absent
+from initlint.facts import KERNELS, Layer, Parameter, absent
 from initlint.findings import Finding, Severity
 from initlint.rule import GRAPH, PARAMETERS, PROBE, SOURCE, Bad, Good, Rule
 from initlint.theory.chains import output_scale
 from initlint.theory.nonlinearities import rests_at_zero
 
 _FAMILIES = ("linear", *KERNELS)
+_FAR = 3.0
+"""How far above the signal a bias may be that goes into a residual stream."""
 _SMALLEST = 0.3
 """Below this a bias is small beside a signal of unit scale; what falls short of it then is the signal."""
 
@@ -21,13 +23,16 @@ class LargeBias(Rule):
 
     Finds biases of hidden Linear and convolution layers, filled with a constant or drawn at random, whose root mean
     square exceeds the standard deviation of the layer's output: measured on the batch, or, reading source, what the
-    weights give for inputs of unit scale.
+    weights give for inputs of unit scale. So it does those of a layer that starts a residual stream (linear maps and a
+    sum take what it gives), from three times that deviation on.
 
     ## Why it matters
 
     A bias above the signal decides alone on which side of a ReLU a unit is, for every sample: units are always on
     (then the layer is linear) or always off. Biases start at zero in the schemes that keep variance ([He et al.
-    2015](https://arxiv.org/abs/1502.01852), section 2.2).
+    2015](https://arxiv.org/abs/1502.01852), section 2.2). A residual stream carries a bias of its first layer to its
+    end: with ten times the signal three of eight networks with norms in their branches learned .44 to .83 of what they
+    can, with twenty times five.
 
     ## Example
 
@@ -83,6 +88,24 @@ class LargeBias(Rule):
                     return self.fc2(torch.tanh(self.fc1(x)))
             """,
             by=("source", "live"),
+        ),
+        Bad(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.first, self.head = nn.Linear(16, 32), nn.Linear(32, 4)
+                    self.layers = nn.ModuleList([nn.Linear(32, 32) for _ in range(3)])
+                    self.norms = nn.ModuleList([nn.BatchNorm1d(32) for _ in range(3)])
+                    nn.init.constant_(self.first.bias, 5.0)  #~
+
+                def forward(self, x):
+                    x = self.first(x)
+                    for layer, norm in zip(self.layers, self.norms):
+                        x = x + F.relu(norm(layer(x)))
+                    return self.head(x)
+            """,
+            by=("live",),
         ),
         Bad("""
             class Net(nn.Module):
@@ -156,19 +179,40 @@ class LargeBias(Rule):
             """,
             by=("source", "live"),
         ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.first, self.gate, self.head = nn.Linear(16, 32), nn.Linear(32, 32), nn.Linear(32, 4)
+                    self.layers = nn.ModuleList([nn.Linear(32, 32) for _ in range(3)])
+                    self.norms = nn.ModuleList([nn.LayerNorm(32) for _ in range(3)])
+                    nn.init.constant_(self.first.bias, 5.0)  # which the norms take away
+
+                def forward(self, x):
+                    x = self.first(x)
+                    for layer, norm in zip(self.layers, self.norms):
+                        x = x + F.relu(layer(norm(x)))
+                    return self.head(self.norms[0](x))
+            """,
+            by=("live",),
+        ),
     ]
 
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
         if parameter.role != "bias" or parameter.layer.family not in _FAMILIES:
             return
-        if parameter.last_write.author == "framework" or not self._stands_in_a_hidden_layer(parameter):
+        if parameter.last_write.author == "framework":
+            return
+        starts = not self._stands_in_a_hidden_layer(parameter)
+        if starts and not self._starts_a_stream(parameter.layer):
             return
         law = parameter.distribution
         if not law.is_constant and not law.is_random:
             return
         magnitude = math.hypot(law.mean, law.std)
         signal, how = output_scale(parameter.layer)
-        if magnitude > max(signal, _SMALLEST):
+        if magnitude > max(_FAR * signal if starts else signal, _SMALLEST):
             yield self.at(
                 parameter,
                 f"{parameter.name} has root mean square {magnitude:.2g}, and the signal it is added to has std "
@@ -176,6 +220,10 @@ class LargeBias(Rule):
                 help="start biases at zero: nn.init.zeros_(m.bias)",
                 evidence={"bias": magnitude, "signal_std": signal},
             )
+
+    def _starts_a_stream(self, layer: Layer) -> bool:
+        """Whether linear maps and a residual sum take what a layer gives, and nothing else does."""
+        return not layer.is_head and {consumer.kind for consumer in layer.consumers} == {"layer", "sum"}
 
     def _stands_in_a_hidden_layer(self, parameter: Parameter) -> bool:
         layer = parameter.layer

@@ -48,8 +48,8 @@ TOLD = {
 }
 """Facts that a rule only tells where they are known: that copies stay one, which makes a warning an error, and what
 else stands still for it, the two fans where their ratio is what matters, the std of a scale drawn around 0, which is
-off whatever that is, that an output is huge, that other layers are not saturated, where a NaN and the logits come from, and what a call writes,
-on which hangs only whether its fix is safe."""
+off whatever that is, that an output is huge, that other layers are not saturated, where a NaN and the logits come
+from, and what a call writes, on which hangs only whether its fix is safe."""
 
 
 def has_a_second(owner: Fact, name: str, doubled: set[int]) -> bool:
