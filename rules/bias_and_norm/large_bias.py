@@ -202,10 +202,8 @@ class LargeBias(Rule):
     def check_parameter(self, parameter: Parameter) -> Iterator[Finding]:
         if parameter.role != "bias" or parameter.layer.family not in _FAMILIES:
             return
-        if parameter.last_write.author == "framework":
-            return
-        starts = not self._stands_in_a_hidden_layer(parameter)
-        if starts and not self._starts_a_stream(parameter.layer):
+        starts = self._starts_a_stream(parameter.layer)
+        if parameter.last_write.author == "framework" or not (starts or self._stands_in_a_hidden_layer(parameter)):
             return
         law = parameter.distribution
         if not law.is_constant and not law.is_random:
