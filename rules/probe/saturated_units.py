@@ -34,10 +34,10 @@ class SaturatedUnits(Rule):
     pre-activations with std 16. Attention without its 1/sqrt(d) is the same flaw. One such layer among sound ones
     passes signs on, and the gradient of the values that are not flat: six tanh layers of which one is flat for 54% of
     its values learn as well as sound ones, for 98% slower; all of them flat for 64% do not learn
-    (benchmarks/mutants.py). Encoders of two to four layers with queries and keys too large learn .65 to .85 of what
-    they can from .3 of one-hot rows on, and half of it at most with all weights four times too large. Experts whose
-    router is one-hot do learn: the router late, they meanwhile, as they do behind a router that never learns (Roller
-    et al. 2021, arXiv 2106.04426).
+    (benchmarks/mutants.py). Of eleven stacks of attention whose queries and keys are too large, ten learned .85 of
+    what they can or less from .3 of one-hot rows on; with all weights four times too large most learn half of it at
+    .1 already (docs/thresholds.md). Experts whose router is one-hot do learn: the router late, they meanwhile, as they
+    do behind a router that never learns (Roller et al. 2021, arXiv 2106.04426).
 
     ## Example
 
