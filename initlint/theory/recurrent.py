@@ -9,10 +9,12 @@ from initlint.record import NamedTuple
 from initlint.theory.chains import accounts_for
 from initlint.theory.excess import drawn
 
-__all__ = ["FORGETFUL", "Stack", "falling", "forgetful"]
+__all__ = ["FORGETFUL", "Stack", "driven", "falling", "forgetful"]
 
 FORGETFUL = 0.2
 """The share of the gain needed from which a recurrent weight keeps nothing of a step for the one after next."""
+_DRIVEN = 10.0
+"""The gain of a recurrent weight from which a state opens and shuts its gates by itself, whatever a step brings."""
 _STEPS = 4
 """Steps from which a recurrent weight is judged by what it keeps of a state."""
 _LEAST = {"LSTM": 2, "GRU": 3}
@@ -36,6 +38,14 @@ def forgetful(layer: Layer) -> Iterator[tuple[Parameter, Recurrence]]:
         if run.gated or run.steps < _STEPS or matrix is None or not drawn(matrix):
             continue
         if matrix.gain_as_used < FORGETFUL * run.activation.gain:
+            yield matrix, run
+
+
+def driven(layer: Layer) -> Iterator[tuple[Parameter, Recurrence]]:
+    """The weights that carry a state with gates from step to step, so large that the gates know of nothing else."""
+    for run in layer.probe.recurrences:
+        matrix = layer.parameter(run.recurrent_weight)
+        if run.gated and run.steps >= _STEPS and matrix is not None and drawn(matrix) and matrix.gain_as_used > _DRIVEN:
             yield matrix, run
 
 

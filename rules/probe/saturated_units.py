@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Layer, Model, Parameter
+from initlint.facts import Layer, Parameter
 from initlint.findings import Finding, Severity
-from initlint.rule import EFFECT, PROBE, Bad, Good, Rule
-from initlint.theory.chains import culprit, gives_most
-from initlint.theory.saturation import decided, flat_alone, flat_run_alone
+from initlint.rule import EFFECT, PROBE, Bad, Good
+from initlint.theory.chains import gives_most
+from initlint.theory.saturation import flat_alone, flat_run_alone
+
+from ._decided import DecidedRule
 
 _SHARE, _ALONE = 0.5, 0.9
 _SCALES = ("weight", "norm_scale")
@@ -14,7 +16,7 @@ _BIAS = 2.0
 """A mean bias from which a layer is taken for a gate that was opened or closed on purpose."""
 
 
-class SaturatedUnits(Rule):
+class SaturatedUnits(DecidedRule):
     """Most values of a layer lie where the sigmoid, tanh or softmax behind it is flat.
 
     ## What it does
@@ -315,31 +317,3 @@ class SaturatedUnits(Rule):
                 else "draw its weights smaller: what tanh is given should have a std of about 1",
                 evidence={"saturated_fraction": run.saturated_fraction},
             )
-
-    def check_layer(self, layer: Layer) -> Iterator[Finding]:
-        share = layer.probe.one_hot_fraction
-        if share <= _SHARE:
-            return
-        yield self.at(
-            culprit(layer),
-            f"{share:.0%} of the rows of the softmax behind {layer.name} are one-hot",
-            help="draw its weights smaller, or divide the scores: attention by the root of the width of a head",
-            severity=Severity.ADVICE if layer.probe.one_hot_gates else None,
-            evidence={"one_hot_fraction": share},
-            layer=layer,
-        )
-
-    def check_model(self, model: Model) -> Iterator[Finding]:
-        layers = decided(model)
-        if not layers or any(layer.probe.one_hot_fraction > _SHARE for layer in layers):
-            return
-        shares = [layer.probe.one_hot_fraction for layer in layers]
-        yield self.at(
-            culprit(layers[0]),
-            f"{sum(shares) / len(shares):.0%} of the rows of {len(layers)} layers of attention are one-hot, of "
-            f"{layers[0].name} {shares[0]:.0%}",
-            help="draw their weights smaller: nn.init.xavier_uniform_",
-            evidence={"one_hot_fraction": sum(shares) / len(shares), "layers": len(layers)},
-            layer=layers[0],
-            suspects=layers,
-        )

@@ -9,10 +9,11 @@ from initlint.theory.chains import excess_gain, growth_through_time
 from initlint.theory.excess import drawn, drowns, leaps, stands_out, undone, wrapped
 from initlint.theory.remedies import initializer_for
 
-from ._scaled_weights import ScaledWeightsRule, cell, convolutional, linear, sound
+from ._driven import DrivenRule
+from ._scaled_weights import cell, convolutional, linear, sound, stacked
 
 
-class WeightsTooLarge(ScaledWeightsRule):
+class WeightsTooLarge(DrivenRule):
     """Weights so large that the signal explodes along the layers.
 
     ## What it does
@@ -23,10 +24,10 @@ class WeightsTooLarge(ScaledWeightsRule):
     hidden layer that alone multiplies the signal by more than 30 (in no chain: whose gain is 30 times too large, and
     whose output has a std above 10); two behind another whose outputs, of a std above pi, go into sines; an output
     layer that multiplies the signal by more than 10, to a std above 10, or by 4, to one above 20, wherever norms stand;
-    and the weight that carries the state of a recurrent cell without gates, written out in a loop, if the gradient
-    grows by more than 1e2 over the steps. One layer alone is advice where a model's outputs have a std of 10 at most:
-    what comes behind has made it good. Not before tanh or a sine, which it drives out of their range all the same, nor
-    where it drowns what is added to it.
+    the weight that carries the state of a recurrent cell without gates, written out in a loop, if the gradient grows
+    by more than 1e2 over the steps; and that of a GRU or LSTM from a gain of 10 on. One layer alone is advice where a
+    model's outputs have a std of 10 at most: what comes behind has made it good. Not before tanh or a sine, which it
+    drives out of their range all the same, nor where it drowns what is added to it.
 
     ## Why it matters
 
@@ -64,6 +65,7 @@ class WeightsTooLarge(ScaledWeightsRule):
         linear(0.5),
         convolutional(0.5),
         Bad(cell("nn.init.normal_(self.recur.weight, std=0.5)  #~"), by=("live",)),
+        Bad(stacked("GRU", 1, "weight_hh", "normal_(parameter, std=4.0)  #~"), by=("live",)),
         Bad(
             """
             class Net(nn.Module):
@@ -152,6 +154,7 @@ class WeightsTooLarge(ScaledWeightsRule):
     )
     good = (
         *sound(0.5),
+        Good(stacked("LSTM", 2, "weight_hh", "normal_(parameter, std=0.5)"), by=("live",)),
         Good(
             """
             class Net(nn.Module):
