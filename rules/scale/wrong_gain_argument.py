@@ -46,7 +46,8 @@ class WrongGainArgument(Rule):
 
     Where a norm takes the output; where other layers' outputs are added to it first, whose gains count too; in a head;
     in one loop over layers that different activations follow; for an activation that torch has no name for, where
-    "relu" stands in for its kin (GELU, SiLU).
+    "relu" stands in for its kin (GELU, SiLU); before dropout of a quarter or more, which scales up what it keeps: a
+    half dropped after ReLU asks for gain 1, as no activation at all.
 
     ## Fix safety
 
@@ -179,6 +180,21 @@ class WrongGainArgument(Rule):
         ),
     ]
     good = [
+        Good("""
+            class Prenet(nn.Module):
+                def __init__(self, sizes=(80, 256, 256), kept=0.5):
+                    super().__init__()
+                    self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in zip(sizes[:-1], sizes[1:])])
+                    for layer in self.layers:
+                        nn.init.xavier_uniform_(layer.weight, gain=nn.init.calculate_gain("linear"))
+                    self.head = nn.Sequential(nn.Linear(256, 256), nn.ReLU(), nn.Dropout(kept), nn.Linear(256, 10))
+                    nn.init.xavier_uniform_(self.head[0].weight, gain=nn.init.calculate_gain("linear"))
+
+                def forward(self, x):
+                    for layer in self.layers:
+                        x = F.dropout(F.relu(layer(x)), p=0.5, training=True)
+                    return self.head(x)
+        """),
         Good("""
             class Net(nn.Module):
                 def __init__(self):

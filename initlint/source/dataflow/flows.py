@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from initlint.source.interpreter.values import Instance
 
 _PASSING = frozenset({"shape", "reduce", "scale"})
+MOST_DROPPED = 0.25
+"""With more dropped the gain that is needed is off by 15 %, by which two gains are told apart."""
 """Nodes that pass on what they take, up to shape and scale."""
 
 _PRODUCTS = frozenset({"matmul", "bmm"})
@@ -23,14 +25,14 @@ _LINEAR = ("linear", *KERNELS)
 
 @record(slots=True, eq=False)
 class Node:
-    """One operation of a forward. ``uncertain``: it may not happen."""
+    """One operation of a forward. ``uncertain``: it may not happen; ``setting``: leaky_relu's slope, dropout's p."""
 
     kind: str
     name: str
     instance: Instance | None
     inputs: list[Node]
     uncertain: bool
-    slope: float | None = None
+    setting: float | None = None
     location: Any = None
     outs: list[Node] = field(default_factory=list)
     index: int = 0
@@ -133,7 +135,7 @@ class Flows:
         names: dict[tuple[str, float | None], Node] = {}
         for node in taken:
             if node.kind == "activation":
-                names.setdefault((node.name, node.slope), node)
+                names.setdefault((node.name, node.setting), node)
             elif node.kind == "layer":
                 names.setdefault(("identity", None), node)
             elif node.kind == "output":
@@ -147,7 +149,7 @@ class Flows:
         (name, slope), node = next(iter(names.items()))
         if node.kind == "activation":
             behind = self._taken([node], {"shape"})
-            if behind is None or any(each.kind == "activation" for each in behind):
+            if behind is None or any(each.kind == "activation" for each in behind) or _is_thinned(node):
                 return UNKNOWN  # a function of it is what acts
         return activation(name, slope, node.location if node.kind == "activation" else None)
 
@@ -341,6 +343,18 @@ def _consumer(node: Node) -> tuple[str, str]:
     name = node.name or node.kind
     kinds = {"activation", "norm", "layer", "sum", "product", "softmax", "output"}
     return (node.kind if node.kind in kinds else "other"), name
+
+
+def _is_thinned(node: Node) -> bool:
+    """Whether dropout right behind a node may leave it so few values, scaled up, that another gain is needed.
+
+    What is kept with probability q is divided by q: the second moment is 1/q times what it was, and the gain that
+    keeps it sqrt(q) times (Hendrycks & Gimpel 2016, arXiv 1607.02488).
+    """
+    while len(node.outs) == 1 and (node := node.outs[0]).kind == "shape":
+        if node.name.lower().startswith(("dropout", "alphadropout", "alpha_dropout")):
+            return node.setting is None or node.setting > MOST_DROPPED
+    return False
 
 
 def activation(name: str, slope: float | None, location: Any) -> Activation:

@@ -98,13 +98,15 @@ class Graph:
         inputs: Sequence[Flow],
         name: str = "",
         instance: Instance | None = None,
-        slope: float | None = None,
+        setting: float | None = None,
         location: Any = None,
     ) -> Flow:
         """Add a node behind others."""
         machine = self.machine
         machine.spend()
-        node = Node(kind, name, instance, [flow.node for flow in inputs], machine.journal is not None, slope, location)
+        node = Node(
+            kind, name, instance, [flow.node for flow in inputs], machine.journal is not None, setting, location
+        )
         node.index = len(self.nodes)
         for flow in inputs:
             flow.node.outs.append(node)
@@ -218,7 +220,7 @@ class Graph:
             where = (
                 place(*instance.made) if instance.made is not None and isinstance(instance.made[1], ast.Call) else None
             )
-            result = self.node("activation", flows[:1], name, None, _slope(instance, kind), where)
+            result = self.node("activation", flows[:1], name, None, _setting(instance, kind), where)
             return self._in_place(flows[0], result, "", instance.arguments)
         if kind.endswith(("Norm1d", "Norm2d", "Norm3d")) or kind in (
             "LayerNorm",
@@ -228,7 +230,7 @@ class Graph:
         ):
             return self.node("norm", flows[:1], kind, instance)
         if kind.startswith(RESHAPING_LAYERS):
-            return self.node("shape", flows[:1], kind)
+            return self.node("shape", flows[:1], kind, None, _setting(instance, kind))
         if kind.startswith(("AvgPool", "AdaptiveAvg", "LPPool", "LocalResponse")):
             return self.node("reduce", flows[:1], kind)
         if kind in ("Softmax", "LogSoftmax", "Softmin", "Softmax2d"):
@@ -303,14 +305,15 @@ class Graph:
         if short in ("layer_norm", "batch_norm", "group_norm", "rms_norm"):
             self.uses.note(keywords.get("weight", NONE), "norm_scale")
             self.uses.note(keywords.get("bias", NONE), "norm_bias")
-        slope = None
-        if short.rstrip("_") == "leaky_relu":
-            slope = constant(
-                positional[1] if len(positional) > 1 else keywords.get("negative_slope", Const(0.01)), None
-            )
+        setting = None
+        if short.rstrip("_") in _SET:
+            name, default = _SET[short.rstrip("_")]
+            setting = constant(positional[1] if len(positional) > 1 else keywords.get(name, Const(default)), None)
         if short.rstrip("_") in CUTS:
             return self._in_place(flows[0], self._cut(positional, keywords, place(frame.unit, node)), short, keywords)
-        return self._in_place(flows[0], self._operation(short, flows, place(frame.unit, node), slope), short, keywords)
+        return self._in_place(
+            flows[0], self._operation(short, flows, place(frame.unit, node), setting), short, keywords
+        )
 
     def _within(self, values: Sequence[Value]) -> list[Flow]:
         found: list[Flow] = []
@@ -320,14 +323,14 @@ class Graph:
                 found += [part for part in parts if isinstance(part, Flow)]
         return found
 
-    def _operation(self, name: str, flows: Sequence[Flow], where: Any, slope: Any = None) -> Value:
+    def _operation(self, name: str, flows: Sequence[Flow], where: Any, setting: Any = None) -> Value:
         plain = name.rstrip("_") if name.endswith("_") else name
+        if not isinstance(setting, (int, float)):
+            setting = None
         if plain in ACTIVATIONS:
-            if plain == "leaky_relu" and not isinstance(slope, (int, float)):
-                slope = None
-            return self.node("activation", flows[:1], "silu" if plain == "swish" else plain, None, slope, where)
+            return self.node("activation", flows[:1], "silu" if plain == "swish" else plain, None, setting, where)
         if plain in RESHAPING:
-            return self.node("shape", flows[:1], plain)
+            return self.node("shape", flows[:1], plain, None, setting)
         if plain in REDUCING:
             return self.node("reduce", flows[:1], plain)
         if plain in ("softmax", "log_softmax", "gumbel_softmax"):
@@ -403,8 +406,13 @@ class Graph:
 CUTS = frozenset(["clamp", "clip"])
 
 
-def _slope(instance: Instance, kind: str) -> float | None:
-    if kind not in ("LeakyReLU", "PReLU"):
-        return None
-    value = constant(instance.arguments["negative_slope" if kind == "LeakyReLU" else "init"], None)
+_DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout")
+_SET = {"leaky_relu": ("negative_slope", 0.01), **dict.fromkeys(_DROPOUTS, ("p", 0.5))}
+"""The argument that an operation's effect hangs on, the second one, and its default."""
+
+
+def _setting(instance: Instance, kind: str) -> float | None:
+    """The same of a layer of torch's; None where it has none, or it was not read."""
+    name = "p" if "Dropout" in kind else {"LeakyReLU": "negative_slope", "PReLU": "init"}.get(kind)
+    value = constant(instance.arguments[name], None) if name in instance.arguments else None
     return float(value) if isinstance(value, (int, float)) else None
