@@ -156,10 +156,17 @@ def _name(z: Tensor, y: Tensor) -> tuple[str, float]:
     return "custom", UNKNOWN
 
 
-def gated(activation: Activation) -> Activation:
-    """The gated unit whose gate is ``activation`` ("silu" gives "swiglu"); "custom" for one without a name."""
+def gated(activation: Activation, value: Activation | None = None) -> Activation:
+    """The gated unit whose gate is ``activation`` ("silu" gives "swiglu"), and what it gates is ``value`` of the other
+    part (None: that part as it is); "custom" for one without a name.
+
+    For two parts that are independent and of unit variance E[(f(a) g(b))^2] is E[f(a)^2] E[g(b)^2].
+    """
     name = {"sigmoid": "glu", "relu": "reglu", "gelu": "geglu", "silu": "swiglu"}.get(activation.name)
-    return gains.activation(name) if name is not None else Activation(name="custom")
+    if name is not None and value is None:
+        return gains.activation(name)
+    factors = [activation.gain, 1.0 if value is None else value.gain]
+    return Activation(name="custom", gain=math.prod(factors) if all(map(known, factors)) else UNKNOWN)
 
 
 def prelu(slopes: Sequence[float]) -> Activation:

@@ -230,7 +230,7 @@ class Reader:
                 return index
 
     def _gate(self, paths: list[Path]) -> Activation | None:
-        """A gated unit: two parts of one output, one of them through an activation, meet in one product."""
+        """A gated unit: two parts of one output, one or both through an activation, meet in one product."""
         if len(paths) == 1 and len(paths[0].sinks) == 1 and paths[0].sinks[0][0] == "glu":
             return gated(Activation(name="sigmoid"))
         if len(paths) != 2:
@@ -238,8 +238,8 @@ class Reader:
         meeting = [{node for kind, _, node in path.sinks if kind == "product"} for path in paths]
         one_sink = all(len(path.sinks) == 1 for path in paths)
         acting = [path.activation for path in paths if path.activation is not None]
-        if one_sink and meeting[0] and meeting[0] == meeting[1] and len(acting) == 1:
-            return gated(acting[0])
+        if one_sink and meeting[0] and meeting[0] == meeting[1] and acting:
+            return gated(*acting)
         return None
 
     def _ends_branch(self, index: int, paths: list[Path]) -> bool:
