@@ -11,8 +11,9 @@ A mutant is found if ``initlint.audit(factory, batch)`` says something of warnin
 sound network, and that is on a parameter, or on the layer of one, that was spoilt, or measures a consequence (INI203,
 INI204, INI7xx: signal and gradient of the chain that it lies in). Anything else that is new is printed as "elsewhere".
 An alarm is any new finding of a mutant of the scale and scheme operators that trains as the sound network does.
-The figures are printed for all, and apart for the sixteen networks that are held out (``architectures/idioms*.py``):
-they were labelled last, nobody has looked at what is missed or said too much there, and no rule is changed for it.
+The figures are printed for all, and apart for the eight networks that are held out: they were labelled last, nobody
+has looked at what is missed or said too much there, and no rule is changed for it. They are half of the sixteen of
+``architectures/idioms*.py``, drawn at random once all sixteen had been audited; the other half was then looked at.
 INI404 by itself counts for nothing: to plant a fault is to write over what the sound network wrote.
 """
 
@@ -49,20 +50,12 @@ _HELD_OUT = frozenset(
     [
         "ActorCritic",
         "Attended",
-        "DeepSets",
-        "FeatureTokens",
         "Flow",
-        "FourierMixer",
-        "GatedWaves",
         "HyperFusion",
         "LowRankFusion",
         "Maxout",
         "MixtureDensity",
-        "NamedConv",
-        "ParallelDecoder",
         "RandomFeatures",
-        "StateSpace",
-        "TwoTowers",
     ]
 )
 
