@@ -97,6 +97,18 @@ def test_gated_units(name: str, act: Callable[[torch.Tensor], torch.Tensor]) -> 
     assert first.activation.name == name
 
 
+def wave(x: torch.Tensor) -> torch.Tensor:
+    value, gate = x.chunk(2, dim=-1)
+    return torch.tanh(value) * torch.sigmoid(gate)
+
+
+def test_a_gated_unit_of_two_nonlinearities_needs_the_gain_of_both() -> None:
+    unit = layer(audit(Two(wave, width=8)), "first").activation
+    assert unit is not None
+    values = wave(torch.randn(1000, 512, generator=torch.Generator().manual_seed(0)))
+    assert unit.gain == pytest.approx(float((values * values).mean()) ** -0.5, rel=0.02)
+
+
 def test_two_different_consumers_are_not_one_activation() -> None:
     first = layer(audit(Two(lambda x: torch.cat([F.relu(x), torch.tanh(x)], -1), width=32)), "first")
     assert not known(first.activation)
