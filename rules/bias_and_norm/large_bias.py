@@ -10,8 +10,8 @@ from initlint.theory.chains import output_scale
 from initlint.theory.nonlinearities import rests_at_zero
 
 _FAMILIES = ("linear", *KERNELS)
-_FAR = 3.0
-"""How far above the signal a bias may be that goes into a residual stream."""
+_FAR = 8.0
+"""How far above the signal a bias may be that goes into a residual stream: at ten times training is harmed."""
 _SMALLEST = 0.3
 """Below this a bias is small beside a signal of unit scale; what falls short of it then is the signal."""
 
@@ -24,7 +24,7 @@ class LargeBias(Rule):
     Finds biases of hidden Linear and convolution layers, filled with a constant or drawn at random, whose root mean
     square exceeds the standard deviation of the layer's output: measured on the batch, or, reading source, what the
     weights give for inputs of unit scale. So it does those of a layer that starts a residual stream (linear maps and a
-    sum take what it gives), from three times that deviation on.
+    sum take what it gives), from eight times that deviation on.
 
     ## Why it matters
 
@@ -97,7 +97,7 @@ class LargeBias(Rule):
                     self.first, self.head = nn.Linear(16, 32), nn.Linear(32, 4)
                     self.layers = nn.ModuleList([nn.Linear(32, 32) for _ in range(3)])
                     self.norms = nn.ModuleList([nn.BatchNorm1d(32) for _ in range(3)])
-                    nn.init.constant_(self.first.bias, 5.0)  #~
+                    nn.init.constant_(self.first.bias, 8.0)  #~
 
                 def forward(self, x):
                     x = self.first(x)
@@ -187,7 +187,7 @@ class LargeBias(Rule):
                     self.first, self.gate, self.head = nn.Linear(16, 32), nn.Linear(32, 32), nn.Linear(32, 4)
                     self.layers = nn.ModuleList([nn.Linear(32, 32) for _ in range(3)])
                     self.norms = nn.ModuleList([nn.LayerNorm(32) for _ in range(3)])
-                    nn.init.constant_(self.first.bias, 5.0)  # which the norms take away
+                    nn.init.constant_(self.first.bias, 8.0)  # which the norms take away
 
                 def forward(self, x):
                     x = self.first(x)
