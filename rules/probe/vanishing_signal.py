@@ -21,6 +21,14 @@ def _share(layer: Layer) -> float:
     return layer.probe.forward_std / layer.probe.total_std
 
 
+def _leaves(layer: Layer) -> bool:
+    """Whether what a layer gives leaves the model, or is brought to unit length (an embedding that is compared)."""
+    if layer.is_head:
+        return True
+    takers = {(consumer.kind, consumer.name) for consumer in layer.consumers}
+    return bool(takers) and takers <= {("norm", "div"), ("norm", "mul")} and not layer.ends_branch
+
+
 def _biased(small: str, mark: str = "") -> str:
     """Two layers and an output layer with torch's biases, and small weights in those named."""
     return f"""
@@ -46,9 +54,9 @@ class VanishingSignal(DriftRule):
     there are fewer than ten layers), below 1e-6 an error. So it is where less is left at the end than 10 eps of the
     model's dtype (or the one asked for with `--dtype`) beside the total standard deviation: rounding drowns it.
     A layer that is called on other inputs too counts with the call that has the most signal. Whatever the ratio is, it
-    is a warning too if less than 1e-5 of the std of the model's output differs between samples, biases being the rest,
-    less than 1e-2 of what the output layer is given, and a thousand times as much of what some layer gives: a norm
-    whose input is far below its eps does not bring it back.
+    is a warning too if less than 1e-5 of the std of the model's output (or of what is brought to unit length, to be
+    compared) differs between samples, biases being the rest, less than 1e-2 of what the output layer is given, and a
+    thousand times as much of what some layer gives: a norm whose input is far below its eps does not bring it back.
 
     ## Why it matters
 
@@ -89,6 +97,31 @@ class VanishingSignal(DriftRule):
         plain(0.106, Severity.WARNING),
         convolutional(0.04, Severity.ERROR),
         Bad(_biased("(self.first, self.second, self.head)", "  #~"), by=("live",), severity=Severity.WARNING),
+        Bad(
+            """
+            class Towers(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.left, self.right = (nn.ModuleList([nn.Linear(n, 32), nn.Linear(32, 32)]) for n in (24, 16))
+                    self.ends = nn.ModuleList([nn.Linear(32, 8), nn.Linear(32, 8)])
+                    for tower in (self.left, self.right, self.ends):
+                        for layer in tower:
+                            nn.init.normal_(layer.weight, std=0.001)  #~
+
+                def forward(self, left, right):
+                    given = []
+                    for x, tower, end in zip((left, right), (self.left, self.right), self.ends):
+                        for layer in tower:
+                            x = torch.relu(layer(x))
+                        given.append(F.normalize(end(x), dim=-1))
+                    return given[0] @ given[1].t()
+
+            def build():
+                return Towers(), (torch.randn(8, 24), torch.randn(8, 16))
+            """,
+            by=("live",),
+            severity=Severity.WARNING,
+        ),
         Bad(
             """
             class Pooling(nn.Module):
@@ -181,7 +214,7 @@ class VanishingSignal(DriftRule):
     def _drowned(self, chain: Chain) -> Iterator[Finding]:
         """An output that is next to the same for all samples, since biases are all that is left in it."""
         body, head = chain.layers[-2:]
-        if not head.is_head or head.model.probe.predicted or not body.probe.total_std or not head.probe.total_std:
+        if not _leaves(head) or head.model.probe.predicted or not body.probe.total_std or not head.probe.total_std:
             return
         share = _share(head)
         if not 0 < share < _SHARE or _share(body) >= _BEFORE:
