@@ -22,12 +22,12 @@ class SaturatedUnits(DecidedRule):
     ## What it does
 
     Runs a batch forward and counts the values at which the slope of the function behind the layer is under 1% of its
-    largest (a sigmoid beyond 6, a tanh beyond 3), and the rows of a softmax, or of attention, that are one-hot. More
-    than half is a warning; where the layers before the same function are flat for half of their values at most, all
-    in all, only more than nine tenths of one layer's are. Of several layers of attention three tenths are a warning, a
-    mean over them, and a tenth where all weights are large (half of them with a gain above 2). Torch's recurrent
-    layers have the tanh that makes their new states inside: a few samples and steps are computed again from the
-    weights. A router, whose softmax weighs or chooses what other layers give, is advice.
+    largest (a sigmoid beyond 6, a tanh beyond 3, their product where both are flat), and the rows of a softmax, or of
+    attention, that are one-hot. More than half is a warning; where the layers before the same function are flat for
+    half of their values at most, all in all, only more than nine tenths of one layer's are. Of several layers of
+    attention three tenths are a warning, a mean over them, and a tenth where all weights are large (half of them with a
+    gain above 2). Torch's recurrent layers have the tanh that makes their new states inside: a few samples and steps
+    are computed again from the weights. A router, whose softmax weighs or chooses what other layers give, is advice.
 
     ## Why it matters
 
@@ -182,6 +182,20 @@ class SaturatedUnits(DecidedRule):
             """,
             by=("live",),
         ),
+        Bad(
+            """
+            class Waves(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.first, self.wave, self.out = nn.Linear(16, 32), nn.Linear(32, 64), nn.Linear(32, 4)
+                    nn.init.normal_(self.wave.weight, std=8.0)  #~
+
+                def forward(self, x):
+                    wave, gate = self.wave(self.first(x)).chunk(2, dim=-1)
+                    return self.out(torch.tanh(wave) * torch.sigmoid(gate))
+            """,
+            by=("live",),
+        ),
     ]
     good = [
         Good(
@@ -290,10 +304,10 @@ class SaturatedUnits(DecidedRule):
         if bias is not None and abs(bias.distribution.mean) >= _BIAS:
             return
         added = ", with what is added to them," if layer.joined else ""
+        behind = "the gated unit" if layer.activation.name == "custom" else layer.activation.name
         yield self.at(
             parameter,
-            f"{share:.0%} of the values that {layer.name} gives{added} lie where "
-            f"{layer.activation.name} behind it is flat",
+            f"{share:.0%} of the values that {layer.name} gives{added} lie where {behind} behind it is flat",
             help="draw its weights smaller: pre-activations should have a std of about 1",
             evidence={"saturated_fraction": share},
         )

@@ -61,7 +61,7 @@ def test_one_read_back_for_all_figures() -> None:
     with hooked(model, names, 16, dict.fromkeys(names, 0), dict.fromkeys(names, 1)) as measured:
         model(torch.randn(16, 8)).sum().backward()
     with Counter() as counter:
-        figures = measure(measured, {}, {})
+        figures = measure(measured, {}, {}, {})
     assert len(figures) == 6
     assert counter.names.count("_local_scalar_dense") == 0  # tolist() of one stacked tensor is no scalar read
 
@@ -120,7 +120,7 @@ def test_figures_of_a_sample_are_those_of_the_whole(zero: bool, side: int, layou
     with hooked(model, names, 8, dict.fromkeys(names, 0), dict.fromkeys(names, 1)) as measured:
         predicted = model(images)
         (predicted - torch.randn_like(predicted)).square().mean().backward()
-    figures = measure(measured, {}, {})
+    figures = measure(measured, {}, {}, {})
     for name in names:
         spread = float(outputs[name].var(dim=0).mean().sqrt())
         slope = float(gradients[name].square().mean().sqrt())

@@ -268,6 +268,7 @@ def measure(
     measured: Measured,
     activations: Mapping[str, tuple[Activation, Callable[[Tensor], Tensor]]],
     sums: Mapping[str, Sequence[Sequence[tuple[str, int]]]],
+    halves: Mapping[str, Sequence[str]],
     *,
     extents: bool = False,
 ) -> dict[str, LayerProbe]:
@@ -275,7 +276,8 @@ def measure(
 
     Where it is not known in which dimension the samples lie, across-batch figures are UNKNOWN. ``activations`` are the
     functions that follow, by layer; ``sums`` names for each call of a layer what they act on the sum of, as (layer,
-    call). ``extents``: how large the values are, too.
+    call). ``halves`` are the functions that act on parts of what a layer gives: of these layers the values count at
+    which all of them are flat. ``extents``: how large the values are, too.
     """
     columns: list[Tensor] = []
     plan: list[_Asked] = []
@@ -291,8 +293,9 @@ def measure(
         if function is not None and acted:
             fraction, asked.values = _dead(acted, function)
             columns.append(fraction.to(like.device))
-        flat = FLAT.get(activation.name) if activation is not None else None
-        if flat is not None and acted:
+        behind = [activation.name] if activation is not None else halves.get(name, ())
+        flat = max((FLAT.get(each, math.inf) for each in behind), default=math.inf)
+        if flat < math.inf and acted:
             asked.saturated = True
             beyond = [(s.forward.abs() > flat).float().mean().to(like.device) for s in acted]
             columns.append(torch.stack(beyond).mean())

@@ -233,7 +233,13 @@ def _probed(
     escape = EscapeTest(module, lambda args, kwargs: module(*args, **kwargs), objective, ranks=ranks)
     escape.note()
     run.probes = ranks.merged(
-        measure(measured, _activations(run, measured.samples), _sums(run, measured.samples), extents=dtype is not None)
+        measure(
+            measured,
+            _activations(run, measured.samples),
+            _sums(run, measured.samples),
+            {name: fate.halves for name, fate in run.fates.items()},
+            extents=dtype is not None,
+        )
     )
     if not ranks.shared:
         for name, inside in recurrences(module, calls).items():

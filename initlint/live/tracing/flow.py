@@ -25,6 +25,7 @@ class Fate:
 
     ``function`` is the activation itself, for counting dead and saturated units; ``through`` is the layer whose norm
     stands between this layer and its activation. ``sums``, call by call: what its output is added to before that.
+    ``halves``: the names of the two functions whose product is its activation, each of a part of its output.
     """
 
     consumers: tuple[Consumer, ...] = UNKNOWN
@@ -38,6 +39,7 @@ class Fate:
     function: Function | None = None
     through: str | None = None
     sums: tuple[Sum | None, ...] = ()
+    halves: tuple[str, ...] = ()
     returns: int = UNKNOWN
 
 
@@ -198,9 +200,10 @@ class Reader:
         return all(each and {kind for path in each for kind, _, _ in path.sinks} == {"output"} for each in behind)
 
     def _name_activation(self, fate: Fate, paths: list[Path]) -> None:
-        gate = self._gate(paths)
-        if gate is not None:
-            fate.activation = gate
+        acting = self._gate(paths)
+        if acting:
+            fate.activation = gated(*acting)
+            fate.halves = tuple(each.name for each in acting) if len(acting) == 2 else ()
             return
         if len({p.activation.name if p.activation else "" for p in paths}) != 1:
             return
@@ -229,18 +232,19 @@ class Reader:
             else:
                 return index
 
-    def _gate(self, paths: list[Path]) -> Activation | None:
-        """A gated unit: two parts of one output, one or both through an activation, meet in one product."""
+    def _gate(self, paths: list[Path]) -> list[Activation]:
+        """What acts in a gated unit: two parts of one output, one or both through an activation, meet in one product.
+
+        Empty where it is none.
+        """
         if len(paths) == 1 and len(paths[0].sinks) == 1 and paths[0].sinks[0][0] == "glu":
-            return gated(Activation(name="sigmoid"))
+            return [Activation(name="sigmoid")]
         if len(paths) != 2:
-            return None
+            return []
         meeting = [{node for kind, _, node in path.sinks if kind == "product"} for path in paths]
         one_sink = all(len(path.sinks) == 1 for path in paths)
         acting = [path.activation for path in paths if path.activation is not None]
-        if one_sink and meeting[0] and meeting[0] == meeting[1] and acting:
-            return gated(*acting)
-        return None
+        return acting if one_sink and meeting[0] and meeting[0] == meeting[1] else []
 
     def _ends_branch(self, index: int, paths: list[Path]) -> bool:
         """Whether the value goes into a residual sum whose other operand passed it by (a norm may come first)."""
