@@ -23,6 +23,7 @@ __all__ = [
     "growth_flow",
     "growth_through_time",
     "heads",
+    "is_final",
     "is_only_path",
     "keeps_zero",
     "leading_to",
@@ -275,6 +276,14 @@ def keeps_zero(name: str) -> bool:
 def heads(model: Model) -> tuple[Layer, ...]:
     """The layers that are known to give what leaves the model."""
     return tuple(layer for layer in model.layers if known(layer.is_head) and layer.is_head)
+
+
+def is_final(layer: Layer) -> bool:
+    """Whether what a layer gives leaves the model, or is brought to unit length (an embedding that is compared)."""
+    if layer.is_head:
+        return True
+    takers = {(consumer.kind, consumer.name) for consumer in layer.consumers}
+    return bool(takers) and takers <= {("norm", "div"), ("norm", "mul")} and not layer.ends_branch
 
 
 def leading_to(layers: Sequence[Layer], model: Model) -> tuple[Layer, ...]:

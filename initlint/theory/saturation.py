@@ -13,20 +13,29 @@ _LARGE = 2.0
 """The median gain of such weights; sound ones have .6 to 1.4."""
 
 
-def flat_alone(layer: Layer, share: float) -> bool:
-    """Whether the layers before the same function are flat for a ``share`` of their values at most, all in all.
+_FLAT, _FLAT_IN_A_ROW, _ROW = 0.6, 0.45, 4
+"""The share of flat values, a mean over layers, up to which they learn; and that of as many and more in a row."""
 
+
+def flat_alone(layer: Layer) -> bool:
+    """Whether the layers before the same function are flat for so few of their values, all in all, that they learn.
+
+    Fewer may be where four and more stand in one chain: each takes its part of the gradient that the next one left.
     Not of a layer that is called again and again: what it takes from the signal, it takes at every call.
     """
     if layer.probe.calls > 1 or layer.activation is None:
         return False
     seen = [each for each in layer.model.layers if known(each.probe) and known(each.probe.saturated_fraction)]
     alike = [each for each in seen if each.activation is None or each.activation.name == layer.activation.name]
-    return _mean([each.probe.saturated_fraction for each in alike]) <= share
+    names = {each.name for each in alike}
+    rows = [{each.name for each in chain.layers} & names for chain in layer.model.chains]
+    longest = max((len(row) for row in rows if layer.name in row), default=1)
+    limit = _FLAT if longest < _ROW else _FLAT_IN_A_ROW
+    return _mean([each.probe.saturated_fraction for each in alike]) <= limit
 
 
 def flat_run_alone(layer: Layer, share: float) -> bool:
-    """The same of torch's recurrent layers, each of which may hold several."""
+    """The same of torch's recurrent layers, each of which may hold several, up to a ``share``."""
     probes = [other.probe for other in layer.model.layers if known(other.probe)]
     runs = [run for probe in probes if known(probe.recurrences) for run in probe.recurrences]
     return _mean([run.saturated_fraction for run in runs if known(run.saturated_fraction)]) <= share

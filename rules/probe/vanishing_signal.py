@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from initlint.facts import Chain, Layer, LayerProbe, known
 from initlint.findings import Finding, Severity
 from initlint.rule import Bad, Good
-from initlint.theory.chains import body_flow, culprit
+from initlint.theory.chains import body_flow, culprit, is_final
 from initlint.theory.drift import beyond, drift, least_ratio
 from initlint.theory.precision import epsilon
 
@@ -19,14 +19,6 @@ may be small by itself), and how much more some layer must have given."""
 def _share(layer: Layer) -> float:
     """How much of the std of what a layer gives differs between samples."""
     return layer.probe.forward_std / layer.probe.total_std
-
-
-def _leaves(layer: Layer) -> bool:
-    """Whether what a layer gives leaves the model, or is brought to unit length (an embedding that is compared)."""
-    if layer.is_head:
-        return True
-    takers = {(consumer.kind, consumer.name) for consumer in layer.consumers}
-    return bool(takers) and takers <= {("norm", "div"), ("norm", "mul")} and not layer.ends_branch
 
 
 def _biased(small: str, mark: str = "") -> str:
@@ -214,7 +206,7 @@ class VanishingSignal(DriftRule):
     def _drowned(self, chain: Chain) -> Iterator[Finding]:
         """An output that is next to the same for all samples, since biases are all that is left in it."""
         body, head = chain.layers[-2:]
-        if not _leaves(head) or head.model.probe.predicted or not body.probe.total_std or not head.probe.total_std:
+        if not is_final(head) or head.model.probe.predicted or not body.probe.total_std or not head.probe.total_std:
             return
         share = _share(head)
         if not 0 < share < _SHARE or _share(body) >= _BEFORE:
