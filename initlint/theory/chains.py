@@ -195,11 +195,11 @@ def excess_gain(layer: Layer, matrix: Parameter) -> float:
 def output_scale(layer: Layer) -> tuple[float, str]:
     """The std of a linear map's output without its bias, and how it is known, in words for a message.
 
-    Across the batch as the probe measured it, else std x sqrt(fan_in) of the weight, which is that of inputs of unit
-    scale.
+    Across the batch as the probe measured it (UNKNOWN where all its samples gave the same), else std x sqrt(fan_in) of
+    the weight, which is that of inputs of unit scale.
     """
     if known(layer.probe):
-        return layer.probe.forward_std, "on this batch"
+        return layer.probe.forward_std or UNKNOWN, "on this batch"
     return layer.weight.gain_as_used, "for inputs of unit scale"
 
 

@@ -155,10 +155,13 @@ def bearable(layer: Layer) -> bool:
 
 
 def outputs_huge(model: Model) -> bool:
-    """Whether a model was run, and some layer whose output leaves it was seen to give far more than a loss stands."""
+    """Whether a model was run, and some layer whose output leaves it was seen to give far more than a loss stands.
+
+    Across the batch: biases that hold the means of what is to be predicted, in their units, are no part of it.
+    """
     if model.probe.predicted:
         return False
-    return any(known(layer.probe) and layer.probe.total_std > _HUGE for layer in heads(model))
+    return any(known(layer.probe) and layer.probe.forward_std > _HUGE for layer in heads(model))
 
 
 def _outside_chains(layer: Layer) -> bool:

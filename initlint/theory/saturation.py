@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from initlint.facts import Layer, Model, known
 
-__all__ = ["decided", "flat_alone", "flat_run_alone"]
+__all__ = ["decided", "flat_alone", "flat_run_alone", "has_learned"]
 
 _DECIDED, _DECIDED_AMONG_LARGE = 0.3, 0.1
 """The share of one-hot rows, a mean over attention layers, from which they learn less, and the one where all weights of
@@ -44,16 +44,22 @@ def flat_run_alone(layer: Layer, share: float) -> bool:
 def decided(model: Model) -> list[Layer]:
     """The attention layers of a model, most decided first, if several and too often one-hot before they learned.
 
-    None otherwise. Softmaxes that choose among a layer's units, as a router's, are left out.
+    None otherwise. Softmaxes that choose among a layer's units, as a router's, are left out, and what has learned.
     """
     found = [each for each in model.layers if known(each.probe) and known(each.probe.one_hot_fraction)]
-    found = [each for each in found if not each.probe.one_hot_gates]
+    found = [each for each in found if not each.probe.one_hot_gates and not has_learned(each)]
     if len(found) < 2:
         return []
     mean = _mean([each.probe.one_hot_fraction for each in found])
     if mean <= _DECIDED and (mean <= _DECIDED_AMONG_LARGE or _median_gain(model) <= _LARGE):
         return []
     return sorted(found, key=lambda each: -each.probe.one_hot_fraction)
+
+
+def has_learned(layer: Layer) -> bool:
+    """Whether a checkpoint was seen to give the layer a weight: what that decides it was trained to."""
+    written = [p.writes[-1] for p in layer.parameters if p.is_weight and known(p.writes) and p.writes]
+    return any(write.author == "checkpoint" and write.overwrites for write in written)
 
 
 def _median_gain(model: Model) -> float:

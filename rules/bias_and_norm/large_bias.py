@@ -184,6 +184,23 @@ class LargeBias(Rule):
             class Net(nn.Module):
                 def __init__(self):
                     super().__init__()
+                    self.first, self.layer, self.head = nn.Linear(16, 32), nn.Linear(32, 32), nn.Linear(32, 4)
+                    nn.init.constant_(self.first.bias, 0.5)
+
+                def forward(self, x):
+                    x = self.first(x)
+                    return self.head(x + F.relu(self.layer(x)))
+
+            def build():
+                return Net(), torch.ones(8, 16)  # of which no two samples differ: the signal is not known
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
                     self.first, self.gate, self.head = nn.Linear(16, 32), nn.Linear(32, 32), nn.Linear(32, 4)
                     self.layers = nn.ModuleList([nn.Linear(32, 32) for _ in range(3)])
                     self.norms = nn.ModuleList([nn.LayerNorm(32) for _ in range(3)])

@@ -6,7 +6,7 @@ from initlint.facts import Layer, Model
 from initlint.findings import Finding, Severity
 from initlint.rule import Rule
 from initlint.theory.chains import culprit
-from initlint.theory.saturation import decided
+from initlint.theory.saturation import decided, has_learned
 
 _SHARE = 0.5
 """The share of one layer's rows."""
@@ -17,7 +17,7 @@ class DecidedRule(Rule):
 
     def check_layer(self, layer: Layer) -> Iterator[Finding]:
         share = layer.probe.one_hot_fraction
-        if share <= _SHARE:
+        if share <= _SHARE or has_learned(layer):
             return
         yield self.at(
             culprit(layer),

@@ -54,6 +54,7 @@ class SaturatedUnits(DecidedRule):
     ## When it is right to do this
 
     A gate that is held open or closed by its bias, and a head whose bias is a prior, are left alone: those are meant.
+    So are attention that a checkpoint was loaded into, and rows of which a mask leaves one entry.
 
     ## Fix safety
 
@@ -302,6 +303,42 @@ class SaturatedUnits(DecidedRule):
 
             def build():
                 return Net(), torch.randn(8, 12, 64)
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Block(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.query, self.key, self.value = (nn.Linear(64, 64) for _ in range(3))
+
+                def forward(self, x):
+                    scores = self.query(x) @ self.key(x).transpose(1, 2) / 8
+                    hidden = torch.ones(x.shape[1], x.shape[1]).triu(1)
+                    return x + (scores - 100 * hidden).softmax(-1) @ self.value(x)  # the first step sees itself alone
+
+            def build():
+                return nn.Sequential(Block(), Block(), nn.Linear(64, 4)), torch.randn(8, 3, 64)
+            """,
+            by=("live",),
+        ),
+        Good(
+            """
+            class Block(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.query, self.key, self.value = (nn.Linear(64, 64) for _ in range(3))
+
+                def forward(self, x):
+                    scores = self.query(x) @ self.key(x).transpose(1, 2) / 8
+                    return x + scores.softmax(-1) @ self.value(x)
+
+            def build():
+                net = nn.Sequential(Block(), Block(), nn.Linear(64, 4))
+                trained = {name: 9 * torch.randn(value.shape) for name, value in net.state_dict().items()}
+                net.load_state_dict(trained)  # it has learned where to look
+                return net, torch.randn(8, 12, 64)
             """,
             by=("live",),
         ),

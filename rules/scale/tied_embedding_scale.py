@@ -175,6 +175,24 @@ class TiedEmbeddingScale(Rule):
         """),
         Good(
             """
+            class Codes(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.encoder, self.decoder = nn.Linear(16, 64), nn.Linear(64, 16)
+                    self.book = nn.Embedding(32, 64)
+
+                def forward(self, x):
+                    seen = self.encoder(x)
+                    code = self.book((seen @ self.book.weight.t()).argmax(1))  # chosen first, then looked up
+                    return self.decoder(seen + (code - seen).detach())
+
+            def build():
+                return Codes(), torch.randn(8, 16)
+            """,
+            by=("source", "live"),
+        ),
+        Good(
+            """
             class Distances(nn.Module):
                 def __init__(self, lengths=20, features=16, heads=8):
                     super().__init__()

@@ -374,6 +374,20 @@ def test_residual_branches_that_add_up() -> None:
     assert said(*factor(3.1, 4)) == said(*factor(5.0, 3)) == said(*factor(1.49, 20)) == []
 
 
+def test_what_is_huge_is_what_samples_tell() -> None:
+    """Biases that hold the means of what is predicted, in pascals and kelvins, make no loss start too large."""
+
+    def severity(across: float, total: float) -> Severity:
+        ends = [drawn(f"end{n}", None, 16.0 if n else 1.0) for n in range(8)]
+        head = layer("head", is_head=True, probe=LayerProbe(forward_std=across, total_std=total))
+        made = model(*ends, head, streams=(ResidualStream(ends=tuple(ends)),))
+        (finding,) = ask("INI211", "model", made)
+        return finding.severity
+
+    assert severity(160.0, 160.0) is Severity.WARNING
+    assert severity(140.0, 140.0) is severity(2.0, 400.0) is Severity.ADVICE
+
+
 def test_a_stream_and_branches_that_are_faint() -> None:
     def said(
         gain: float = 0.19, within: float = 0.19, count: int = 4, normed: bool = False, **fields: Any

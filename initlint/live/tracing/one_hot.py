@@ -58,8 +58,22 @@ def _share(rows: Tensor) -> Tensor:
     rows = rows.float()
     largest = rows.amax(dim=1, keepdim=True)
     chosen = 1 / (rows - largest).exp().sum(dim=1)
-    free = (rows > _MASKED).sum(dim=1) >= 2
+    free = _open(rows).sum(dim=1) >= 2
     return ((chosen > _SURE) & free).sum() / free.sum()
+
+
+def _open(rows: Tensor) -> Tensor:
+    """The entries that no mask takes away, be it one of -1e9 or of -100.
+
+    The milder ones are told by what they leave: two heaps of scores, and nothing in the middle half between the least
+    and the largest of all. Scores that are far apart by themselves fill it.
+    """
+    unmasked = rows > _MASKED
+    least = rows.masked_fill(~unmasked, math.inf).amin()
+    largest = rows.masked_fill(~unmasked, -math.inf).amax()
+    quarter = (largest - least) / 4
+    between = ((rows > least + quarter) & (rows < largest - quarter)).any()
+    return unmasked & (between | (rows >= largest - quarter))
 
 
 class OneHot(NamedTuple):

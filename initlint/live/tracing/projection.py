@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch import Tensor
@@ -22,8 +23,8 @@ def projects(trace: Trace | None, parameter: int) -> int | None:
         return UNKNOWN  # type: ignore[no-any-return]
     uses = trace.uses.get(parameter, ())
     terms = [use.fan_in for use in uses if use.kind == "matmul" and use.fan_in]
-    if not any(use.kind == "embedding" for use in uses):
-        return None
+    if not uses or uses[0].kind != "embedding":
+        return None  # or a code book, of which a code is chosen first and looked up then
     places = [node for node in trace.applications() if parameter in node.weights and node.op != "recurrent"]
     if not terms or not places or any(_is_scaled(trace, node) for node in places):
         return None
@@ -43,7 +44,7 @@ def logits_std(trace: Trace | None, parameter: int) -> float | None:
     if trace is None:
         return None
     found = [float(std) for index, std in trace.spreads.items() if parameter in trace.nodes[index].weights]
-    return max(found, default=None)
+    return max(filter(math.isfinite, found), default=None)
 
 
 def _is_scaled(trace: Trace, product: Node) -> bool:
