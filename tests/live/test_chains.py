@@ -175,3 +175,25 @@ class Highway(nn.Module):
 
 def test_a_signal_goes_on_through_a_highway_and_through_two_maps_that_are_summed() -> None:
     assert ["first", "own", "head"] in names(audit(Highway(16), torch.randn(8, 16)))
+
+
+class Gated(nn.Module):
+    """Layers each of which gives a wave and its gate in one."""
+
+    def __init__(self, act: str) -> None:
+        super().__init__()
+        self.act = act
+        self.layers = nn.ModuleList([nn.Linear(32, 64) for _ in range(4)])
+        self.head = nn.Linear(32, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            wave, gate = layer(x).chunk(2, dim=-1)
+            wave = torch.tanh(wave) if self.act == "tanh" else wave
+            x = wave * torch.sigmoid(gate)
+        return self.head(x)
+
+
+@pytest.mark.parametrize("act", ["tanh", "none"])
+def test_a_signal_goes_on_through_gated_units_that_are_written_out(act: str) -> None:
+    assert names(audit(Gated(act), torch.randn(8, 32))) == [[*(f"layers.{i}" for i in range(4)), "head"]]

@@ -12,6 +12,7 @@ __all__ = ["PASSING", "NormReading", "Walker", "chain_names", "restores"]
 
 PASSING = frozenset({"view", "part", "dropout", "bias", "scale", "resize", "elementwise", "glu"})
 """What a signal goes through without being given another scale."""
+_ACTING = PASSING - {"resize", "glu"}
 _SHRINK = 16
 """A pool that leaves fewer than one position in so many is global: what follows has another reference."""
 
@@ -159,7 +160,10 @@ class Walker:
         return self._gated(moving) if node.category == "product" and len(moving) == 2 else None
 
     def _gated(self, moving: list[int]) -> int | None:
-        """Of a product the operand that the gate was computed from, if it is one of the two."""
+        """Of a product the operand that the gate was computed from, if it is one of the two.
+
+        Either, where both are parts of what one layer gives (a gated unit written out).
+        """
         if len(moving) != 2:
             return moving[0] if moving else None
         a, b = moving
@@ -167,7 +171,18 @@ class Walker:
             return a
         if self.ancestors[a] >> self.trace.source(b) & 1:
             return b
-        return None
+        given = self._given_by(a)
+        return a if given is not None and given == self._given_by(b) else None
+
+    def _given_by(self, index: int) -> int | None:
+        """The application that a value is a part of, through an activation at most."""
+        node = self.trace.nodes[index]
+        while node.category in _ACTING:
+            moving = [i for i in dict.fromkeys(node.inputs) if self.trace.nodes[i].data]
+            if len(moving) != 1:
+                return None
+            node = self.trace.nodes[moving[0]]
+        return node.index if node.category == "application" else None
 
 
 def chain_names(
