@@ -116,6 +116,8 @@ class Chooses(nn.Module):
         scores = self.scores(x)
         if self.use == "positions":  # which a head each attends to, by what it holds
             return self.out(torch.tanh(scores.softmax(1).transpose(1, 2) @ x))
+        if self.use == "tempered":
+            scores = scores / 0.5
         shares = scores.softmax(1 if self.use == "channels" else -1)
         if self.use == "expectation":
             return (shares * torch.arange(4.0)).sum(-1)
@@ -136,6 +138,7 @@ class Chooses(nn.Module):
         ("weights", "advice"),
         ("best", "advice"),
         ("channels", "advice"),
+        ("tempered", "advice"),
         ("positions", "warning"),
         ("expectation", "warning"),
         ("output", "warning"),

@@ -388,3 +388,26 @@ def test_the_gradient_measured_lies_in_the_range_predicted() -> None:
     for there, here in zip(told, measured, strict=True):
         low, high = bounds(there.probe.gradient_std)
         assert 0 < low <= here.probe.gradient_std <= high < 40 * low, here.name
+
+
+class Pixels(nn.Module):
+    """A stem that brings pixels up to 255 to unit scale: its bias takes their mean away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 16, 3, padding=1), nn.Linear(16, 4)
+        self.layers = nn.ModuleList([nn.Conv2d(16, 16, 3, padding=1, bias=False) for _ in range(3)])
+        with torch.no_grad():
+            self.stem.weight.div_(255)
+            self.stem.bias.fill_(0.6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        for layer in self.layers:
+            x = x + F.relu(layer(x))
+        return self.head(x.mean((2, 3)))
+
+
+def test_a_small_batch_without_values_is_followed_and_its_scale_is_not_guessed() -> None:
+    report = initlint.audit(Pixels, torch.empty(4, 3, 8, 8, device="meta"), meta=True)
+    assert "INI303" not in codes(report)

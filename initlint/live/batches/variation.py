@@ -118,6 +118,8 @@ def _low_frequency(tensor: Tensor) -> Tensor:
 
 
 def _vary(tensor: Tensor) -> Tensor:
+    if tensor.is_meta:  # which has no values to vary
+        return tensor
     if not tensor.dim() or not tensor.numel() or tensor.dtype == torch.bool or tensor.is_complex() or _is_mask(tensor):
         return tensor
     if not tensor.is_floating_point():

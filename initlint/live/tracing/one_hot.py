@@ -130,7 +130,11 @@ def _gates(trace: Trace, index: int) -> bool:
     if node.op not in ("_softmax", "_safe_softmax"):
         return False
     scores = trace.nodes[node.inputs[0]]
-    while scores.category in ("bias", "scale", "dropout") or scores.op in _UNTURNED:
+    while (
+        scores.category in ("bias", "scale", "dropout")
+        or scores.op in _UNTURNED
+        or (scores.op in ("mul", "div") and len(scores.inputs) == 1)  # a temperature
+    ):
         scores = trace.nodes[scores.inputs[0]]
     dims = [argument for argument in node.arguments if isinstance(argument, int) and not isinstance(argument, bool)]
     if scores.category != "application" or not dims:
