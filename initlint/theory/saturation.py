@@ -13,7 +13,7 @@ _LARGE = 2.0
 """The median gain of such weights; sound ones have .6 to 1.4."""
 
 
-_FLAT, _FLAT_IN_A_ROW, _ROW = 0.6, 0.45, 4
+_FLAT, _FLAT_IN_A_ROW, _ROW = 0.5, 0.45, 4
 """The share of flat values, a mean over layers, up to which they learn; and that of as many and more in a row."""
 
 

@@ -24,11 +24,11 @@ class SaturatedUnits(DecidedRule):
     Runs a batch forward and counts the values at which the slope of the function behind the layer is under 1% of its
     largest (a sigmoid beyond 6, a tanh beyond 3, their product where both are flat), and the rows of a softmax, or of
     attention, that are one-hot. More than half is a warning; where the layers before the same function are flat for
-    three fifths of their values at most, all in all (for .45 of them where four and more stand in one chain), only more
-    than nine tenths of one layer's are. Of several layers of attention three tenths are a warning, a mean over them,
-    and a tenth where all weights are large (half of them with a gain above 2). Torch's recurrent layers have the tanh
-    that makes their new states inside: a few samples and steps are computed again from the weights. A router, whose
-    softmax weighs or chooses what other layers give, is advice.
+    half of their values at most, all in all (for .45 of them where four and more stand in one chain), only more than
+    nine tenths of one layer's are. Of several layers of attention three tenths are a warning, a mean over them, and a
+    tenth where all weights are large (half of them with a gain above 2). Torch's recurrent layers have the tanh that
+    makes their new states inside: a few samples and steps are computed again from the weights. A router, whose softmax
+    weighs or chooses what other layers give, is advice.
 
     ## Why it matters
 
@@ -37,11 +37,11 @@ class SaturatedUnits(DecidedRule):
     pre-activations with std 16. Attention without its 1/sqrt(d) is the same flaw. One such layer among sound ones
     passes signs on, and the gradient of the values that are not flat: six tanh layers of which one is flat for 54% of
     its values learn as well as sound ones, for 98% slower; all of them flat for 64% do not learn
-    (benchmarks/mutants.py). Up to three learn with .58 flat, four to six with .37, and less with .46
-    (docs/thresholds.md). Of eleven stacks of attention whose queries and keys are too large, ten learned .85 of what
-    they can or less from .3 of one-hot rows on; with all weights four times too large most learn half of it at .1
-    already (docs/thresholds.md). Experts whose router is one-hot do learn: the router late, they meanwhile, as they do
-    behind a router that never learns (Roller et al. 2021, arXiv 2106.04426).
+    (benchmarks/mutants.py). Four to six learn with .37 flat, and less with .46 (docs/thresholds.md). Of eleven stacks
+    of attention whose queries and keys are too large, ten learned .85 of what they can or less from .3 of one-hot rows
+    on; with all weights four times too large most learn half of it at .1 already (docs/thresholds.md). Experts whose
+    router is one-hot do learn: the router late, they meanwhile, as they do behind a router that never learns (Roller
+    et al. 2021, arXiv 2106.04426).
 
     ## Example
 
