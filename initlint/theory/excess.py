@@ -40,6 +40,8 @@ _STRAIGHT = 0.25
 """The std up to which a sine is a straight line: what it bends by, z^3 / 6, is 1% of most of the signal."""
 _EXCESS = 1.5
 _GROWN = 10.0
+_TELLING = 0.1
+"""The share of an output's std that its biases' is not beyond where weights alone made it large."""
 _FAINT = 0.2
 """The share of the gain needed under which a residual stream and its branches do not help each other up."""
 _BRANCHES = 4
@@ -168,11 +170,19 @@ def bearable(layer: Layer) -> bool:
 def outputs_huge(model: Model) -> bool:
     """Whether a model was run, and some layer whose output leaves it was seen to give far more than a loss stands.
 
-    Across the batch: biases that hold the means of what is to be predicted, in their units, are no part of it.
+    Of an output with biases that differ between its units (the means of what is to be predicted, in their units) only
+    what differs between samples counts.
     """
     if model.probe.predicted:
         return False
-    return any(known(layer.probe) and layer.probe.forward_std > _HUGE for layer in heads(model))
+    return any(known(layer.probe) and _given(layer) > _HUGE for layer in heads(model))
+
+
+def _given(layer: Layer) -> float:
+    """The std of what a layer's weights give."""
+    bias = layer.bias
+    telling = bias is not None and bias.distribution.std > _TELLING * layer.probe.total_std
+    return layer.probe.forward_std if telling else layer.probe.total_std
 
 
 def _outside_chains(layer: Layer) -> bool:
