@@ -377,15 +377,16 @@ def test_residual_branches_that_add_up() -> None:
 def test_what_is_huge_is_what_samples_tell() -> None:
     """Biases that hold the means of what is predicted, in pascals and kelvins, make no loss start too large."""
 
-    def severity(across: float, total: float) -> Severity:
+    def severity(across: float, total: float, bias: float = 0.0) -> Severity:
         ends = [drawn(f"end{n}", None, 16.0 if n else 1.0) for n in range(8)]
-        head = layer("head", is_head=True, probe=LayerProbe(forward_std=across, total_std=total))
+        own = parameter("head.weight"), parameter("head.bias", normal(0.0, bias), role="bias")
+        head = layer("head", *own, is_head=True, probe=LayerProbe(forward_std=across, total_std=total))
         made = model(*ends, head, streams=(ResidualStream(ends=tuple(ends)),))
         (finding,) = ask("INI211", "model", made)
         return finding.severity
 
-    assert severity(160.0, 160.0) is Severity.WARNING
-    assert severity(140.0, 140.0) is severity(2.0, 400.0) is Severity.ADVICE
+    assert severity(160.0, 160.0) is severity(90.0, 160.0) is severity(160.0, 400.0, 300.0) is Severity.WARNING
+    assert severity(140.0, 140.0) is severity(2.0, 400.0, 400.0) is Severity.ADVICE
 
 
 def test_a_stream_and_branches_that_are_faint() -> None:
