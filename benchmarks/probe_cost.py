@@ -135,7 +135,7 @@ def probe_ratio(made: Made, pairs: int, clock: Callable[[], float]) -> tuple[boo
     bare, ratio = statistics.median(bare_times), statistics.median(ratios)
     allowed = PROBE if bare >= LONG else PROBE + PER_HOOK * 2 * calls / bare
     kept = probed(model, batch)
-    afterwards = timed(clock, lambda: measure(kept, {}, {}))
+    afterwards = timed(clock, lambda: measure(kept, {}, {}, {}))
     return (
         ratio <= allowed,
         bare,
