@@ -199,7 +199,7 @@ def graft(old: Any, new: Any) -> bool:
     if not (isinstance(old, type) and isinstance(new, type)):
         return False
     for name, value in vars(new).items():
-        was = vars(old).get(name)
+        was: Any = vars(old).get(name)
         if isinstance(value, types.FunctionType) and isinstance(was, types.FunctionType):
             if "made" in value.__code__.co_freevars:  # a record compiles what it is made by when it is first made
                 held = dict(zip(value.__code__.co_freevars, value.__closure__ or (), strict=True))
@@ -238,7 +238,7 @@ def derived(module: types.ModuleType, name: str) -> None:
     names = {name}
     for statement in cst.parse_module(Path(module.__file__).read_text()).body:
         other = _defines(statement)
-        if other in (None, *names) or isinstance(statement, cst.FunctionDef | cst.ClassDef):
+        if other is None or other in names or isinstance(statement, cst.FunctionDef | cst.ClassDef):
             continue
         code = cst.Module([statement]).code
         if any(re.search(rf"\b{each}\b", code) for each in names):
@@ -377,7 +377,8 @@ def remember_facts() -> None:
 
     from tests.rules import harness, test_edges, test_examples, test_fixes, test_unknown
 
-    read, built = functools.cache(harness.read_facts), {}
+    read = functools.cache(harness.read_facts)
+    built: dict[str, Any] = {}
 
     def build(text: str, directory: Path) -> Any:
         if text not in built:

@@ -26,6 +26,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -129,7 +130,7 @@ def probe_ratio(made: Made, pairs: int, clock: Callable[[], float]) -> tuple[boo
     for number in range(pairs):
         times = {}
         for which in (0, 1) if number % 2 else (1, 0):
-            times[which] = timed(clock, lambda run=(once, probed)[which]: run(model, batch))
+            times[which] = timed(clock, partial((once, probed)[which], model, batch))
         bare_times.append(times[0])
         ratios.append(times[1] / times[0])
     bare, ratio = statistics.median(bare_times), statistics.median(ratios)

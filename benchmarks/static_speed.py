@@ -91,7 +91,7 @@ def unpacked(name: str, into: Path) -> Path:
         "--only-binary=:all:",
         name,
         "-d",
-        wheels,
+        str(wheels),
     ]
     subprocess.run(command, check=True)
     target = into / "sources"

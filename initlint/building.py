@@ -16,6 +16,7 @@ from initlint.facts import Facts, known
 from initlint.live.batches.batch_spec import parse_spec, placed
 from initlint.live.child.process import LiveJob, Outcome, run
 from initlint.live.probing.width_spec import parse_widths
+from initlint.live.targets import Target
 from initlint.settings import ModelTable, bytes_of, is_device, is_loss
 from initlint.survey import Planned
 from initlint.theory.precision import FORMATS, canonical
@@ -122,6 +123,8 @@ class Construction:
     notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    _passed_over: dict[tuple[str, str], list[Target]] = field(default_factory=dict)
+    """The models met on the way that cannot be built, by their file and the reason, which many may share."""
 
     def build(
         self,
@@ -148,6 +151,13 @@ class Construction:
                 outcome = next(outcomes)
                 self._take(planned, outcome)
                 self.failures.extend(_not_taken(planned, outcome))
+        for (origin, reason), targets in self._passed_over.items():
+            if len(targets) == 1:
+                self.notes.append(f"{targets[0].text}: {reason} (skipped)")
+            else:
+                names = ", ".join(target.name or "" for target in targets)
+                self.notes.append(f"{origin}: {reason} ({len(targets)} models skipped: {names})")
+        self._passed_over.clear()
         self.failures.extend(list(self._unused(plan(asked, Config()))))
 
     def _unused(self, job: LiveJob) -> Iterator[str]:
@@ -180,11 +190,13 @@ class Construction:
         elif outcome.facts is not None and not named and not any(outcome.facts.models[0].parameters):
             outcome = replace(outcome, status="skipped", reason="it has no parameters", facts=None, others=(), notes=())
         elif outcome.facts is None:
-            line = f"{target.text}: {outcome.reason}"
             if outcome.unmet:  # it is the same for every model
                 self.failures.append(str(outcome.reason))
+            elif named:
+                self.failures.append(f"{target.text}: {outcome.reason}")
             else:
-                (self.failures if named else self.notes).append(line if named else f"{line} (skipped)")
+                origin = target.text.removesuffix(f"::{target.name}")
+                self._passed_over.setdefault((origin, str(outcome.reason)), []).append(target)
         else:
             config = planned.config
             if planned.table is not None and planned.table.widths is not None:  # the advice that this asks for

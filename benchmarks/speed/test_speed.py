@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,12 +28,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def _net() -> nn.Module:
+def _net() -> Any:
     layers = [part for _ in range(12) for part in (nn.Linear(64, 64), nn.ReLU())]
     return nn.Sequential(*layers, nn.Linear(64, 10))
 
 
-def _convolutions() -> nn.Module:
+def _convolutions() -> Any:
     blocks = [part for _ in range(8) for part in (nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU())]
     return nn.Sequential(
         nn.Conv2d(3, 16, 3, padding=1), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10)

@@ -7,6 +7,7 @@ pipe each piece is one line.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from initlint.findings import Finding, Severity
@@ -122,7 +123,9 @@ def _cropped(before: str, marked: str, after: str, room: int | None) -> tuple[st
 
 
 def _models(runs: tuple[ModelRun, ...], page: Sheet, plain: bool) -> Iterator[str]:
-    for run in runs:
+    for (_, said), alike in groupby(runs, key=_became):
+        run, *others = alike  # others that were skipped for the same reason
+        names = "".join(f", {other.target.rpartition('::')[2]}" for other in others)
         body = ""
         if run.layers:
             from initlint.report.sparkline import sparklines
@@ -131,8 +134,13 @@ def _models(runs: tuple[ModelRun, ...], page: Sheet, plain: bool) -> Iterator[st
             body = table(run.layers, color=page.color, width=page.width)
             charts = sparklines(run.layers, width=page.width, plain=plain)
             body += f"\n{charts}" if charts else ""
-        said = ", ".join(map(printable, account(run, reasons=run.status != "failed"))) or "audited"
-        yield f"{page.wrapped((printable(run.target), '1'), (': ', ''), text=said)}\n{body}"
+        yield f"{page.wrapped((printable(run.target + names), '1'), (': ', ''), text=said)}\n{body}"
+
+
+def _became(run: ModelRun) -> tuple[str, str]:
+    """What a model is told by: the file of one that was skipped, or itself, and what became of it."""
+    said = ", ".join(map(printable, account(run, reasons=run.status != "failed"))) or "audited"
+    return (run.target.rpartition("::")[0] or run.target) if run.status == "skipped" else run.target, said
 
 
 def _verdict(report: Report, page: Sheet) -> str:

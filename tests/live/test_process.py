@@ -13,8 +13,10 @@ import pytest
 
 pytest.importorskip("torch")
 
+import initlint
 from initlint.facts import known
 from initlint.live.child.process import LiveJob, Outcome, run
+from initlint.report.text import render as as_text
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups")
 
@@ -266,15 +268,20 @@ def test_control_c_ends_the_child(folder: Path) -> None:
     assert not any(map(alive, noted(folder)))
 
 
-def test_files_that_cannot_be_imported(folder: Path) -> None:
-    (folder / "model.py").write_text("import torch\n\nimport surely_not_there\n")
-    done = outcomes(folder, "A", "B", timeout=60)
-    for outcome in done.values():
-        assert outcome.status == "failed"
-        assert outcome.reason == (
-            "ModuleNotFoundError: No module named 'surely_not_there' (model.py:3): "
-            "--python names an interpreter that has it"
-        )
+def test_a_file_that_cannot_be_imported_says_so_once_whatever_it_holds(folder: Path) -> None:
+    each = "\n\nclass {}(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    models = "".join(each.format(name) + "        self.fc = nn.Linear(3, 3)\n" for name in "AB")
+    (folder / "model.py").write_text(f"from torch import nn\n\nimport surely_not_there\n{models}")
+    file = str(folder / "model.py")
+    report = initlint.check([file])
+    reason = (
+        f"ModuleNotFoundError: No module named 'surely_not_there' ({file}:3): --python names an interpreter that has it"
+    )
+    assert [(run.target, run.status, run.reason) for run in report.models] == [
+        (f"{file}::{name}", "skipped", reason) for name in "AB"
+    ]
+    assert report.notes == (f"{file}: {reason} (2 models skipped: A, B)",)
+    assert f"{file}::A, B: skipped ({reason})\n\n" in as_text(report)
 
 
 def test_an_interpreter_without_torch(folder: Path) -> None:
