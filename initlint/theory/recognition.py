@@ -278,6 +278,8 @@ def _with_scheme(summary: Summary, values: _Values, family: str, confidence: flo
             fan = _fan(fans, scheme.mode)
             if not known(fan) or (scheme.name == "default" and family != "uniform"):
                 continue
+            if fan == scheme.gain == 1:  # a std of 1, as nn.Embedding has it
+                continue
             weight = _agreement(values, family, scheme.gain / math.sqrt(fan), summary.resolution)
             named = ((one.name, one.gain) for _, one in fitting)
             if weight > 0 and (scheme.name, scheme.gain) not in named:

@@ -87,7 +87,7 @@ def test_schemes(dtype: Any, summarise: Summarise) -> None:
         assert (found.scheme, found.mode) == (scheme, mode)
         assert found.gain == pytest.approx(gain)
         assert found.known_by == "measured"
-    for std, shape in ((0.02, (768, 768)), (1.0, (1000, 64)), (0.037, (256, 256))):
+    for std, shape in ((0.02, (768, 768)), (1.0, (1000, 64)), (1.0, (4000, 1)), (0.037, (256, 256))):
         found = recognise(summarise(init.normal_(empty(*shape), std=std)))
         assert (found.family, found.scheme) == ("normal", None)
         assert found.std == pytest.approx(std, rel=0.02)
