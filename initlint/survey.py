@@ -269,9 +269,11 @@ class Survey:
     def judge(self, config: Config, facts: Sequence[Facts]) -> None:
         """Take what the rules say of one model's facts, of which there are as many as it was built with seeds."""
         from initlint.seeds import elected
+        from initlint.trained import about_seen_loaded
 
         said, lucky = elected([self._judgement.ask(config, each, self.notes) for each in facts])
-        self.said += said
+        is_left_out = about_seen_loaded(facts[0])
+        self.said += [finding for finding in said if not is_left_out(finding)]
         self.notes += lucky
 
     def concluded(self, probed: Container[str] = ()) -> tuple[list[Finding], int]:

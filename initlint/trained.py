@@ -7,9 +7,13 @@ from collections.abc import Callable, Collection
 from fnmatch import fnmatchcase
 
 from initlint.engine import load
+from initlint.facts import Facts, Parameter, known
 from initlint.findings import Finding
 
-__all__ = ["about_loaded"]
+__all__ = ["about_loaded", "about_seen_loaded"]
+
+_OF_VALUES = ("INI1", "INI2", "INI3", "INI7")
+"""What codes begin with whose rules judge what parameters hold, or the signal that this makes."""
 
 
 def about_loaded(loaded: Collection[str]) -> Callable[[Finding], bool]:
@@ -31,3 +35,26 @@ def about_loaded(loaded: Collection[str]) -> Callable[[Finding], bool]:
         return not finding.parameters or any(map(is_loaded, finding.parameters))
 
     return left_out
+
+
+def about_seen_loaded(facts: Facts) -> Callable[[Finding], bool]:
+    """Whether a finding judges what was seen to come from a checkpoint while the model was built.
+
+    That is one all of whose parameters did, or, if it names none, one on a model of whose weights half or more did.
+    """
+    weights = [p for model in facts.models for p in model.parameters if known(p.role) and p.is_weight]
+    loaded = {p.name for model in facts.models for p in model.parameters if _is_loaded(p)}
+    mostly = bool(loaded) and 2 * sum(p.name in loaded for p in weights) >= len(weights)
+
+    def left_out(finding: Finding) -> bool:
+        if not loaded or not finding.code.startswith(_OF_VALUES) or load(finding.code).of_any_weights:
+            return False
+        return loaded.issuperset(finding.parameters) if finding.parameters else mostly
+
+    return left_out
+
+
+def _is_loaded(parameter: Parameter) -> bool:
+    """Whether the last to give it all its values was a checkpoint."""
+    writes = parameter.writes
+    return known(writes) and bool(writes) and writes[-1].author == "checkpoint" and writes[-1].overwrites

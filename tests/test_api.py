@@ -163,3 +163,31 @@ def test_importing_initlint_imports_next_to_nothing() -> None:
     assert set(out.split()) == {"initlint", "initlint.version"}
     with pytest.raises(AttributeError, match="nothing"):
         _ = initlint.nothing  # type: ignore[attr-defined]
+
+
+def test_what_is_seen_to_come_from_a_checkpoint_is_not_judged_and_what_is_drawn_behind_it_is() -> None:
+    trained = [{"weight": torch.randn(64, 64), "bias": torch.zeros(64)} for _ in range(4)]
+
+    class Tuned(nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self, *, loads: bool) -> None:
+            super().__init__()
+            self.body = nn.ModuleList([nn.Linear(64, 64) for _ in trained])
+            self.head = nn.Linear(64, 4)
+            nn.init.normal_(self.head.weight, std=8.0)
+            for layer, state in zip(self.body, trained, strict=True):
+                if loads:
+                    layer.load_state_dict(state)
+                else:
+                    nn.init.normal_(layer.weight)
+
+        def forward(self, x: Any) -> Any:
+            for layer in self.body:
+                x = torch.relu(layer(x))
+            return self.head(nn.functional.layer_norm(x, (64,)))
+
+    def named(*, loads: bool) -> set[str]:
+        report = initlint.audit(lambda: Tuned(loads=loads), torch.randn(8, 64), seed=3)
+        return {name for finding in report.findings for name in finding.parameters}
+
+    assert {"body.0.weight", "body.1.weight", "head.weight"} <= named(loads=False)
+    assert named(loads=True) == {"head.weight"}
