@@ -38,6 +38,7 @@ from initlint.record import record
 from initlint.source.project.project import Project
 from initlint.source.tables.initializers import KNOWN, Initializers
 from initlint.source.text import garbage
+from initlint.source.text.frames import with_room
 from initlint.source.text.parsing import decoded, parsed
 
 __all__ = ["Project", "Source", "might_matter", "read"]
@@ -92,7 +93,7 @@ def read(
 
     reading = Reading(tree, text, path, project, initializers)
     try:
-        return reading.source(roots=roots, thorough=thorough)
+        return with_room(lambda: reading.source(roots=roots, thorough=thorough))
     except (RecursionError, MemoryError):
         return Source(Facts(origin="source"))
     finally:

@@ -54,6 +54,8 @@ class Project:
 
     roots: dict[str, str] = field(default_factory=dict)
     """By the directory of a file, and by the file's own path."""
+    reals: dict[str, str] = field(default_factory=dict)
+    """The real paths of files: one is asked for all that its classes may mean elsewhere."""
     packages: Packages = field(default_factory=Packages)
     """What finds modules and parses them."""
     _held: dict[str, _Held] = field(default_factory=dict)
@@ -77,6 +79,7 @@ class Project:
         self.packages.renew(instead)
         module_name.cache_clear()
         self.roots.clear()
+        self.reals.clear()
         if self._wholes is not None:
             self._wholes.forget()
 
@@ -103,7 +106,7 @@ class Project:
         own = frozenset((os.path.realpath(file), one) for file, one in lineage)
         if lineage:
             return any(mentions.may_call(other, name, own) for other in found if other)
-        return any(mentions.may_name(other, name, os.path.realpath(path)) for other in found if other)
+        return any(mentions.may_name(other, name, self._real(path)) for other in found if other)
 
     def treats(self, name: str, path: str, within: Iterable[str] = ()) -> tuple[bool, bool]:
         """Whether some other file may initialise what a class of this one holds, and whether one may load it.
@@ -152,7 +155,7 @@ class Project:
         initialises = loads = False
         more: list[tuple[str, str]] = []
         for other in found:
-            if other is not None and mentions.may_name(other, name, os.path.realpath(path)):
+            if other is not None and mentions.may_name(other, name, self._real(path)):
                 whole = mentions.wholes.whole(other)
                 if whole is None:
                     return True, True, ()
@@ -215,7 +218,7 @@ class Project:
     def _mentioning(self, path: str, word: str, besides: re.Pattern[bytes] | None = None) -> Iterator[str | None]:
         """The files other than ``path`` that hold a whole word, and what ``besides`` matches; None if some are left."""
         tree = self._of(path).tree
-        own = os.path.realpath(path)
+        own = self._real(path)
         for other, data in tree.holding(word.encode("utf-8", "surrogatepass")):
             if other != own and (besides is None or besides.search(data)):
                 yield other
@@ -230,10 +233,16 @@ class Project:
         """The directory that the files of a file's project lie in."""
         root = self.roots.get(path)
         if root is None:
-            directory = os.path.dirname(os.path.realpath(path))
+            directory = os.path.dirname(self._real(path))
             root = self.roots.get(directory) or _root(directory)
             self.roots[path] = self.roots[directory] = root
         return root
+
+    def _real(self, path: str) -> str:
+        real = self.reals.get(path)
+        if real is None:
+            real = self.reals[path] = os.path.realpath(path)
+        return real
 
     def _of(self, path: str) -> _Held:
         """What is known of the project of a file; of the others as much is forgotten as the bound asks."""
