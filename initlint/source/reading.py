@@ -62,6 +62,7 @@ class Reading:
         self.left = STEPS_A_FILE
         self.thorough = True
         self.incidents: dict[int, Incident] = {}
+        self.graphs: list[Graph] = []
 
     def source(self, *, roots: bool, thorough: bool) -> Source:
         """Everything the file says; without ``roots``, but for what it offers to be built.
@@ -106,6 +107,8 @@ class Reading:
             cell.clear()
         for info in self.infos:
             info.lineage = ()
+        for graph in self.graphs:
+            graph.let_go()
         self.machine.__dict__.clear()
 
     def _scripts(self) -> tuple[Script, ...]:
@@ -335,6 +338,7 @@ class Reading:
         if found is None and built.instance.kind != "Sequential":
             return None, uses
         graph = machine.graph = Graph(machine, uses)
+        self.graphs.append(graph)
         machine.journal = None
         machine.depth = machine.repeating = 0
         machine.stack = []

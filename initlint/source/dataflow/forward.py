@@ -92,6 +92,11 @@ class Graph:
         elif not isinstance(value, Const):
             self.understood = False
 
+    def let_go(self) -> None:
+        """Take apart what refers to itself, as ``Reading.let_go`` does."""
+        for node in self.nodes:
+            node.outs.clear()
+
     def node(
         self,
         kind: str,

@@ -33,6 +33,7 @@ def spared() -> Iterator[None]:
         return
     gc.set_threshold(max(OBJECTS_A_COLLECTION, before[0]), *before[1:])
     _sparing.append(before)
+    set_aside()  # what has been loaded is not looked through, nor copied by each process that would
     try:
         yield
     finally:
