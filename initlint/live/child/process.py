@@ -44,7 +44,9 @@ _ENDING = 5.0
 _LONGEST_PHASE = 100
 _MARK = "INITLINT_RUN"
 _BOOTSTRAP = """
-import json, os, sys
+import sys
+sys.path[:] = [entry for entry in sys.path if entry]  # or torch would import a numbers.py that lies beside the model
+import json, os
 home, job, results = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 with open(job, "rb") as pipe:
     work = json.loads(pipe.read())
