@@ -142,7 +142,7 @@ class _Source:
         folder, self._dotted = cwd, module
         if self._path is not None:
             folder, self._dotted = _package_of(self._path)
-        sys.path[:] = [folder, *(entry for entry in sys.path if entry)]
+        sys.path[:] = list(dict.fromkeys([folder, *(entry for entry in sys.path if entry), *_outer(folder, cwd)]))
         self._name = ""
         self._module: ModuleType | None = None
         self._error: BaseException | None = None
@@ -186,6 +186,22 @@ class _Source:
         sys.modules[self._name] = module  # dataclasses and pickle look for it there
         spec.loader.exec_module(module)
         return module
+
+
+_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+"""What lies at the top of a project."""
+
+
+def _outer(folder: str, cwd: str) -> list[str]:
+    """The folders to look in for what is found nowhere else: as scripts at the top of a project, and those that are run
+    where one stands, would import from there what lies below."""
+    above = [os.path.abspath(folder)]
+    while not any(os.path.exists(os.path.join(above[-1], mark)) for mark in _MARKS):
+        parent = os.path.dirname(above[-1])
+        if parent == above[-1]:
+            return [cwd]
+        above.append(parent)
+    return [*above[1:], cwd]
 
 
 def _package_of(path: str) -> tuple[str, str | None]:
