@@ -275,11 +275,13 @@ def test_a_file_that_cannot_be_imported_says_so_once_whatever_it_holds(
     for name in ("json", "numbers", "logging"):  # which torch needs, and takes from where Python has them
         (folder / f"{name}.py").write_text("import no_such_thing\n")
     (folder / "at_the_top.py").write_text("")  # is found, as it is for scripts that lie beside it
-    (folder / "nets").mkdir()
+    (folder / "nets" / "small").mkdir(parents=True)
+    (folder / "nets" / "small" / "widths.py").write_text("WIDTH = 3\n")  # no __init__.py: a package all the same
     each = "\n\nclass {}(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
     models = "".join(each.format(name) + "        self.fc = nn.Linear(3, 3)\n" for name in "AB")
-    file = "nets/model.py"
-    Path(file).write_text(f"from torch import nn\n\nimport at_the_top\nimport surely_not_there\n{models}")
+    file = "nets/small/model.py"
+    imports = "from torch import nn\nimport at_the_top\nfrom .widths import WIDTH\nimport surely_not_there\n"
+    Path(file).write_text(imports + models)
     report = initlint.check([file])
     reason = (
         f"ModuleNotFoundError: No module named 'surely_not_there' ({file}:4): --python names an interpreter that has it"

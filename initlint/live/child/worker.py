@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -139,10 +140,13 @@ class _Source:
 
     def __init__(self, path: str | None, module: str | None, cwd: str) -> None:
         self._path = None if path is None else os.path.abspath(path)
-        folder, self._dotted = cwd, module
+        folder = own = cwd
+        self._dotted = module
         if self._path is not None:
+            own = os.path.dirname(self._path)
             folder, self._dotted = _package_of(self._path)
-        sys.path[:] = list(dict.fromkeys([folder, *(entry for entry in sys.path if entry), *_outer(folder, cwd)]))
+        installed = [entry for entry in sys.path if entry]
+        sys.path[:] = list(dict.fromkeys([folder, *installed, own, *_outer(folder, cwd)]))
         self._name = ""
         self._module: ModuleType | None = None
         self._error: BaseException | None = None
@@ -188,6 +192,7 @@ class _Source:
         return module
 
 
+_RELATIVE = re.compile(rb"^[ \t]*from[ \t]+(\.+)", re.MULTILINE)
 _MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 """What lies at the top of a project."""
 
@@ -205,17 +210,32 @@ def _outer(folder: str, cwd: str) -> list[str]:
 
 
 def _package_of(path: str) -> tuple[str, str | None]:
-    """The folder to import a file from, and its dotted name; None for one that lies in no package."""
+    """The folder to import a file from, and its dotted name; None for one that lies in no package.
+
+    A folder without ``__init__.py`` is a package too (PEP 420) where the file's relative imports take it for one.
+    """
     folder, name = os.path.split(os.path.splitext(path)[0])
-    if name == "__main__" or not os.path.exists(os.path.join(folder, "__init__.py")):
+    reach = _reach(path)
+    if name == "__main__" or not (reach or os.path.exists(os.path.join(folder, "__init__.py"))):
         return folder, None
-    parts = [] if name == "__init__" else [name]
-    while os.path.exists(os.path.join(folder, "__init__.py")):
+    parts: list[str] = []
+    while len(parts) < reach or os.path.exists(os.path.join(folder, "__init__.py")):
         folder, package = os.path.split(folder)
         parts.insert(0, package)
+    if name != "__init__":
+        parts.append(name)
     if not all(part.isidentifier() for part in parts):
         return os.path.dirname(path), None
     return folder, ".".join(parts)
+
+
+def _reach(path: str) -> int:
+    """How many folders above a file its relative imports look into, its own counted."""
+    try:
+        with open(path, "rb") as file:
+            return max(map(len, _RELATIVE.findall(file.read())), default=0)
+    except OSError:
+        return 0
 
 
 def _attempt(
