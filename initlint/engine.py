@@ -225,7 +225,7 @@ def judges_comments(codes: frozenset[str]) -> bool:
 def _checks(codes: frozenset[str], origin: str, subject: str) -> list[tuple[Rule, Check]]:
     """The rules of ``codes`` that look at one kind of fact, with what they do: imported when there is the first."""
     entries = [entry for code, entry in registry().items() if code in codes and subject in entry.subjects]
-    rules = [load(entry.code) for entry in entries if entry.reads or origin != "source"]
+    rules = [load(entry.code) for entry in entries if origin != "source" or subject not in entry.measured]
     return [(rule, getattr(rule, f"check_{subject}")) for rule in rules]
 
 

@@ -83,8 +83,8 @@ class Entry:
     """A row of the registry: enough to select a rule and to know when it is worth importing.
 
     ``defaults``: it also speaks of classes in which nothing is written, shared or copied, but for what torch's layers
-    do by themselves. ``reads``: it has something to say of source. ``finds``, ``asked_by``: as
-    the rule says it.
+    do by themselves. ``measured``: of these subjects it has nothing to say where only source was read. ``finds``,
+    ``asked_by``: as the rule says it.
     """
 
     code: str
@@ -93,7 +93,7 @@ class Entry:
     module: str
     subjects: tuple[str, ...]
     defaults: bool = True
-    reads: bool = True
+    measured: tuple[str, ...] = ()
     finds: str = FLAW
     asked_by: str | None = None
 

@@ -7,7 +7,7 @@ half of a static check's start-up); a test holds it equal to the folder.
 from __future__ import annotations
 
 from initlint.findings import Severity
-from initlint.rule import EFFECT, FLAW, STUCK, UNWRITTEN, Entry
+from initlint.rule import EFFECT, FLAW, STUCK, SUBJECTS, UNWRITTEN, Entry
 
 __all__ = ["RULES"]
 
@@ -17,8 +17,14 @@ _A, _W, _E = Severity.ADVICE, Severity.WARNING, Severity.ERROR
 _ON_DEFAULTS = frozenset({"INI207", "INI212", "INI304", "INI306"})
 """Rules that have something to say of layers that nobody initialised."""
 
-_NOT_READ = frozenset({"INI103", "INI105", "INI211", "INI214", "INI421", "INI603", "INI605"})
-"""Rules, beside those of the probe, that need values: reading gives them nothing to judge."""
+_MEASURED = {
+    **dict.fromkeys(("INI103", "INI105", "INI211", "INI214", "INI421", "INI603", "INI605"), SUBJECTS),
+    **dict.fromkeys(("INI101", "INI419"), ("parameter",)),
+    **dict.fromkeys(("INI102", "INI106"), ("parameter", "model")),
+    "INI203": ("parameter", "layer"),
+    "INI204": ("layer", "model"),
+}
+"""What rules, beside those of the probe, ask for values or training steps of: reading gives them nothing to judge."""
 
 
 _FINDS = {
@@ -32,10 +38,11 @@ _FINDS = {
 
 def _entry(code: str, name: str, severity: Severity, folder: str, subjects: str) -> Entry:
     module = f"initlint_rules.{folder}.{name.replace('-', '_')}"
-    reads = folder != "probe" and code not in _NOT_READ
+    looks_at = tuple(subjects.split())
+    measured = tuple(each for each in looks_at if folder == "probe" or each in _MEASURED.get(code, ()))
     finds = _FINDS.get(code, FLAW)
     asked_by = "widths" if code == "INI713" else None
-    return Entry(code, name, severity, module, tuple(subjects.split()), code in _ON_DEFAULTS, reads, finds, asked_by)
+    return Entry(code, name, severity, module, looks_at, code in _ON_DEFAULTS, measured, finds, asked_by)
 
 
 RULES: tuple[Entry, ...] = (

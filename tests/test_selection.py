@@ -263,7 +263,7 @@ def test_a_finding_tells_what_kinds_of_evidence_it_may_stand_on() -> None:
 
 
 def test_a_rule_that_has_nothing_to_say_of_source_is_not_asked_about_it(plugins: None) -> None:
-    enroll(entry_of(type("Deaf", (Named,), {"code": "OURS003", "name": "deaf"}), reads=False), Named)
+    enroll(entry_of(type("Deaf", (Named,), {"code": "OURS003", "name": "deaf"}), measured=("klass",)), Named)
     net = (Klass(name="Net", location=HERE),)
     assert len(ask(Facts(origin="source", classes=net), frozenset({"OURS001", "OURS003"}))) == 1
     assert len(ask(Facts(origin="live", classes=net), frozenset({"OURS001", "OURS003"}))) == 2

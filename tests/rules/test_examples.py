@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from initlint.engine import load, registry
+from initlint.engine import _subjects, load, registry
 from initlint.facts import known
 from initlint.findings import Finding, Severity
 from initlint.rule import Bad, Good
@@ -15,7 +15,7 @@ from initlint.wire import loads
 
 from ..ranks import once
 from .harness import built_facts, examples, lines, marked, read_facts, said, snippet
-from .test_unknown import check
+from .test_unknown import ask, check
 
 
 def _parameters(kind: str, by: str) -> list[object]:
@@ -49,6 +49,16 @@ def test_reading_finds_the_bad(code: str, example: Bad) -> None:
 @pytest.mark.parametrize(("code", "example"), _parameters("good", "source"))
 def test_reading_leaves_the_good_alone(code: str, example: Good) -> None:
     assert said([read_facts(snippet(example), "snippet.py", code)], code) == []
+
+
+@pytest.mark.parametrize(
+    "code", [each.code for each in registry().values() if set() < {*each.measured} < {*each.subjects}]
+)
+def test_of_what_is_measured_reading_says_nothing(code: str) -> None:
+    rule = load(code)
+    for example in (*rule.bad, *rule.good):
+        for subject, fact in _subjects(read_facts(snippet(example), "snippet.py")):
+            assert subject not in registry()[code].measured or not ask(rule, subject, fact)
 
 
 @pytest.mark.torch
