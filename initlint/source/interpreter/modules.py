@@ -189,6 +189,8 @@ class Modules(Holding):
         if isinstance(value, Flow) and self.graph is not None:
             self.graph.lost(value)
             return
+        if isinstance(value, Instance) and value.cell.born <= self.frozen:
+            return  # so are all that it holds
         for cell in self.cells(value):
             if "#writes" in cell:
                 if cell.get("#lazy"):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import ast
 
 from initlint.location import Location
-from initlint.source.interpreter.state import Unit
+from initlint.source.interpreter.state import Span, Unit
 
 
 def place(unit: Unit, node: ast.AST) -> Location:
     """The span of a node: 1-based, columns in code points, end exclusive."""
-    line: int = node.lineno  # type: ignore[attr-defined]
-    end: int = node.end_lineno  # type: ignore[attr-defined]
-    column: int = node.col_offset  # type: ignore[attr-defined]
-    last: int = node.end_col_offset  # type: ignore[attr-defined]
-    return Location(unit.path, line, _points(unit, line, column) + 1, end, _points(unit, end, last) + 1)
+    span: Span = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+    found = unit.places.get(span)
+    if found is None:
+        line, column, end, last = span
+        found = Location(unit.path, line, _points(unit, line, column) + 1, end, _points(unit, end, last) + 1)
+        unit.places[span] = found
+    return found
 
 
 def _points(unit: Unit, line: int, offset: int) -> int:

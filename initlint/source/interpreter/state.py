@@ -33,6 +33,7 @@ from initlint.source.interpreter.values import (
 from initlint.source.tables.initializers import KNOWN
 
 if TYPE_CHECKING:
+    from initlint.location import Location
     from initlint.source.dataflow.forward import Graph
     from initlint.source.interpreter.classes import ClassInfo
     from initlint.source.interpreter.imports import Imports
@@ -49,6 +50,10 @@ class OutOfBudget(Exception):
     """The interpretation of one subject took more steps than it is worth."""
 
 
+Span = tuple[int, int, int, int]
+"""The first line and its offset, the last line and its offset, as ``ast`` counts them."""
+
+
 @record(slots=True, eq=False)
 class Unit:
     """One file that was read: its path, tree, global names."""
@@ -60,6 +65,8 @@ class Unit:
     """The modules that it imports everything of (None: what that is cannot be told)."""
     lines: Sequence[str] | None = None
     """The lines of a file that is not all ASCII (columns are counted in code points there)."""
+    places: dict[Span, Location] = field(default_factory=dict)
+    """The spans that were asked for, by where they begin and end in the tree: the layers of a loop share theirs."""
 
 
 Signature = tuple[list[str], int, dict[str, "ast.expr | None"]]
