@@ -144,9 +144,7 @@ def _dictionary(machine: Calls, positional: list[Value], keywords: Keywords, mad
         machine.update(table, content)
     if "**" in keywords:  # none of them is named beside it
         machine.set_element(table, UNSEEN, UNSEEN)
-    for name, value in keywords.items():
-        if name != "**":
-            machine.set_element(table, Const(name), value)
+    machine.enter_all(table, [(Const(name), value) for name, value in keywords.items() if name != "**"])
     return table
 
 

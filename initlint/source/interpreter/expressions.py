@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from initlint.source.interpreter import comprehensions, folding, views
@@ -125,13 +125,13 @@ class Expressions(Conditions):
         made = Table(self.cell(), ())
         if len(node.keys) > 256:
             return Table(made.cell, (), UNSEEN)
+        entries: list[tuple[Value, Value]] = []
         for key, value in zip(node.keys, node.values, strict=True):
-            name = None if key is None else self.eval(key, frame)
-            held = self.eval(value, frame)
-            if name is None:
-                self.update(made, held)
+            if key is None:
+                entries += self.entries(self.eval(value, frame))
             else:
-                self.set_element(made, name, held)
+                entries.append((self.eval(key, frame), self.eval(value, frame)))
+        self.enter_all(made, entries)  # at once: one by one, each would copy those before it
         return made
 
     def _binary(self, node: ast.BinOp, frame: Frame) -> Value:
@@ -382,8 +382,12 @@ class Expressions(Conditions):
         """``holder[key] = value``."""
         raise NotImplementedError
 
-    def update(self, table: Table, content: Value) -> None:
-        """``table.update(content)``."""
+    def enter_all(self, table: Table, entries: Sequence[tuple[Value, Value]]) -> None:
+        """``table[key] = value`` for each of the entries."""
+        raise NotImplementedError
+
+    def entries(self, content: Value) -> list[tuple[Value, Value]]:
+        """The keys and values of a dictionary, or of pairs."""
         raise NotImplementedError
 
     def _walrus(self, node: ast.NamedExpr, frame: Frame) -> Value:

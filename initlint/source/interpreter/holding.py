@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+from collections.abc import Sequence
 
 from initlint.source.interpreter.expressions import Expressions
 from initlint.source.interpreter.patterns import pattern_of
@@ -101,9 +101,7 @@ class Holding(Expressions):
     def set_element(self, holder: Value, key: Value, value: Value) -> None:
         """``holder[key] = value``."""
         if isinstance(holder, Table):
-            self.put(holder.cell, "#items", _entered(self, holder, key, value))
-            if isinstance(holder, Held):
-                self.register(holder.holder, key, value)
+            self.enter_all(holder, [(key, value)])
         elif isinstance(holder, Instance) and holder.kind in CONTAINERS:
             known = [name for name in holder.cell if name.isdigit()]
             if isinstance(key, Const) and isinstance(key.value, int) and key.value < 0 and not holder.cell.get("*"):
@@ -168,14 +166,30 @@ class Holding(Expressions):
 
     def update(self, table: Table, content: Value) -> None:
         """``table.update(content)``: that of another dictionary, or pairs."""
-        if isinstance(content, Table):
-            for key, value in content.pairs:
-                self.set_element(table, Const(key), value)
-            if content.rest is not None:
-                self.set_element(table, UNSEEN, content.rest)
+        self.enter_all(table, self.entries(content))
+
+    def enter_all(self, table: Table, entries: Sequence[tuple[Value, Value]]) -> None:
+        """``table[key] = value`` for each of the entries; under a key that is unseen any of them may stand."""
+        if not entries:
             return
-        for key, value in self.paired(content):
-            self.set_element(table, key, value)
+        known, rest = dict(table.pairs), table.rest
+        for key, value in entries:
+            if isinstance(key, Const):
+                known[key.value] = value
+            else:
+                known = {name: self.join([held, value]) for name, held in known.items()}
+                rest = value if rest is None else self.join([rest, value])
+        self.put(table.cell, "#items", (tuple(known.items()), rest))
+        if isinstance(table, Held):
+            for key, value in entries:
+                self.register(table.holder, key, value)
+
+    def entries(self, content: Value) -> list[tuple[Value, Value]]:
+        """The keys and values of a dictionary, or of pairs."""
+        if not isinstance(content, Table):
+            return self.paired(content)
+        found: list[tuple[Value, Value]] = [(Const(key), value) for key, value in content.pairs]
+        return found if content.rest is None else [*found, (UNSEEN, content.rest)]
 
     def paired(self, content: Value) -> list[tuple[Value, Value]]:
         """The keys and values of an iterable of pairs; of what is not known to be one there may be any."""
@@ -243,11 +257,3 @@ class Holding(Expressions):
         if isinstance(value, Contents):
             self.taint(value)
         return (), Unseen()
-
-
-def _entered(machine: Holding, table: Table, key: Value, value: Value) -> Any:
-    """What a dictionary holds (as in Table) once ``value`` stands under ``key``: any of it, where that is unseen."""
-    if isinstance(key, Const):
-        return tuple({**dict(table.pairs), key.value: value}.items()), table.rest
-    pairs = tuple((name, machine.join([held, value])) for name, held in table.pairs)
-    return pairs, value if table.rest is None else machine.join([table.rest, value])
