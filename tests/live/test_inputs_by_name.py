@@ -95,9 +95,34 @@ class Normed(nn.Module):
         return self.scale * self.norm(x)
 
 
+class Towers(nn.Module):
+    """Each input has a tower, called as it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.item_tower, self.user_tower = nn.Linear(9, 4), nn.Linear(5, 4)
+
+    def forward(self, user: Tensor, item: Tensor) -> Tensor:
+        return (self.user_tower(user) * self.item_tower(item)).sum(1)
+
+
+class Crossed(nn.Module):
+    """Two sequences of vectors, whose widths differ."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.kv = nn.Linear(6, 4), nn.Linear(10, 8)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        keys, values = self.kv(context).chunk(2, -1)
+        return torch.softmax(self.q(x) @ keys.transpose(1, 2), -1) @ values
+
+
 @pytest.mark.parametrize(
     ("build", "said"),
     [
+        (Towers, "64x5 64x9"),
+        (Crossed, "8x16x6 8x16x10"),
         (Nodes, "int64[2,80]<20"),
         (Molecules, "int64[64]<10 64x3 int64[64]<1"),
         (Weighted, "64x5 int64[2,256]<64 256"),

@@ -51,6 +51,10 @@ _LENGTH_NAMES = ("lengths", "lens", "length", "seq_len", "seqlen")
 """How the names end of what says how long each sequence is."""
 _ADJACENCIES = frozenset(["adj", "adjacency", "adj_matrix", "adj_mat", "adjacency_matrix", "adj_norm", "a_hat"])
 _CLASSES = frozenset(["y", "label", "labels", "class_labels", "classes", "targets"])
+_ANY = BatchSpec((1, 1))
+_MOST_UNLIKE, _MOST_PAIRS, _STEM = 3, 150, 4
+"""How many inputs may each be read by a layer of its own, in how many ways that is tried, and how many letters the name
+of such a layer begins with that its input begins with, too."""
 _EDGES = 4
 """Edges of a graph for each of its nodes."""
 _CONVOLUTIONS = {
@@ -94,6 +98,34 @@ def candidates(module: nn.Module, batch: int) -> Iterator[Candidate]:
             if candidate not in seen:
                 seen.add(candidate)
                 yield candidate
+    yield from _unlike(module, inputs, batch)
+
+
+def _unlike(module: nn.Module, inputs: Sequence[inspect.Parameter], batch: int) -> Iterator[tuple[BatchSpec, ...]]:
+    """Inputs that differ in width, each read by a layer of its own: queries and keys, the inputs of two towers.
+
+    First come those whose layers are called as the inputs are, and of these the ones with as many dimensions each.
+    """
+    free = [p for p in inputs if _further_input(module, p, _ANY) is _ANY and p.kind is not p.KEYWORD_ONLY]
+    if not 2 <= len(free) <= _MOST_UNLIKE:
+        return
+    names = {id(layer): name.lower() for name, layer in module.named_modules()}
+    kinds: dict[tuple[int, ...], tuple[BatchSpec, str]] = {}
+    for layer in _first_layers(module):
+        if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):
+            continue
+        for spec in itertools.islice(_inputs_of(module, layer, batch), 2):
+            kinds.setdefault((len(spec.shape), *spec.shape), (spec, names[id(layer)]))
+    found = []
+    for chosen in itertools.product(kinds.values(), repeat=len(free)):
+        samples = min(spec.shape[0] for spec, _ in chosen)
+        specs = [replace(spec, shape=(samples, *spec.shape[1:])) for spec, _ in chosen]
+        if len({spec.shape for spec in specs}) > 1:
+            called_alike = sum(p.name.lower()[:_STEM] in name for p, (_, name) in zip(free, chosen, strict=True))
+            found.append((-called_alike, len({len(spec.shape) for spec in specs}), specs))
+    for *_, specs in sorted(found, key=lambda each: each[:2])[:_MOST_PAIRS]:
+        given = dict(zip((p.name for p in free), specs, strict=True))
+        yield tuple(given.get(p.name) or _further_input(module, p, specs[0]) for p in inputs)
 
 
 def _detections(signature: inspect.Signature) -> Iterator[Batch]:
