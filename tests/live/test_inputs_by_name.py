@@ -95,6 +95,17 @@ class Normed(nn.Module):
         return self.scale * self.norm(x)
 
 
+class Windows(nn.Module):
+    """Patches of 4 pixels, and a table of nine entries that are no positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.table = nn.Conv2d(3, 4, 4, 4), nn.Parameter(torch.zeros(9, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.patches(x).flatten(1) * self.table.mean()
+
+
 class Towers(nn.Module):
     """Each input has a tower, called as it is."""
 
@@ -121,6 +132,7 @@ class Crossed(nn.Module):
 @pytest.mark.parametrize(
     ("build", "said"),
     [
+        (Windows, "8x3x64x64"),
         (Towers, "64x5 64x9"),
         (Crossed, "8x16x6 8x16x10"),
         (Nodes, "int64[2,80]<20"),

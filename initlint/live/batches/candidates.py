@@ -24,6 +24,7 @@ _ROWS = 64
 _LENGTHS = (16, 128)
 _SIDES = (64, 32, 224, 28, 128, 256)
 _RARER_SIDES = (84, 96, 16, 48, 192, 8)
+_SMALLEST = 28
 _MAKES, _MOST_LAYERS, _MOST_TENSORS = 4, 12, 200
 _TOKENS = frozenset(
     [
@@ -268,7 +269,7 @@ def _inputs_of(module: nn.Module, layer: nn.Module, batch: int) -> Iterator[Batc
         if dimensions == 2 and layer.stride == layer.kernel_size and layer.stride[0] > 1:  # type: ignore[index]
             patch: int = layer.stride[0]  # type: ignore[index,assignment]
             counted = [patch * count for count in _patches(module)]
-            sides = dict.fromkeys([*_said_sides(module), *counted, *sides])
+            sides = dict.fromkeys([*_said_sides(module), *_of_images(counted), *sides, *counted])
         for side in sides:
             yield BatchSpec((batch, channels, *(side,) * dimensions))
         return
@@ -292,11 +293,16 @@ def _taken_apart(module: nn.Module, layer: nn.Module, batch: int) -> Iterator[Ba
             continue
         said, counted = list(_said_sides(module)), [patch * count for count in _patches(module)]
         known = [side for side in _SIDES if side % patch == 0 and side > patch]
-        for side in dict.fromkeys([*said, *counted, *known[:3], 8 * patch]):
+        for side in dict.fromkeys([*said, *_of_images(counted), *known[:3], 8 * patch, *counted]):
             yield BatchSpec((batch, channels, side, side))
         if patch >= 8:
             whole.append(BatchSpec((_ROWS, channels, patch, patch)))
     yield from whole
+
+
+def _of_images(sides: Iterable[int]) -> list[int]:
+    """Those that images have: what else counts something may be taken for patches."""
+    return [side for side in sides if side >= _SMALLEST]
 
 
 def _patches(module: nn.Module) -> Iterator[int]:
