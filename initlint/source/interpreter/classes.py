@@ -85,6 +85,7 @@ class ClassInfo:
     lineage: tuple[ClassInfo, ...] = ()
     """The class itself and those of its ancestors that were read, in the order names are looked up (nearly)."""
     _is_plain: bool | None = None
+    _is_module: bool | None = None
     _kind: str | None = None
 
     def __post_init__(self) -> None:
@@ -116,7 +117,9 @@ class ClassInfo:
     @property
     def is_module(self) -> bool:
         """Whether it derives from nn.Module as far as can be told; a base of unknown kind counts as no."""
-        return any(isinstance(base, Ref) and is_module_name(base.name) for base in self.outside)
+        if self._is_module is None:
+            self._is_module = any(isinstance(base, Ref) and is_module_name(base.name) for base in self.outside)
+        return self._is_module
 
     @property
     def kind(self) -> str:

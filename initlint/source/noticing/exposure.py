@@ -123,19 +123,17 @@ class Exposures:
         if not isinstance(function, ast.FunctionDef) or not self.infos:
             return False
         stored: dict[str, int] = {}
-        for node in walked(function):
+        parts = walked(function)
+        for node in parts:
             if isinstance(node, ast.arg):
                 stored[node.arg] = stored.get(node.arg, 0) + 1
             elif isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
                 stored[node.id] = stored.get(node.id, 0) + 1
         imported = {
-            alias.asname or alias.name
-            for node in walked(function)
-            if isinstance(node, ast.ImportFrom)
-            for alias in node.names
+            alias.asname or alias.name for node in parts if isinstance(node, ast.ImportFrom) for alias in node.names
         }
         foreign: set[str] = set()
-        for node in walked(function):
+        for node in parts:
             if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
                 continue
             name = node.targets[0].id
