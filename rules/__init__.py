@@ -118,7 +118,7 @@ RULES: tuple[Entry, ...] = (
     _entry("INI603", "nondeterministic-init", _W, "reproducibility", "model"),
     _entry("INI604", "seed-in-constructor", _A, "reproducibility", "klass initializer"),
     _entry("INI605", "identical-shards", _E, "reproducibility", "parameter"),
-    _entry("INI701", "vanishing-signal", _W, "probe", "chain"),
+    _entry("INI701", "vanishing-signal", _W, "probe", "chain model"),
     _entry("INI702", "exploding-signal", _W, "probe", "chain"),
     _entry("INI703", "vanishing-gradient", _W, "probe", "chain"),
     _entry("INI704", "exploding-gradient", _W, "probe", "chain"),

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from initlint.facts import Chain, Layer, LayerProbe, known
+from initlint.facts import Chain, Layer, LayerProbe, Model, known
 from initlint.findings import Finding, Severity
 from initlint.rule import Bad, Good
 from initlint.theory.chains import body_flow, culprit, is_final
 from initlint.theory.drift import beyond, drift, least_ratio
+from initlint.theory.drowned import drowned_ends, drowned_norms
 from initlint.theory.precision import epsilon
 
 from ._drift import SOUND, DriftRule, convolutional, plain
@@ -36,6 +37,39 @@ def _biased(small: str, mark: str = "") -> str:
         """
 
 
+def _columns(scale: str, drawn: str, mark: str = "") -> str:
+    """Columns of a table as tokens beside a class token, which two blocks of attention are to tell about them."""
+    return f"""
+        class Block(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.norm, self.last = nn.LayerNorm(32), nn.LayerNorm(32){mark}
+                self.ask, self.give, self.hidden = nn.Linear(32, 96), nn.Linear(32, 32), nn.Linear(32, 32)
+                for layer in (self.ask, self.give, self.hidden):
+                    {drawn}
+
+            def forward(self, x):
+                q, k, v = self.ask(self.norm(x)).chunk(3, -1)
+                x = x + self.give(F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0])
+                return x + F.gelu(self.hidden(self.last(x)))
+
+        class Columns(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.scale, self.shift = nn.Parameter({scale} * torch.randn(16, 32)), nn.Parameter(torch.randn(16, 32))
+                self.token, self.blocks = nn.Parameter(torch.randn(1, 1, 32)), nn.Sequential(Block(), Block())
+                self.norm, self.head = nn.LayerNorm(32), nn.Linear(32, 4)
+
+            def forward(self, x):
+                tokens = x[:, :, None] * self.scale + self.shift
+                tokens = torch.cat([self.token.expand(len(x), -1, -1), tokens], dim=1)
+                return self.head(self.norm(self.blocks(tokens))[:, 0])
+
+        def build():
+            return Columns(), torch.randn(8, 16)
+        """
+
+
 class VanishingSignal(DriftRule):
     """What differs between samples is lost on the way through the layers.
 
@@ -48,7 +82,11 @@ class VanishingSignal(DriftRule):
     A layer that is called on other inputs too counts with the call that has the most signal. Whatever the ratio is, it
     is a warning too if less than 1e-5 of the std of the model's output (or of what is brought to unit length, to be
     compared) differs between samples, biases being the rest, less than 1e-2 of what the output layer is given, and a
-    thousand times as much of what some layer gives: a norm whose input is far below its eps does not bring it back.
+    thousand times as much of what some layer gives: a norm whose input is far below its eps does not bring it back. Nor
+    does any norm where positions, a class token or biases drown what it takes: where two layers attend, it is a warning
+    if less than .25 of what each norm gives differs, and less than 3e-3 of what the model puts out. A norm over the
+    batch takes off what is the same for all. Of towers of two hidden layers and more whose ends are compared, maps and
+    activations and such norms, it is one from 1e-2 on.
 
     ## Why it matters
 
@@ -139,9 +177,12 @@ class VanishingSignal(DriftRule):
             by=("live",),
             severity=Severity.WARNING,
         ),
+        Bad(_columns("0.05", "nn.init.normal_(layer.weight, std=0.02)", "  #~"), by=("live",)),
     )
     good = (
         *SOUND,
+        Good(_columns("0.05", "nn.init.xavier_uniform_(layer.weight)"), by=("live",)),
+        Good(_columns("1.0", "nn.init.normal_(layer.weight, std=0.02)"), by=("live",)),
         Good(_biased("(self.first, self.second)"), by=("live",)),
         Good(_biased("(self.head,)"), by=("live",)),
         Good(
@@ -209,7 +250,7 @@ class VanishingSignal(DriftRule):
         if not is_final(head) or head.model.probe.predicted or not body.probe.total_std or not head.probe.total_std:
             return
         share = _share(head)
-        if not 0 < share < _SHARE or _share(body) >= _BEFORE:
+        if not 0 < share < _SHARE or _share(body) >= _BEFORE or (not head.is_head and drowned_ends(head.model)):
             return
         measured = [layer for layer in head.model.layers if known(layer.probe) and known(layer.probe.total_std)]
         told = [each for each in (chain.layers[0], *measured) if each.probe.total_std and _share(each) > _FALL * share]
@@ -223,6 +264,31 @@ class VanishingSignal(DriftRule):
                 evidence={"share": share, "layers": len(chain.layers)},
                 layer=first,
                 suspects=chain.layers,
+            )
+
+    def check_model(self, model: Model) -> Iterator[Finding]:
+        """What norms, or a division by the length, leave as small beside the rest as they take it."""
+        norms, ends = drowned_norms(model), drowned_ends(model)
+        if norms is not None:
+            yield self.at(
+                culprit(norms.layers[0]),
+                f"{norms.given:.1g} of the std of what norms give differs between samples, {norms.put_out:.1g} of what "
+                "is put out: what is the same for all of them (positions, a class token, biases) drowns it",
+                help=f"{self.remedy}: nn.init.xavier_uniform_",
+                evidence={"given": norms.given, "put_out": norms.put_out, "norms": len(norms.layers)},
+                layer=norms.layers[0],
+                suspects=model.layers,
+            )
+        if ends is not None:
+            names = " and ".join(f"{end.name}" for end in ends.layers)
+            yield self.at(
+                culprit(ends.layers[0]),
+                f"{ends.given:.1g} of the std of what {names} give differs between samples, and it is brought to unit "
+                "length: biases are the rest",
+                help=f"{self.remedy}: nn.init.xavier_uniform_",
+                evidence={"share": ends.given},
+                layer=ends.layers[0],
+                suspects=model.layers,
             )
 
     def lost(self, end: LayerProbe, dtype: str) -> bool:

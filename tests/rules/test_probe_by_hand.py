@@ -10,6 +10,7 @@ import pytest
 from initlint.facts import (
     UNKNOWN,
     Chain,
+    Consumer,
     Escape,
     Layer,
     LayerProbe,
@@ -124,6 +125,59 @@ def test_an_output_that_biases_drown() -> None:
         "9e-06 of the std of what fc2 puts out differs between samples, of what fc0 gives 0.02: biases are the rest"
     )
     assert finding.suspects == ("fc0", "fc1", "fc2")
+
+
+def shared(name: str, share: float, kind: str = "LayerNorm", **fields: Any) -> Layer:
+    """A layer of whose output that share differs between samples."""
+    figures = LayerProbe(forward_std=share, total_std=1.0, **fields.pop("figures", {}))
+    return layer(name, kind=kind, probe=figures, **fields)
+
+
+def test_norms_that_are_given_next_to_the_same_for_all_samples() -> None:
+    def said(given: float, put_out: float, kind: str = "LayerNorm", attention: int = 2, **probe: Any) -> list[Finding]:
+        asks = [
+            shared(f"ask{n}", 0.5, "Linear", figures={"one_hot_fraction": 0.0, "one_hot_gates": False})
+            for n in range(attention)
+        ]
+        ends = shared("norm0", 0.01, kind), shared("norm1", given, kind), shared("out", put_out, "Linear", is_head=True)
+        return ask("INI701", "model", model(*asks, *ends, probe=judged(**probe)))
+
+    (finding,) = said(0.249, 0.0029)
+    assert finding.severity == Severity.WARNING
+    assert finding.message == (
+        "0.2 of the std of what norms give differs between samples, 0.003 of what is put out: what is the same for all "
+        "of them (positions, a class token, biases) drowns it"
+    )
+    assert (finding.layer, finding.evidence) == ("norm0", {"given": 0.249, "put_out": 0.0029, "norms": 2})
+    assert said(0.251, 0.0029) == said(0.249, 0.0031) == [], "one norm that has enough, an output that does"
+    assert said(0.249, 0.0) == [], "an output layer of zeros"
+    assert said(0.249, 0.0029, "BatchNorm1d") == said(0.249, 0.0029, attention=1) == []
+    assert said(0.249, 0.0029, predicted=True) == []
+
+
+def test_the_ends_of_towers_that_are_drowned() -> None:
+    unit = {"consumers": (Consumer(kind="norm", name="div"),), "ends_branch": False}
+
+    def said(
+        *shares: float, hidden: int = 4, kind: str = "Linear", norm: str = "LayerNorm", **probe: Any
+    ) -> list[Finding]:
+        maps = [
+            shared(f"map{n}", 0.5, kind, consumers=(Consumer(kind="activation", name="relu"),)) for n in range(hidden)
+        ]
+        ends = [shared(f"end{n}", share, "Linear", **unit) for n, share in enumerate(shares)]
+        return ask("INI701", "model", model(shared("norm", 0.1, norm), *maps, *ends, probe=judged(**probe)))
+
+    (finding,) = said(0.0099, 0.001)
+    assert finding.severity == Severity.WARNING
+    assert finding.message == (
+        "0.01 of the std of what end0 and end1 give differs between samples, and it is brought to unit length: biases "
+        "are the rest"
+    )
+    assert (finding.parameter, finding.evidence) == ("end0.weight", {"share": 0.0099})
+    assert said(0.001, 0.011) == said(0.0, 0.0) == [], "one tower that has enough, and what gives nothing at all"
+    assert said(0.0099, 0.001, hidden=3) == [], "one hidden layer, and another of two"
+    assert said(0.0099, 0.001, kind="Conv2d") == said(0.0099, 0.001, norm="BatchNorm1d") == []
+    assert said(0.0099, 0.001, predicted=True) == []
 
 
 @pytest.mark.parametrize(("dtype", "eps"), [("float32", 2**-23), ("bfloat16", 2**-7)])
