@@ -41,7 +41,7 @@ class Probe(Fact):
     """One forward and backward of the whole model on a sample batch.
 
     ``batch`` says what went in, as --batch would spell it, and ``inferred`` that nobody gave it; ``batch_size`` is how
-    many samples it holds.
+    many samples it holds, and ``batch_spread`` how much of it differs between them, in [0, 1].
     ``loss`` is the value at the first step, ``loss_kind`` "model" (its own), "target" (mean square to random
     targets), "cross-entropy", "mse", the name of the function asked for, or "given" for one without. ``classes``: over
     how many the loss is known to be a mean cross-entropy, None where it is known to be something else.
@@ -58,6 +58,7 @@ class Probe(Fact):
     batch: str
     inferred: bool = False
     batch_size: int = UNKNOWN
+    batch_spread: float = UNKNOWN
     device: str = "cpu"
     dtype: str = "float32"
     seed: int = 0

@@ -21,6 +21,8 @@ _COMPARED = 1e-2
 """The same of what is brought to unit length, to be compared."""
 _BEFORE_AN_END = 3
 """How many maps a tower has, its end among them, that does not make good by itself what is drowned."""
+_DIFFERING = 0.3
+"""How much of the batch itself has to differ: samples that are next to equal say nothing of the model."""
 _OVER_THE_BATCH = ("BatchNorm", "SyncBatchNorm")
 
 
@@ -72,7 +74,8 @@ def drowned_ends(model: Model) -> Drowned | None:
 
 
 def _was_run(model: Model) -> bool:
-    return known(model.probe) and not model.probe.predicted
+    """Whether on samples that differ."""
+    return known(model.probe) and not model.probe.predicted and model.probe.batch_spread >= _DIFFERING
 
 
 def _over_the_batch(norms: Sequence[Layer]) -> bool:

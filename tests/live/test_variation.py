@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from initlint.live.batches.variation import batch_size, map_tensors, take, tiled, varied
+from initlint.facts import known
+from initlint.live.batches.variation import batch_size, differing, map_tensors, take, tiled, varied
 
 pytestmark = pytest.mark.torch
 
@@ -102,3 +103,15 @@ def test_numbers_stay_in_their_range_and_keep_their_spread(shape: tuple[int, ...
     else:
         assert float(again.std()) == pytest.approx(float(value.std()), rel=0.25)
         assert float(again.mean()) == pytest.approx(float(value.mean()), abs=0.2)
+
+
+def test_how_much_of_a_batch_differs_between_its_samples() -> None:
+    noise, same = torch.randn(64, 32, generator=torch.Generator().manual_seed(0)), torch.randn(1, 32).expand(64, -1)
+    tokens = torch.arange(64)[:, None] * torch.tensor([0, 0, 0, 1])
+    assert differing((noise,), {}) > 0.95
+    assert differing((same + 0.01 * noise,), {}) < 0.05
+    assert differing((same,), {"mask": torch.ones(64, 32, dtype=torch.bool)}) == 0.0
+    assert differing((same, noise), {}) > 0.95, "one input that varies is enough"
+    assert differing((tokens,), {}) == pytest.approx(0.25, abs=0.01)
+    assert not known(differing((noise[:1],), {}))
+    assert not known(differing((noise, noise[:8]), {})), "where do the samples lie?"

@@ -26,7 +26,7 @@ from initlint.theory.schemes import constant, normal
 
 from .by_hand import NONE, TANH, ask, at, layer, model, parameter, told
 
-RUN = {"batch": "8x64", "loss_kind": "target", "judged_dtype": None}
+RUN = {"batch": "8x64", "batch_spread": 0.9, "loss_kind": "target", "judged_dtype": None}
 
 
 def judged(**figures: Any) -> Probe:
@@ -152,7 +152,7 @@ def test_norms_that_are_given_next_to_the_same_for_all_samples() -> None:
     assert said(0.251, 0.0029) == said(0.249, 0.0031) == [], "one norm that has enough, an output that does"
     assert said(0.249, 0.0) == [], "an output layer of zeros"
     assert said(0.249, 0.0029, "BatchNorm1d") == said(0.249, 0.0029, attention=1) == []
-    assert said(0.249, 0.0029, predicted=True) == []
+    assert said(0.249, 0.0029, predicted=True) == said(0.249, 0.0029, batch_spread=0.29) == []
 
 
 def test_the_ends_of_towers_that_are_drowned() -> None:
@@ -177,7 +177,7 @@ def test_the_ends_of_towers_that_are_drowned() -> None:
     assert said(0.001, 0.011) == said(0.0, 0.0) == [], "one tower that has enough, and what gives nothing at all"
     assert said(0.0099, 0.001, hidden=3) == [], "one hidden layer, and another of two"
     assert said(0.0099, 0.001, kind="Conv2d") == said(0.0099, 0.001, norm="BatchNorm1d") == []
-    assert said(0.0099, 0.001, predicted=True) == []
+    assert said(0.0099, 0.001, predicted=True) == said(0.0099, 0.001, batch_spread=0.29) == []
 
 
 @pytest.mark.parametrize(("dtype", "eps"), [("float32", 2**-23), ("bfloat16", 2**-7)])

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["batch_size", "map_tensors", "take", "tiled", "varied"]
+from initlint.facts import UNKNOWN
+
+__all__ = ["batch_size", "differing", "map_tensors", "take", "tiled", "varied"]
 
 
 def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
@@ -48,6 +50,28 @@ def batch_size(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int | None:
         return None
     sizes = {int(t.shape[0]) for t in [*positional, *keyword] if t.dim()}
     return sizes.pop() if len(sizes) == 1 else None
+
+
+def differing(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
+    """How much of a batch differs between its samples, in [0, 1]: of the tensor given of which most does.
+
+    Of one of real numbers the share of its standard deviation that is across the batch, of any other that of its
+    entries which are not as in the first sample. UNKNOWN where it is not plain where the samples lie, or is one alone.
+    """
+    size = batch_size(args, kwargs)
+    if size is None or size < 2:
+        return UNKNOWN
+    tensors = [*(_only_tensors(args) or ()), *(_only_tensors(kwargs) or ())]
+    shares = [_differing(tensor.detach()) for tensor in tensors if tensor.dim() and tensor.numel()]
+    return max(shares, default=UNKNOWN)
+
+
+def _differing(tensor: Tensor) -> float:
+    if not tensor.is_floating_point():
+        return float((tensor != tensor[:1]).float().mean())
+    values = tensor.float()
+    total = float(values.var(correction=0))
+    return min(1.0, (float(values.var(0, correction=0).mean()) / total) ** 0.5) if total > 0 else 0.0
 
 
 def take(value: Any, count: int) -> Any:

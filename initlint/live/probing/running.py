@@ -24,7 +24,7 @@ from initlint.facts import (
 )
 from initlint.live.batches.batch import Batch, as_batch
 from initlint.live.batches.inference import NoSampleBatch, infer
-from initlint.live.batches.variation import batch_size, take, tiled, varied
+from initlint.live.batches.variation import batch_size, differing, take, tiled, varied
 from initlint.live.host.failures import said
 from initlint.live.host.sharded import Ranks, is_piece, local, rest, resting
 from initlint.live.host.state import preserved, quiet_dropout
@@ -250,6 +250,7 @@ def _probed(
         batch=run.batch,
         inferred=run.inferred,
         batch_size=run.size if run.size is not None else UNKNOWN,
+        batch_spread=differing(batch.args, batch.kwargs),
         device=device,
         dtype=_dtype(module),
         seed=seed,
