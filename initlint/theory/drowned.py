@@ -11,8 +11,8 @@ from initlint.theory.chains import is_final
 __all__ = ["Drowned", "drowned_ends", "drowned_norms"]
 
 _GIVEN = 0.25
-"""The share of the std of what each norm gives that differs between samples. Below both limits 43 of 45 networks made for
-the question learned .81 of what they can or less (docs/thresholds.md)."""
+"""The share of the std of what each norm gives that differs between samples. Below both limits 43 of 45 networks made
+for the question learned .81 of what they can or less (docs/thresholds.md)."""
 _PUT_OUT = 3e-3
 """The same of the outputs: what the layers behind the norms, small themselves, leave of it."""
 _ATTENTION = 2
@@ -29,10 +29,12 @@ _OVER_THE_BATCH = ("BatchNorm", "SyncBatchNorm")
 class Drowned(NamedTuple):
     """The layers that give too little that differs, in order, and the largest share of that in what one of them gives.
 
-    ``put_out``: the largest of an output's, where the layers are norms.
+    ``maps`` are the model's linear maps, of which some are too small. ``put_out``: the largest share of an output's,
+    where the layers are norms.
     """
 
     layers: list[Layer]
+    maps: list[Layer]
     given: float
     put_out: float = 0.0
 
@@ -49,9 +51,9 @@ def drowned_norms(model: Model) -> Drowned | None:
     norms = [layer for layer in model.layers if layer.family == "norm"]
     if not norms or _over_the_batch(norms):
         return None
-    outputs = [layer for layer in model.layers if layer.family in MAPS and layer.is_head]
-    given, put_out = _largest(norms), _largest(outputs)
-    return Drowned(norms, given, put_out) if given < _GIVEN and 0 < put_out < _PUT_OUT else None
+    maps = _maps(model)
+    given, put_out = _largest(norms), _largest([layer for layer in maps if layer.is_head])
+    return Drowned(norms, maps, given, put_out) if given < _GIVEN and 0 < put_out < _PUT_OUT else None
 
 
 def drowned_ends(model: Model) -> Drowned | None:
@@ -62,7 +64,7 @@ def drowned_ends(model: Model) -> Drowned | None:
     """
     if not _was_run(model) or _attends(model):
         return None
-    maps = [layer for layer in model.layers if layer.family in MAPS]
+    maps = _maps(model)
     norms = [layer for layer in model.layers if layer.family == "norm"]
     if any(layer.family in KERNELS for layer in maps) or _over_the_batch(norms):
         return None
@@ -70,12 +72,16 @@ def drowned_ends(model: Model) -> Drowned | None:
     if not ends or len(maps) < _BEFORE_AN_END * len(ends):
         return None
     given = _largest(ends)
-    return Drowned(ends, given) if 0 < given < _COMPARED else None
+    return Drowned(ends, maps, given) if 0 < given < _COMPARED else None
 
 
 def _was_run(model: Model) -> bool:
     """Whether on samples that differ."""
     return known(model.probe) and not model.probe.predicted and model.probe.batch_spread >= _DIFFERING
+
+
+def _maps(model: Model) -> list[Layer]:
+    return [layer for layer in model.layers if layer.family in MAPS]
 
 
 def _over_the_batch(norms: Sequence[Layer]) -> bool:

@@ -279,7 +279,7 @@ class VanishingSignal(DriftRule):
                 help=f"{self.remedy}: nn.init.xavier_uniform_",
                 evidence={"given": norms.given, "put_out": norms.put_out, "norms": len(norms.layers)},
                 layer=norms.layers[0],
-                suspects=model.layers,
+                suspects=norms.maps,
             )
         if ends is not None:
             names = " and ".join(f"{end.name}" for end in ends.layers)
@@ -290,7 +290,7 @@ class VanishingSignal(DriftRule):
                 help=f"{self.remedy}: nn.init.xavier_uniform_",
                 evidence={"share": ends.given},
                 layer=ends.layers[0],
-                suspects=model.layers,
+                suspects=ends.maps,
             )
 
     def lost(self, end: LayerProbe, dtype: str) -> bool:
