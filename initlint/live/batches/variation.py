@@ -60,7 +60,7 @@ def differing(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
     """
     size = batch_size(args, kwargs)
     if size is None or size < 2:
-        return UNKNOWN
+        return UNKNOWN  # type: ignore[no-any-return]
     tensors = [*(_only_tensors(args) or ()), *(_only_tensors(kwargs) or ())]
     shares = [_differing(tensor.detach()) for tensor in tensors if tensor.dim() and tensor.numel()]
     return max(shares, default=UNKNOWN)
