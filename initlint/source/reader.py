@@ -3,7 +3,7 @@
 This is the folder's front door. The path of a file from bytes to facts:
 
 - ``files`` finds and loads files, ``parsing`` makes trees of them, ``suppression`` reads their comments; ``garbage``
-  says when what they leave behind is collected;
+  says when what they leave behind is collected, ``frames`` gives calls within calls their room;
 - ``scan`` walks the tree once: what is defined, mentioned, and (``sites``) where calls of initialisers may stand;
   ``walking`` goes over parts of it again, ``names`` says what an imported name canonically means, ``places`` where a
   node stands;
