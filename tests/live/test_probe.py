@@ -299,3 +299,19 @@ def test_what_happens_inside_a_recurrent_layer_is_what_torch_computes(kind: str,
         assert run.state_std == pytest.approx(float(states.var(dim=0).mean().sqrt()), rel=1e-4)
     assert runs[0].input_std == pytest.approx(1.0, rel=0.1)
     assert found.forward_std == pytest.approx(float(net.given[0].var(dim=0).mean().sqrt()), rel=0.1)
+
+
+def test_a_loss_for_each_sample_is_the_model_s_own_and_no_output_that_leaks() -> None:
+    class Coder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encode, self.decode = nn.Linear(32, 16), nn.Linear(16, 32)
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            found = self.decode(torch.tanh(self.encode(x)))
+            distance = (found - x).square().mean()  # of the whole batch, for each of its samples
+            return {"loss": distance.repeat(len(x)), "found": found}
+
+    report = initlint.audit(Coder, torch.randn(8, 32))
+    assert report.findings == ()
+    assert str(report.models[0].loss).endswith("(its own)")

@@ -73,7 +73,8 @@ def in_reals(tensor: Tensor) -> Tensor:
 
 
 def primary_output(output: Any) -> Tensor | None:
-    """The tensor that the model is for: logits, last_hidden_state, the first one with a gradient; None for none."""
+    """The tensor that the model is for: logits, last_hidden_state, the first one with a gradient that is not called a
+    loss; None for none."""
     if isinstance(output, Tensor):
         return output if _usable(output) else None
     fields = dict(_fields(output))
@@ -81,18 +82,20 @@ def primary_output(output: Any) -> Tensor | None:
         value = fields.get(name)
         if isinstance(value, Tensor) and _usable(value) and value.requires_grad:
             return value
-    tensors = [tensor for tensor in _tensors(output) if _usable(tensor)]
+    named = [value for name, value in _fields(output) if "loss" not in name.lower()]
+    tensors = [tensor for tensor in _tensors(named or output) if _usable(tensor)]
     return next((t for t in tensors if t.requires_grad and t.dim()), next(iter(tensors), None))
 
 
 def own_loss(output: Any) -> Tensor | None:
-    """The loss that a model returned: ``.loss``, ``["loss"]``, a dict of scalar losses, or a scalar."""
+    """The loss that a model returned: ``.loss``, ``["loss"]`` (the mean, of one for each sample), a dict of scalar
+    losses, or a scalar."""
     if isinstance(output, Tensor):
         return output if output.dim() == 0 and output.requires_grad else None
     fields = dict(_fields(output)) if not isinstance(output, (list, tuple)) or hasattr(output, "_fields") else {}
     loss = fields.get("loss")
-    if isinstance(loss, Tensor) and loss.numel() == 1 and loss.requires_grad:
-        return loss.reshape(())
+    if isinstance(loss, Tensor) and (loss.numel() == 1 or loss.dim() == 1) and _usable(loss) and loss.requires_grad:
+        return loss.mean()
     values = list(fields.values())
     if isinstance(output, Mapping) and values and all(isinstance(v, Tensor) and v.dim() == 0 for v in values):
         trainable = [v for v in values if v.requires_grad]
