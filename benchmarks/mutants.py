@@ -15,6 +15,9 @@ The figures are printed for all, and apart for the eight networks that are held 
 has looked at what is missed or said too much there, and no rule is changed for it. They are half of the sixteen of
 ``architectures/idioms*.py``, drawn at random once all sixteen had been audited; the other half was then looked at.
 INI404 by itself counts for nothing: to plant a fault is to write over what the sound network wrote.
+
+Exit code 1 if, of the architectures that are not held out, less than 99% of what fails or 80% of what is slower is
+found, or 5% of what makes no difference is warned of, or if a sound one is.
 """
 
 from __future__ import annotations
@@ -240,7 +243,11 @@ def _tell(
 
 
 def conclude(tables: dict[bool, dict[str, Counter[str]]], architectures: int, loud: list[str]) -> int:
-    """Print the table and the three figures; 1 where one of them is short of what is asked."""
+    """Print the table and the three figures; 1 where one is short of what is asked of what is not held out.
+
+    Of the eight that are held out nothing is asked: a figure that is worked towards would no longer say what to expect
+    of a network that nobody has looked at.
+    """
     heads = ("certain", FAILS, SLOWER, NO_DIFFERENCE, "no label")
     print(f"\n{'operator':30}{'mutants':>8}" + "".join(f"{head:>16}" for head in heads))
     both = {
@@ -252,11 +259,11 @@ def conclude(tables: dict[bool, dict[str, Counter[str]]], architectures: int, lo
         print(f"{name:30}{mutants:>8}" + "".join(f"{cell:>16}" for cell in cells))
     mutants = sum(counts[head] for counts in both.values() for head in heads)
     print(f"\n{mutants} mutants of {architectures} architectures; found of those that")
-    shares = _figures("all", both)
+    _figures("all", both)
     _figures("held out", tables[True])
-    _figures("the others", tables[False])
+    shares = _figures("the others", tables[False])
     print(f"sound architectures with a warning: {len(loud)} {' '.join(loud)}")
-    return int(shares[0] < 0.99 or shares[1] < 0.8 or shares[2] > 0.05 or bool(loud))
+    return int(shares[0] < 0.99 or shares[1] < 0.8 or shares[2] >= 0.05 or bool(loud))
 
 
 def _figures(part: str, table: dict[str, Counter[str]]) -> list[float]:
