@@ -94,8 +94,8 @@ def own_loss(output: Any) -> Tensor | None:
         return output if output.dim() == 0 and output.requires_grad else None
     fields = dict(_fields(output)) if not isinstance(output, (list, tuple)) or hasattr(output, "_fields") else {}
     loss = fields.get("loss")
-    if isinstance(loss, Tensor) and (loss.numel() == 1 or loss.dim() == 1) and _usable(loss) and loss.requires_grad:
-        return loss.mean()
+    if isinstance(loss, Tensor) and _usable(loss) and loss.requires_grad and (loss.numel() == 1 or loss.dim() == 1):
+        return loss.reshape(()) if loss.numel() == 1 else loss.mean()  # which how it was computed is read off
     values = list(fields.values())
     if isinstance(output, Mapping) and values and all(isinstance(v, Tensor) and v.dim() == 0 for v in values):
         trainable = [v for v in values if v.requires_grad]
