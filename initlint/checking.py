@@ -12,7 +12,7 @@ from initlint.engine import judges_defaults, ready
 from initlint.judgement import Judgement
 from initlint.opened import File, loaded, opened, shown_path
 from initlint.record import replace
-from initlint.source.reader import Project, might_matter, might_speak, read
+from initlint.source.reader import Project, might_matter, read
 from initlint.source.tables.initializers import KNOWN, REQUIRED, Initializers, Row
 from initlint.source.text.files import FileTooLarge
 from initlint.source.text.parsing import SourceError
@@ -75,8 +75,7 @@ class Checker:
             file = opened(path, data, config.max_file_size)
             if file.notebook is not None:
                 _remark(path, file.notebook, notes, complaints)
-            matters = might_matter if roots else might_speak
-            if codes and not file.skipped and (matters(file.data) or table.mentioned(file.data)):
+            if codes and not file.skipped and (might_matter(file.data) or table.mentioned(file.data)):
                 looked_around = True
                 source = read(
                     file.data,

@@ -12,7 +12,7 @@ from initlint.findings import Finding
 
 __all__ = ["about_loaded", "about_seen_loaded"]
 
-_OF_VALUES = ("INI1", "INI2", "INI3", "INI7")
+_OF_VALUES = ("INI1", "INI2", "INI3", "INI70")
 """What codes begin with whose rules judge what parameters hold, or the signal that this makes."""
 
 

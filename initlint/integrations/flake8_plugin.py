@@ -62,10 +62,10 @@ class Checker:
 
     def run(self) -> Iterator[tuple[int, int, str, type[Any]]]:
         """The findings of the file."""
-        from initlint.source.reader import might_speak
+        from initlint.source.reader import might_matter
 
         data = _data(self.lines)
-        if not (self.configured or might_speak(data)):
+        if not (self.configured or might_matter(data)):
             return
         try:
             report = self._report(data)

@@ -41,32 +41,12 @@ from initlint.source.text import garbage
 from initlint.source.text.frames import with_room
 from initlint.source.text.parsing import decoded, parsed
 
-__all__ = ["Project", "Source", "might_matter", "might_speak", "read"]
+__all__ = ["Project", "Source", "might_matter", "read"]
 
 _WORDS = "|".join(rf"{word}\b(?<!\w{word})" for word in ("torch", "nn", "timm", "mmcv", "mmengine"))
 _PREFIXES = "|".join(rf"{start}(?<!\w{start})" for start in ("xavier", "kaiming"))
 _MATTERS = re.compile(rf"{_WORDS}|{_PREFIXES}|init(?<!\winit)\w*_\(|_init\b|\.normal_\(|\.uniform_\(".encode())
 """That nothing stands before a word is looked at last: so most bytes are passed over at once, as none to begin with."""
-_SPEAKS = re.compile(
-    "|".join(
-        (
-            *(r"nn\b(?<!\wnn)", "Module", "def forward", "PreTrainedModel", r"Parameter\b", "requires_grad"),  # a model
-            *(
-                r"[^\W_]_\(",
-                "xavier",
-                "kaiming",
-                r"init\.(?<!\winit\.)",
-                "init import",
-                r"\.data\b",
-                r"apply\(",
-            ),  # its values
-            *(r"Tensor\(", r"torch\.empty", "new_empty", r"empty\((?<![\w.]empty\()"),  # memory as it was found
-            *("seed", r"backward\(", "optim", "load_state_dict", "reset_p", "DataLoader"),  # a training
-            *("timm", "mmcv", "mmengine"),
-        )
-    ).encode()
-)
-"""What some rule speaks of: a file that tensors are merely used in has nothing of it. Of the words' ends as above."""
 
 
 @record(frozen=True, slots=True)
@@ -86,11 +66,6 @@ class Source:
 def might_matter(data: bytes) -> bool:
     """Whether a file can say anything of interest: one look at its bytes. What is ruled out is never an error."""
     return _MATTERS.search(data) is not None
-
-
-def might_speak(data: bytes) -> bool:
-    """Whether a rule could say anything of it, which goes further: what the file offers to be built is left out."""
-    return might_matter(data) and _SPEAKS.search(data) is not None
 
 
 def read(

@@ -6,11 +6,11 @@ opened: ``ready``, ``phase`` (what is being done, in words), ``outcome``, ``no-t
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -192,7 +192,6 @@ class _Source:
         return module
 
 
-_RELATIVE = re.compile(rb"^[ \t]*from[ \t]+(\.+)", re.MULTILINE)
 _MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 """What lies at the top of a project."""
 
@@ -212,30 +211,43 @@ def _outer(folder: str, cwd: str) -> list[str]:
 def _package_of(path: str) -> tuple[str, str | None]:
     """The folder to import a file from, and its dotted name; None for one that lies in no package.
 
-    A folder without ``__init__.py`` is a package too (PEP 420) where the file's relative imports take it for one.
+    A folder without ``__init__.py`` is a package too (PEP 420) where the file's relative imports take it for one, and
+    nothing else goes by its name.
     """
-    folder, name = os.path.split(os.path.splitext(path)[0])
+    own, name = os.path.split(os.path.splitext(path)[0])
     reach = _reach(path)
-    if name == "__main__" or not (reach or os.path.exists(os.path.join(folder, "__init__.py"))):
-        return folder, None
+    if name == "__main__" or not (reach or _is_regular(own)):
+        return own, None
+    folder = own
     parts: list[str] = []
-    while len(parts) < reach or os.path.exists(os.path.join(folder, "__init__.py")):
+    while os.path.dirname(folder) != folder and (len(parts) < reach or _is_regular(folder)):
         folder, package = os.path.split(folder)
         parts.insert(0, package)
+    regular = _is_regular(os.path.join(folder, parts[0])) if parts else True
     if name != "__init__":
         parts.append(name)
-    if not all(part.isidentifier() for part in parts):
-        return os.path.dirname(path), None
+    if not all(part.isidentifier() for part in parts) or not (regular or _is_free(parts[0])):
+        return own, None
     return folder, ".".join(parts)
+
+
+def _is_regular(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, "__init__.py"))
+
+
+def _is_free(name: str) -> bool:
+    """Whether no module that is installed has a name."""
+    return name not in sys.modules and importlib.util.find_spec(name) is None
 
 
 def _reach(path: str) -> int:
     """How many folders above a file its relative imports look into, its own counted."""
     try:
         with open(path, "rb") as file:
-            return max(map(len, _RELATIVE.findall(file.read())), default=0)
-    except OSError:
+            tree = ast.parse(file.read())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return 0
+    return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
 
 
 def _attempt(

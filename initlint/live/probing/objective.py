@@ -82,9 +82,12 @@ def primary_output(output: Any) -> Tensor | None:
         value = fields.get(name)
         if isinstance(value, Tensor) and _usable(value) and value.requires_grad:
             return value
-    named = [value for name, value in _fields(output) if "loss" not in name.lower()]
-    tensors = [tensor for tensor in _tensors(named or output) if _usable(tensor)]
-    return next((t for t in tensors if t.requires_grad and t.dim()), next(iter(tensors), None))
+    others = [value for name, value in _fields(output) if "loss" not in name.lower()]
+    for held in (others, output):
+        found = next((t for t in _tensors(held) if _usable(t) and t.requires_grad and t.dim()), None)
+        if found is not None:
+            return found
+    return next(filter(_usable, _tensors(output)), None)
 
 
 def own_loss(output: Any) -> Tensor | None:
@@ -94,8 +97,11 @@ def own_loss(output: Any) -> Tensor | None:
         return output if output.dim() == 0 and output.requires_grad else None
     fields = dict(_fields(output)) if not isinstance(output, (list, tuple)) or hasattr(output, "_fields") else {}
     loss = fields.get("loss")
-    if isinstance(loss, Tensor) and _usable(loss) and loss.requires_grad and (loss.numel() == 1 or loss.dim() == 1):
-        return loss.reshape(()) if loss.numel() == 1 else loss.mean()  # which how it was computed is read off
+    if isinstance(loss, Tensor) and _usable(loss) and loss.requires_grad and not loss.is_complex():
+        if loss.numel() == 1:
+            return loss.reshape(())  # and no mean of it: its graph tells whether it is a cross-entropy
+        if loss.dim() == 1:
+            return loss.mean()
     values = list(fields.values())
     if isinstance(output, Mapping) and values and all(isinstance(v, Tensor) and v.dim() == 0 for v in values):
         trainable = [v for v in values if v.requires_grad]
