@@ -38,7 +38,8 @@ def reading(directory: Path, name: str, **files: str) -> Source:
     """What is read of the file ``name``, among others; a path's parts are joined by "__" in their keys."""
     (directory / "pyproject.toml").write_text("")
     for key, text in files.items():
-        key = key.replace("init__", "/__init__/").strip("/") if key.endswith("init__") else key
+        inner = key.endswith("init__") and key != "__init__"
+        key = key.replace("init__", "/__init__/").strip("/") if inner else key
         path = directory / (key.replace("__init__", "@").replace("__", "/").replace("@", "__init__") + ".py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(PRELUDE + textwrap.dedent(text))
