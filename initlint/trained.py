@@ -40,11 +40,11 @@ def about_loaded(loaded: Collection[str]) -> Callable[[Finding], bool]:
 def about_seen_loaded(facts: Facts) -> Callable[[Finding], bool]:
     """Whether a finding judges what was seen to come from a checkpoint while the model was built.
 
-    That is one all of whose parameters did, or, if it names none, one on a model of whose weights half or more did.
+    That is one all of whose parameters did, or, if it names none, one on a model most of whose weights did.
     """
     weights = [p for model in facts.models for p in model.parameters if known(p.role) and p.is_weight]
     loaded = {p.name for model in facts.models for p in model.parameters if _is_loaded(p)}
-    mostly = bool(loaded) and 2 * sum(p.name in loaded for p in weights) >= len(weights)
+    mostly = bool(loaded) and (not weights or 2 * sum(p.name in loaded for p in weights) > len(weights))
 
     def left_out(finding: Finding) -> bool:
         if not loaded or not finding.code.startswith(_OF_VALUES) or load(finding.code).of_any_weights:
