@@ -25,6 +25,7 @@ _LENGTHS = (16, 128)
 _SIDES = (64, 32, 224, 28, 128, 256)
 _RARER_SIDES = (84, 96, 16, 48, 192, 8)
 _SMALLEST = 28
+"""Pixels along the smallest images that are usual (MNIST's)."""
 _MAKES, _MOST_LAYERS, _MOST_TENSORS = 4, 12, 200
 _TOKENS = frozenset(
     [

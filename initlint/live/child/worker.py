@@ -226,7 +226,7 @@ def _package_of(path: str) -> tuple[str, str | None]:
     regular = _is_regular(os.path.join(folder, parts[0])) if parts else True
     if name != "__init__":
         parts.append(name)
-    if not all(part.isidentifier() for part in parts) or not (regular or _is_free(parts[0])):
+    if not all(part.isidentifier() for part in parts) or not (regular or _is_free(parts[0], folder)):
         return own, None
     return folder, ".".join(parts)
 
@@ -235,9 +235,13 @@ def _is_regular(folder: str) -> bool:
     return os.path.exists(os.path.join(folder, "__init__.py"))
 
 
-def _is_free(name: str) -> bool:
-    """Whether no module that is installed has a name."""
-    return name not in sys.modules and importlib.util.find_spec(name) is None
+def _is_free(name: str, folder: str) -> bool:
+    """Whether nothing but what lies in a folder would be imported by a name."""
+    if name in sys.modules:
+        return False
+    spec = importlib.util.find_spec(name)
+    places = () if spec is None else spec.submodule_search_locations or ()
+    return spec is None or os.path.join(folder, name) in map(os.path.abspath, places)
 
 
 def _reach(path: str) -> int:
